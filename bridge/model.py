@@ -1,0 +1,375 @@
+"""The nouns. Frozen, no I/O. Words: docs/glossary.md."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+BUCKETS = 10_000
+"""Subjects fall into this many buckets: a percentage has two decimals at most."""
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Path(StrEnum):
+    """What one embed uses now."""
+
+    JWT = "jwt"
+    OAUTH = "oauth"
+
+
+class Stage(StrEnum):
+    """The tenant's audited plan, in order."""
+
+    LEGACY = "legacy"
+    SHADOW = "shadow"
+    ROLLOUT = "rollout"
+    OAUTH = "oauth"
+    RETIRED = "retired"
+
+    @property
+    def position(self) -> int:
+        return list(Stage).index(self)
+
+    @property
+    def safe_path(self) -> Path:
+        """Return the path of everyone whose flag cannot be evaluated."""
+        return Path.OAUTH if self in {Stage.OAUTH, Stage.RETIRED} else Path.JWT
+
+
+@dataclass(frozen=True, slots=True)
+class Cohorts:
+    """The people who move first: by subject, or by membership of a group."""
+
+    subjects: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    def include(self, sub: str, groups: frozenset[str]) -> bool:
+        return sub in self.subjects or bool(groups & self.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Stage, percentage and cohorts of one tenant; `revision` grows with each change."""
+
+    stage: Stage = Stage.LEGACY
+    percentage: float = 0
+    cohorts: Cohorts = Cohorts()
+    revision: int = 0
+
+    def path_for(self, tenant: str, sub: str, groups: frozenset[str]) -> Path:
+        """Return the path of one subject; raising the percentage never takes anyone back."""
+        if self.stage is not Stage.ROLLOUT:
+            return self.stage.safe_path
+        moved = self.cohorts.include(sub, groups) or bucket(tenant, sub) < self.percentage / 100 * BUCKETS
+        return Path.OAUTH if moved else Path.JWT
+
+    def document(self) -> dict[str, Any]:
+        """Return the form that the API shows and the audit keeps."""
+        return {
+            "stage": self.stage.value,
+            "percent": self.percentage,
+            "cohorts": {"subjects": sorted(self.cohorts.subjects), "groups": sorted(self.cohorts.groups)},
+        }
+
+
+def bucket(tenant: str, sub: str) -> int:
+    """Return the stable bucket, 0 to `BUCKETS` - 1, of a subject in a tenant."""
+    digest = hashlib.sha256(f"{tenant}\0{sub}".encode()).digest()
+    return int.from_bytes(digest[:8]) % BUCKETS
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The person as the tenant shall know them. Compared byte for byte, never folded."""
+
+    sub: str
+    name: str
+    email: str
+    groups: frozenset[str]
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that a group sync would write."""
+        facts = [self.sub, self.name, self.email, sorted(self.groups)]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is asking, and how we know.
+
+    `source` is the way of signing in (`demo`, `header`, `assertion`), `issuer` who vouches, `tenant` the
+    one tenant that an assertion was made for (None: any that admits the source), `asserted_at` (unix
+    seconds) when the facts about the subject were true.
+    """
+
+    subject: Subject
+    source: str
+    issuer: str
+    asserted_at: float
+    tenant: str | None = None
+
+    def qualified_groups(self) -> frozenset[str]:
+        """Return `source:group` names, so that no portal can name itself an operator of another."""
+        return frozenset(f"{self.source}:{group}" for group in self.subject.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRecord:
+    """What the bridge remembers of a subject in one tenant.
+
+    `synced_at` None means: the tenant's memberships are unknown, sync before the next token.
+    `synced_groups` are the `idp` groups that the tenant had after the last good sync.
+    """
+
+    tenant: str
+    subject: Subject
+    asserted_at: float
+    user_id: str | None = None
+    synced_fingerprint: str | None = None
+    synced_groups: frozenset[str] = frozenset()
+    synced_at: float | None = None
+
+    def is_synced(self, *, now: float, max_age_s: float) -> bool:
+        return (
+            self.user_id is not None
+            and self.synced_at is not None
+            and self.synced_fingerprint == self.subject.fingerprint()
+            and now - self.synced_at < max_age_s
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """Everything that changes which impersonation token is the right one. Stage and percentage do not."""
+
+    tenant: str
+    client_id: str
+    sub: str
+    scope: str
+    credential_revision: str
+
+    def digest(self) -> str:
+        parts = [self.tenant, self.client_id, self.sub, self.scope, self.credential_revision]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """An impersonation token in our keeping. `token_id` names it without revealing it."""
+
+    key: TokenKey
+    token_id: str
+    value: str = field(repr=False)
+    scope: str
+    issued_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in browser or page: `id_hash` is the digest of the cookie or bearer, never the value."""
+
+    id_hash: str
+    identity: Identity
+    created_at: float
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class QlikUser:
+    """A user as the tenant reports them. `idp_groups` leaves Everyone and custom groups aside."""
+
+    id: str
+    subject: str
+    idp_groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """The tenant's answer to a token request."""
+
+    value: str = field(repr=False)
+    scope: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Who changed what, why, from what to what."""
+
+    at: float
+    actor: str
+    action: str
+    tenant: str | None
+    reason: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    request_id: str = ""
+
+
+# --- the tenant ------------------------------------------------------------------------------------------
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a URL's host name can only be this machine."""
+    return host in {"localhost", "::1"} or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host or ""))
+
+
+def checked_origin(value: str) -> str:
+    """Return *value* as an exact origin, `https://host[:port]`.
+
+    Plain http is accepted for loopback hosts alone. A host without a scheme means https.
+    """
+    parts = urlsplit(value if "://" in value else f"https://{value}")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("has a port that is not a number") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password")
+    if parts.path.rstrip("/") or parts.query or parts.fragment or "*" in value or not parts.hostname:
+        raise ValueError("must be just https://host[:port], without a path, query or wildcard")
+    if CONTROL_CHARACTERS.search(value) or re.search(r"[\s\\]", value):
+        raise ValueError("must not hold spaces, backslashes or control characters")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+        raise ValueError("must be https (http is for loopback hosts alone)")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def _host_and_port(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?", value):
+        raise ValueError("must be a host name with an optional port, as browsers send it in Host")
+    return value.lower()
+
+
+Origin = Annotated[str, AfterValidator(checked_origin)]
+PortalHost = Annotated[str, AfterValidator(_host_and_port)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+KeyFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Text = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
+
+
+class OAuthClient(_Part):
+    """An OAuth client of the tenant, proven by a secret or by a signing key (private_key_jwt)."""
+
+    id: Text
+    secret: SecretStr | None = None
+    key: KeyFile | None = None
+    key_id: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> Self:
+        if (self.secret is None) == (self.key is None):
+            raise ValueError("needs either `secret` or `key` (with `key_id`), not both")
+        if (self.key is None) != (self.key_id is None):
+            raise ValueError("`key` and `key_id` go together")
+        return self
+
+
+class Content(_Part):
+    """The Qlik objects that the sample pages ask for; each may stay empty."""
+
+    app_id: str = ""
+    sheet_id: str = ""
+    object_id: str = ""
+    field_id: str = ""
+    assistant_id: str = ""
+    agentic_assistant_id: str = ""
+    hypercube_dimension: str = ""
+    hypercube_measure: str = ""
+    master_dimension: str = ""
+    master_measure: str = ""
+
+
+class Tenant(_Part):
+    """One Qlik Cloud tenant and how we talk to it. Its rollout is kept apart: it changes on its own."""
+
+    slug: Slug
+    name: Text
+    host: Origin
+    portal_hosts: tuple[PortalHost, ...] = ()
+    allowed_origins: tuple[Origin, ...] = ()
+    admits: Annotated[tuple[Text, ...], Field(min_length=1)]
+    required_group: Text | None = None
+    issuer: Text
+    key_id: Text
+    signing_key: KeyFile
+    sync_issuer: Text | None = None
+    sync_key_id: Text | None = None
+    sync_key: KeyFile | None = None
+    web_integration_id: Text | None = None
+    issuing_client: OAuthClient | None = None
+    management_client: OAuthClient | None = None
+    content: Content = Content()
+    embed_script: str = "https://cdn.jsdelivr.net/npm/@qlik/embed-web-components@1/dist/index.min.js"
+    group_strategy: Literal["jwt"] = "jwt"
+    sync_max_age_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 8 * 3600
+    scope: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*$")] = "user_default"
+
+    @model_validator(mode="after")
+    def _whole_sync_provider(self) -> Self:
+        given = [self.sync_issuer, self.sync_key_id, self.sync_key]
+        if any(given) and not all(given):
+            raise ValueError("`sync_issuer`, `sync_key_id` and `sync_key` go together")
+        return self
+
+    def admits_identity(self, identity: Identity) -> bool:
+        """Tell whether this person may use this tenant at all; asked before any call upstream."""
+        vouched = bool({identity.source, identity.issuer} & set(self.admits))
+        meant = identity.tenant in {None, self.slug}
+        member = self.required_group is None or self.required_group in identity.subject.groups
+        return vouched and meant and member
+
+    def token_key(self, sub: str) -> TokenKey:
+        """Return the key under which the impersonation token of *sub* is kept."""
+        client_id = self.issuing_client.id if self.issuing_client else ""
+        revision = hashlib.sha256(json.dumps([self.host, client_id, self.scope]).encode()).hexdigest()[:16]
+        return TokenKey(self.slug, client_id, sub, self.scope, revision)
+
+    def public_document(self) -> dict[str, Any]:
+        """Return every field but the secrets, of which only the presence shows."""
+        return self.model_dump(mode="json")
+
+    def secrets(self) -> dict[str, str]:
+        """Return the secret values by client field, for the store that encrypts them."""
+        clients = {"issuing_client": self.issuing_client, "management_client": self.management_client}
+        return {
+            field: client.secret.get_secret_value()
+            for field, client in clients.items()
+            if client is not None and client.secret is not None
+        }
+
+    @classmethod
+    def from_documents(cls, document: Mapping[str, Any], secrets: Mapping[str, str]) -> Self:
+        """Join what `public_document` and `secrets` took apart."""
+        whole = dict(document)
+        for name, secret in secrets.items():
+            whole[name] = {**whole[name], "secret": secret}
+        return cls.model_validate(whole)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantState:
+    """A tenant with its rollout, as read from the store at one moment."""
+
+    tenant: Tenant
+    rollout: Rollout
+
+
+def checked_text(value: str, what: str) -> str:
+    """Return *value*, or raise ValueError when it holds control characters (they forge logs and JWTs)."""
+    if CONTROL_CHARACTERS.search(value):
+        raise ValueError(f"{what} holds control characters")
+    return value

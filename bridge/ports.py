@@ -1,0 +1,168 @@
+"""What services need from the outside world. Adapters implement these; tests pass fakes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from bridge.model import (
+    AuditEvent,
+    Identity,
+    IssuedToken,
+    Minted,
+    QlikUser,
+    Rollout,
+    Session,
+    Subject,
+    SubjectRecord,
+    Tenant,
+    TenantState,
+    TokenKey,
+)
+
+
+class Clock(Protocol):
+    """Unix time in seconds."""
+
+    def __call__(self) -> float: ...
+
+
+class Qlik(Protocol):
+    """The calls that we make to a Qlik Cloud tenant.
+
+    Every method raises a TenantError: TenantRefused on 4xx, TenantThrottled on 429, TenantUnavailable,
+    TenantTimeout, TenantGarbled.
+    """
+
+    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
+        """Log a subject in by JWT, read who they became (`users/me` on that session), drop the session."""
+
+    def mint(self, tenant: Tenant, user_id: str) -> Minted:
+        """Ask for an impersonation token with the tenant's issuing client and scope."""
+
+    def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
+        """Return the user that a token speaks for; TenantRefused with status 401 when it is dead."""
+
+    def revoke(self, tenant: Tenant, access_token: str) -> None:
+        """End a token at the tenant. Unknown tokens are no error."""
+
+    def auto_creates_groups(self, tenant: Tenant) -> bool:
+        """Read the tenant's group setting with the management client."""
+
+
+class SigningKeys(Protocol):
+    """Private keys by file name; a key object is kept, because parsing one costs more than a signature."""
+
+    def load(self, name: str) -> RSAPrivateKey:
+        """Return the key. Raises ConfigError when the file is missing or is not an RSA key of 2048 bits up."""
+
+
+class TenantStore(Protocol):
+    """Tenants and their rollouts. Every method may raise StoreError."""
+
+    def all(self) -> Mapping[str, TenantState]:
+        """Return every tenant by slug."""
+
+    def get(self, slug: str) -> TenantState:
+        """Return one tenant. Raises UnknownTenant."""
+
+    def save(self, tenant: Tenant, *, starting_at: Rollout) -> None:
+        """Create or replace a tenant; the rollout of an existing one stays as it is."""
+
+    def move(self, slug: str, *, before: Rollout, after: Rollout) -> Rollout:
+        """Replace the rollout. Raises Conflict when it is no longer the one read *before*."""
+
+
+class SubjectStore(Protocol):
+    """One row per tenant and `sub`. Every method may raise StoreError."""
+
+    def get(self, tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
+        """Return the row; `fresh` goes past any in-process copy."""
+
+    def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
+        """Write the subject's facts unless the row holds newer ones; return the row that stands."""
+
+    def record_sync(self, synced: SubjectRecord) -> None:
+        """Remember the outcome of a good sync: user id, fingerprint, groups and time."""
+
+    def forget_sync(self, tenant: str, sub: str) -> None:
+        """Mark the tenant's memberships of this subject as unknown."""
+
+
+class TokenStore(Protocol):
+    """Issued tokens, encrypted at rest. Every method may raise StoreError."""
+
+    def get(self, key: TokenKey) -> IssuedToken | None:
+        """Return the token kept under *key*, unless it is to be revoked."""
+
+    def put(self, token: IssuedToken) -> None:
+        """Keep a token, replacing an older one of the same key."""
+
+    def drop(self, token: IssuedToken) -> None:
+        """Forget this very token; a newer one under the same key stays."""
+
+    def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        """Take matching tokens out of use at once and return them, with any doomed earlier and not yet dropped."""
+
+
+class SessionStore(Protocol):
+    """Sign-in sessions. Every method may raise StoreError."""
+
+    def get(self, id_hash: str) -> Session | None: ...
+
+    def add(self, session: Session) -> None: ...
+
+    def touch(self, id_hash: str, seen_at: float) -> None: ...
+
+    def remove(self, id_hash: str) -> None: ...
+
+    def remove_older(self, *, created_before: float, seen_before: float) -> None: ...
+
+
+class AssertionLedger(Protocol):
+    """Ids of assertions that were used. May raise StoreError: then the assertion is refused."""
+
+    def claim(self, issuer: str, jti: str, until: float, *, now: float) -> bool:
+        """Return True the first time, False for a replay."""
+
+
+class KeySet(Protocol):
+    """The public keys of the portal that signs assertions."""
+
+    def find(self, key_id: str) -> Mapping[str, Any] | None:
+        """Return the JWK with this id, looking again at the source (at most once a minute) when unknown."""
+
+
+class OperatorTokens(Protocol):
+    """Bearer tokens for operators' machines, stored hashed. May raise StoreError."""
+
+    def add(self, name: str, token_hash: str, created_at: float) -> None: ...
+
+    def name_of(self, token_hash: str) -> str | None: ...
+
+
+class AuditLog(Protocol):
+    """Append-only. May raise StoreError."""
+
+    def append(self, event: AuditEvent) -> None: ...
+
+    def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]: ...
+
+
+class People(Protocol):
+    """The sandbox's people, for the demo sign-in alone."""
+
+    def all(self) -> Sequence[Identity]:
+        """Return everyone who may sign in to the demo. Raises TenantError."""
+
+
+class Probe(Protocol):
+    """A resource that can say whether it works."""
+
+    name: str
+
+    def check(self) -> None:
+        """Raise any BridgeError when the resource does not work."""
+
+
+Probes = Iterable[Probe]

@@ -1,0 +1,159 @@
+"""One frozen object from the environment (`BRIDGE_*`). Every mistake is listed at once; no secret is printed."""
+
+import json
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+
+from bridge.errors import ConfigError
+from bridge.model import checked_origin, is_loopback
+
+PREFIX = "BRIDGE_"
+LOOPBACK = "127.0.0.0/8,::1/128"
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _networks(value: object) -> object:
+    parts = _split(value)
+    return tuple(ip_network(part) for part in parts) if isinstance(parts, tuple) else parts
+
+
+def _fernet_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for key in keys:
+        try:
+            Fernet(key.get_secret_value())
+        except ValueError:
+            raise ValueError(
+                "holds a key that is not 32 url-safe base64 bytes; make one with `qlik-bridge keys encryption`"
+            ) from None
+    return keys
+
+
+def _qualified(groups: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not source or not group for source, _, group in (entry.partition(":") for entry in groups)):
+        raise ValueError("entries are `source:group`, for example `assertion:bridge-admins`")
+    return groups
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+class Settings(BaseModel):
+    """Everything that can be set from outside; docs/reference/settings.md lists it for people."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    secret_key: Annotated[SecretStr, Field(min_length=32)]
+    encryption_keys: Annotated[
+        tuple[SecretStr, ...], BeforeValidator(_split), Field(min_length=1), AfterValidator(_fernet_keys)
+    ]
+    public_url: Annotated[str, AfterValidator(checked_origin)]
+    database_url: str = "sqlite:///instance/bridge.db"
+    keys_dir: Path = Path("keys")
+    identity: Annotated[tuple[Literal["demo", "assertion", "header"], ...], BeforeValidator(_split)] = ()
+    assertion_issuer: str | None = None
+    assertion_jwks: str | None = None
+    header_user: str = "X-Forwarded-User"
+    header_name: str = "X-Forwarded-Name"
+    header_email: str = "X-Forwarded-Email"
+    header_groups: str = "X-Forwarded-Groups"
+    trusted_proxies: Networks = ()
+    admin_groups: Annotated[Names, AfterValidator(_qualified)] = ()
+    default_tenant: str | None = None
+    flags: Annotated[str, Field(pattern=r"^(builtin|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")] = "builtin"
+    ops_networks: Annotated[Networks, Field(validate_default=True)] = LOOPBACK  # type: ignore[assignment]
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    demo_people: Annotated[str, AfterValidator(checked_origin)] | None = None
+
+    @property
+    def public_host(self) -> str:
+        return _host(self.public_url)
+
+    @property
+    def is_demo(self) -> bool:
+        return "demo" in self.identity
+
+    @property
+    def cookies_are_secure(self) -> bool:
+        """Tell whether our cookie is Secure: everywhere but on plain-http loopback."""
+        return self.public_url.startswith("https://")
+
+
+def _host(origin: str) -> str:
+    return urlsplit(origin).hostname or ""
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings. Raises ConfigError with every mistake, by the name of its variable."""
+    given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    mistakes = _identity_mistakes(given)
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        mistakes = [_sentence(each) for each in error.errors(include_input=False, include_url=False)] + mistakes
+    if mistakes:
+        raise ConfigError(mistakes)
+    return settings
+
+
+def _identity_mistakes(given: Mapping[str, str]) -> list[str]:
+    """Look at the raw values, so that these mistakes show beside those of single settings."""
+    ways = [way.strip() for way in given.get("identity", "").split(",")]
+    found = []
+    if "assertion" in ways and not (given.get("assertion_issuer") and given.get("assertion_jwks")):
+        found.append("BRIDGE_IDENTITY=assertion needs BRIDGE_ASSERTION_ISSUER and BRIDGE_ASSERTION_JWKS")
+    if "header" in ways and not given.get("trusted_proxies"):
+        found.append("BRIDGE_IDENTITY=header needs BRIDGE_TRUSTED_PROXIES, the addresses that may set the headers")
+    return found + (_demo_mistakes(given, ways) if "demo" in ways else [])
+
+
+def _demo_mistakes(given: Mapping[str, str], ways: list[str]) -> list[str]:
+    found = []
+    if ways != ["demo"]:
+        found.append("BRIDGE_IDENTITY=demo must stand alone: everyone can sign in as anyone there")
+    if not is_loopback(_host(given.get("public_url", ""))):
+        found.append("BRIDGE_IDENTITY=demo needs a loopback BRIDGE_PUBLIC_URL")
+    if not is_loopback(_host(given.get("demo_people", ""))):
+        found.append("BRIDGE_IDENTITY=demo needs BRIDGE_DEMO_PEOPLE, the address of a loopback sandbox tenant")
+    return found
+
+
+def _sentence(mistake: Mapping[str, Any]) -> str:
+    message = str(mistake["msg"]).removeprefix("Value error, ")
+    if not mistake["loc"]:
+        return message
+    name = PREFIX + str(mistake["loc"][0]).upper()
+    if mistake["type"] == "extra_forbidden":
+        return f"{name} is not a setting of this version; see docs/reference/settings.md"
+    if mistake["type"] == "missing":
+        return f"{name} is required{_HINTS.get(str(mistake['loc'][0]), '')}"
+    return f"{name} {message[:1].lower()}{message[1:]}"
+
+
+_HINTS = {
+    "secret_key": ": 32 random characters or more; make one with `qlik-bridge keys secret`",
+    "encryption_keys": ": one Fernet key or more, comma separated; make one with `qlik-bridge keys encryption`",
+    "public_url": ": the address at which browsers reach the bridge, for example https://bridge.example.com",
+}
+
+
+def settings_overview(settings: Settings) -> str:
+    """Return the settings as JSON, secrets masked."""
+    return json.dumps(settings.model_dump(mode="json"), indent=2)

@@ -1,0 +1,107 @@
+"""Logs and metrics. Nothing that opens a door may pass through here: see `redact`."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+SECRET_NAMES = re.compile(
+    r"token$|secret|password|cookie|authorization|jwt|assertion|private|credential", re.IGNORECASE
+)
+SECRET_VALUES = re.compile(
+    r"eyJ[\w-]*\.[\w.-]*|eyJ[\w-]{16,}"  # a JWT, whole or cut off
+    r"|(?i:bearer|basic)\s+\S+"
+    r"|(?i:eas\.sid|_csrfToken)[^;\s]*"
+    r"|qb[so]_[\w-]+"  # our own session and operator values
+    r"|-----BEGIN[^-]+-----.*?(?:-----END[^-]+-----|$)",
+    re.DOTALL,
+)
+MASK = "[redacted]"
+
+
+def redact(text: str) -> str:
+    """Return *text* with everything that looks like a credential masked."""
+    return SECRET_VALUES.sub(MASK, text)
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: MASK if SECRET_NAMES.search(str(key)) else _redacted(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(each) for each in value]
+    return value
+
+
+def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        event[key] = MASK if SECRET_NAMES.search(key) and value is not None else _redacted(value)
+    return event
+
+
+def configure_logging(level: str = "info") -> None:
+    """Write JSON lines to standard error, redacted, for structlog and the standard library alike."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _redact_event,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # Authlib's debug lines print whole tokens; no level of ours may switch them on.
+    logging.getLogger("authlib").setLevel(logging.WARNING)
+
+
+class Metrics:
+    """Every metric that the product exposes; docs/reference/metrics.md lists them for people.
+
+    One registry an application, so that two in one process (tests) never share counts.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=self.registry)
+
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(name, text, labels, registry=self.registry)
+
+        self.requests = counter("bridge_http_requests", "Answers given.", "route", "status")
+        self.request_seconds = histogram("bridge_http_request_seconds", "Time to answer.", "route")
+        self.errors = counter("bridge_errors", "Errors answered, by code.", "code")
+        self.tokens = counter("bridge_tokens_issued", "Impersonation tokens issued, by origin.", "tenant", "origin")
+        self.legacy_tokens = counter("bridge_legacy_tokens_issued", "Legacy JWTs for browsers.", "tenant", "stage")
+        self.syncs = counter("bridge_group_syncs", "Backend JWT logins, by outcome.", "tenant", "outcome")
+        self.stale_syncs = counter(
+            "bridge_group_syncs_skipped_on_failure",
+            "Syncs that failed and were bridged by the last good one.",
+            "tenant",
+        )
+        self.upstream = counter("bridge_upstream_calls", "Calls to tenants, by outcome.", "tenant", "call", "outcome")
+        self.upstream_seconds = histogram("bridge_upstream_seconds", "Time of calls to tenants.", "tenant", "call")
+        self.flag_fallbacks = counter("bridge_flag_fallbacks", "Flags not evaluated: safe side taken.", "tenant")
+        self.revocations = counter("bridge_revocations", "Tokens revoked, by outcome.", "tenant", "outcome")
+        self.stage_moves = counter("bridge_stage_moves", "Stage moves.", "tenant", "to")
