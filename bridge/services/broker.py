@@ -1,0 +1,165 @@
+"""Give a subject an impersonation token: flag, sync, store, one mint at a time."""
+
+import secrets
+from dataclasses import dataclass
+
+import structlog
+from cachetools import TTLCache
+
+from bridge.errors import StillOnJwt, SubjectNotProvisioned, TenantError, TenantRefused, UnknownTenant
+from bridge.model import Identity, IssuedToken, Path, SubjectRecord, Tenant, TenantState
+from bridge.ports import Clock, Qlik, TenantStore, TokenStore
+from bridge.services.flight import SingleFlight
+from bridge.services.groups import GroupSync
+from bridge.services.rollout import Rollouts
+from bridge.telemetry import Metrics
+
+log = structlog.get_logger()
+
+MIN_LIFE_S = 600
+"""A stored token with less life than this is renewed before it is handed out."""
+LAST_RESORT_LIFE_S = 30
+"""While the tenant is away, a stored token is still handed out with this much life."""
+REPLACE_EVERY_S = 60
+"""A subject whose page calls its token rejected gets a new one at most this often."""
+ABOUT_THE_SUBJECT = frozenset({400, 401, 403, 404})
+"""Which of these means an unknown user is undocumented, so they are treated alike."""
+CLIENT_NOT_AUTHORIZED = "OAUTH-14"
+"""Qlik's code for a client that may not ask at all: no sync can mend that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """How many tokens were revoked at their tenants, and how many could not be and are tried again next time."""
+
+    revoked: int = 0
+    failed: int = 0
+
+
+class Broker:
+    """Issue impersonation tokens, from the store or by minting; revoke them."""
+
+    def __init__(  # noqa: PLR0913 - everything that issuing a token touches, named
+        self,
+        *,
+        qlik: Qlik,
+        groups: GroupSync,
+        rollouts: Rollouts,
+        tokens: TokenStore,
+        tenants: TenantStore,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._qlik = qlik
+        self._groups = groups
+        self._rollouts = rollouts
+        self._tokens = tokens
+        self._tenants = tenants
+        self._clock = clock
+        self._metrics = metrics
+        self._flights = SingleFlight[IssuedToken]()
+        self._replaced: TTLCache[str, bool] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
+
+    def issue(self, state: TenantState, identity: Identity, *, rejected: str = "") -> IssuedToken:
+        """Return a token of the tenant for this identity; `rejected` is the Token-Id that the tenant refused.
+
+        Raises StillOnJwt, SubjectNotProvisioned, SyncRefused, StoreError or a TenantError.
+        """
+        if self._rollouts.path(state, identity.subject) is Path.JWT:
+            raise StillOnJwt
+        tenant = state.tenant
+        started = self._clock()
+        record = self._groups.ensure(tenant, identity)
+        held = self._unless_dead(tenant, self._held(tenant, record), rejected)
+        if held and self._life_s(held) >= MIN_LIFE_S:
+            self._metrics.tokens.labels(tenant.slug, "store").inc()
+            return held
+        try:
+            return self._flights.run(
+                tenant.token_key(record.subject.sub), lambda: self._mint(tenant, identity, record, started)
+            )
+        except TenantError as failure:
+            if held and self._life_s(held) >= LAST_RESORT_LIFE_S:
+                log.warning("renewal_failed_served_old", tenant=tenant.slug, error=failure.code())
+                return held
+            raise
+
+    def revoke(self, *, tenant: str | None = None, sub: str | None = None) -> Revocations:
+        """Take matching tokens out of use here at once, and end them at their tenants."""
+        states = self._tenants.all()
+        failed = 0
+        doomed = self._tokens.doom(tenant=tenant, sub=sub)
+        for token in doomed:
+            state = states.get(token.key.tenant)
+            failed += not self._end(state, token)
+        return Revocations(len(doomed) - failed, failed)
+
+    def _held(self, tenant: Tenant, record: SubjectRecord) -> IssuedToken | None:
+        return self._tokens.get(tenant.token_key(record.subject.sub))
+
+    def _life_s(self, token: IssuedToken) -> float:
+        return token.expires_at - self._clock()
+
+    def _unless_dead(self, tenant: Tenant, held: IssuedToken | None, rejected: str) -> IssuedToken | None:
+        """Look at the tenant whether a token that the page calls rejected is dead; a 401 alone says so."""
+        if held is None or held.token_id != rejected or held.key.digest() in self._replaced:
+            return held
+        try:
+            self._qlik.whoami(tenant, held.value)
+        except TenantRefused as refusal:
+            if refusal.status == 401:  # noqa: PLR2004 - HTTP's own word for it
+                self._replaced[held.key.digest()] = True
+                self._tokens.drop(held)
+                return None
+        except TenantError as failure:
+            log.info("rejected_token_not_checked", tenant=tenant.slug, error=failure.code())
+        return held
+
+    def _mint(self, tenant: Tenant, identity: Identity, record: SubjectRecord, started: float) -> IssuedToken:
+        """Mint, unless another caller just did; a refusal on a remembered sync is worth one fresh sync."""
+        held = self._held(tenant, record)
+        if held and self._life_s(held) >= MIN_LIFE_S:
+            return held
+        try:
+            return self._mint_once(tenant, record)
+        except SubjectNotProvisioned:
+            synced_just_now = record.synced_at is not None and record.synced_at >= started
+            if synced_just_now:
+                raise
+        self._groups.forget(tenant, record.subject.sub)
+        return self._mint_once(tenant, self._groups.ensure(tenant, identity))
+
+    def _mint_once(self, tenant: Tenant, record: SubjectRecord) -> IssuedToken:
+        if record.user_id is None:
+            raise SubjectNotProvisioned(detail="never synced")
+        try:
+            minted = self._qlik.mint(tenant, record.user_id)
+        except TenantRefused as refusal:
+            if refusal.status not in ABOUT_THE_SUBJECT or refusal.upstream_code == CLIENT_NOT_AUTHORIZED:
+                raise
+            raise SubjectNotProvisioned(detail=refusal.detail) from refusal
+        token = IssuedToken(
+            key=tenant.token_key(record.subject.sub),
+            token_id=secrets.token_urlsafe(12),
+            value=minted.value,
+            scope=minted.scope,
+            issued_at=self._clock(),
+            expires_at=minted.expires_at,
+        )
+        self._tokens.put(token)
+        self._metrics.tokens.labels(tenant.slug, "mint").inc()
+        return token
+
+    def _end(self, state: TenantState | None, token: IssuedToken) -> bool:
+        """Tell whether the token is over at its tenant; only then is it forgotten here."""
+        outcome = "ok"
+        try:
+            if state:
+                self._qlik.revoke(state.tenant, token.value)
+        except (TenantError, UnknownTenant) as failure:
+            outcome = failure.code()
+            log.warning("revocation_failed", tenant=token.key.tenant, error=outcome, detail=failure.detail)
+        else:
+            self._tokens.drop(token)
+        self._metrics.revocations.labels(token.key.tenant, outcome).inc()
+        return outcome == "ok"

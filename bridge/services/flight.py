@@ -1,0 +1,50 @@
+"""Let many callers who want the same thing share one attempt at getting it."""
+
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+from bridge.errors import TenantTimeout
+
+T = TypeVar("T")
+
+
+class SingleFlight(Generic[T]):
+    """Run one piece of work per key at a time; whoever asks meanwhile shares its outcome, failures included.
+
+    A lock with a second look would turn one failing upstream call into one per waiter.
+    """
+
+    def __init__(self, patience_s: float = 30) -> None:
+        self._patience_s = patience_s
+        self._guard = threading.Lock()
+        self._flights: dict[Hashable, Future[T]] = {}
+
+    def run(self, key: Hashable, work: Callable[[], T]) -> T:
+        """Return what *work* returns, run by us or by who came first. A waiter gives up with TenantTimeout."""
+        with self._guard:
+            flight = self._flights.get(key)
+            if leading := flight is None:
+                flight = self._flights[key] = Future()
+        if leading:
+            self._fly(key, flight, work)
+        try:
+            return flight.result(self._patience_s)
+        except TimeoutError:
+            raise TenantTimeout(detail="waited too long for another caller's attempt") from None
+
+    def _fly(self, key: Hashable, flight: Future[T], work: Callable[[], T]) -> None:
+        try:
+            outcome = work()
+        except BaseException as error:  # noqa: BLE001 - whatever happened, the waiters must hear of it
+            self._land(key)
+            flight.set_exception(error)
+        else:
+            self._land(key)
+            flight.set_result(outcome)
+
+    def _land(self, key: Hashable) -> None:
+        """Make room first: who comes after the outcome starts anew."""
+        with self._guard:
+            del self._flights[key]

@@ -1,0 +1,108 @@
+"""Manners towards a tenant: obey Retry-After for the whole tier, pause after repeated failures, retry once."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bridge.errors import BridgeError, TenantThrottled, TenantTimeout, TenantUnavailable
+from bridge.model import Minted, QlikUser, Tenant
+from bridge.ports import Clock, Qlik
+from bridge.telemetry import Metrics
+
+T = TypeVar("T")
+
+FAILURES_BEFORE_PAUSE = 5
+PAUSE_S = 10.0
+
+
+@dataclass(slots=True)
+class _Circuit:
+    failures: int = 0
+    paused_until: float = 0
+
+
+class GatedQlik:
+    """A Qlik that knows when not to call.
+
+    One 429 closes the tier (1: reads, 2: logins and tokens) of that tenant until its Retry-After has
+    passed (Qlik: rate limiting). Five failures in a row pause the tenant for ten seconds, then one
+    caller tries. Calls that are safe to repeat are repeated once after a failed connection or a 5xx.
+    """
+
+    def __init__(self, qlik: Qlik, clock: Clock, metrics: Metrics) -> None:
+        self._qlik = qlik
+        self._clock = clock
+        self._metrics = metrics
+        self._guard = threading.Lock()
+        self._closed_until: dict[tuple[str, int], float] = {}
+        self._circuits: dict[str, _Circuit] = defaultdict(_Circuit)
+
+    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
+        """Log in once: a legacy JWT is single use, so a repetition needs a fresh one from the caller."""
+        return self._call("log_in", 2, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt))
+
+    def mint(self, tenant: Tenant, user_id: str) -> Minted:
+        return self._twice("mint", 2, tenant, lambda: self._qlik.mint(tenant, user_id))
+
+    def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
+        return self._twice("whoami", 1, tenant, lambda: self._qlik.whoami(tenant, access_token))
+
+    def revoke(self, tenant: Tenant, access_token: str) -> None:
+        self._twice("revoke", 2, tenant, lambda: self._qlik.revoke(tenant, access_token))
+
+    def auto_creates_groups(self, tenant: Tenant) -> bool:
+        return self._twice("group_settings", 1, tenant, lambda: self._qlik.auto_creates_groups(tenant))
+
+    def _twice(self, call: str, tier: int, tenant: Tenant, work: Callable[[], T]) -> T:
+        try:
+            return self._call(call, tier, tenant, work)
+        except TenantUnavailable as failure:
+            if failure.retry_after_s is not None:
+                raise
+            return self._call(call, tier, tenant, work)
+
+    def _call(self, call: str, tier: int, tenant: Tenant, work: Callable[[], T]) -> T:
+        self._enter(tenant.slug, tier)
+        outcome = "ok"
+        try:
+            with self._metrics.upstream_seconds.labels(tenant.slug, call).time():
+                answer = work()
+        except BridgeError as error:
+            outcome = error.code()
+            self._note_failure(tenant.slug, tier, error)
+            raise
+        finally:
+            self._metrics.upstream.labels(tenant.slug, call, outcome).inc()
+        self._circuits[tenant.slug].failures = 0
+        return answer
+
+    def _enter(self, slug: str, tier: int) -> None:
+        now = self._clock()
+        wait_s = self._closed_until.get((slug, tier), 0) - now
+        if wait_s > 0:
+            raise TenantThrottled(detail=f"tier {tier} is closed to us", retry_after_s=wait_s)
+        with self._guard:
+            circuit = self._circuits[slug]
+            if circuit.failures < FAILURES_BEFORE_PAUSE:
+                return
+            if now < circuit.paused_until:
+                raise TenantUnavailable(
+                    detail=f"paused after {circuit.failures} failures in a row",
+                    retry_after_s=circuit.paused_until - now,
+                )
+            circuit.paused_until = now + PAUSE_S  # this caller tries; the others wait for its outcome
+
+    def _note_failure(self, slug: str, tier: int, error: BridgeError) -> None:
+        now = self._clock()
+        with self._guard:
+            circuit = self._circuits[slug]
+            if isinstance(error, TenantThrottled):
+                self._closed_until[slug, tier] = now + (error.retry_after_s or 1)
+            elif isinstance(error, TenantUnavailable | TenantTimeout):
+                circuit.failures += 1
+                if circuit.failures == FAILURES_BEFORE_PAUSE:
+                    circuit.paused_until = now + PAUSE_S
+            else:
+                circuit.failures = 0

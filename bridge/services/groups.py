@@ -1,0 +1,138 @@
+"""Group sync: is it needed, do it, remember it."""
+
+from dataclasses import replace
+
+import structlog
+
+from bridge.errors import SubjectNotProvisioned, SyncRefused, TenantError, TenantRefused, TenantUnavailable
+from bridge.model import Identity, QlikUser, SubjectRecord, Tenant
+from bridge.ports import Clock, Qlik, SubjectStore
+from bridge.services.flight import SingleFlight
+from bridge.services.signer import Signer
+from bridge.telemetry import Metrics
+
+log = structlog.get_logger()
+
+FORBIDDEN = 403
+NAMES_SHOWN = 10
+
+
+class GroupSync:
+    """Make the tenant's memberships match the subject's groups by a backend JWT login.
+
+    Nothing in Qlik Cloud but a login brings a user and their `idp` groups into being, so this comes before
+    every first impersonation (Qlik: changelog 84), and again whenever name, e-mail or groups change.
+    """
+
+    def __init__(self, qlik: Qlik, signer: Signer, subjects: SubjectStore, clock: Clock, metrics: Metrics) -> None:
+        self._qlik = qlik
+        self._signer = signer
+        self._subjects = subjects
+        self._clock = clock
+        self._metrics = metrics
+        self._flights = SingleFlight[SubjectRecord]()
+
+    def note(self, tenant: Tenant, identity: Identity) -> SubjectRecord:
+        """Return the one row of this subject, with the newest facts that anyone asserted."""
+        subject = identity.subject
+        known = self._subjects.get(tenant.slug, subject.sub)
+        if known and (known.asserted_at, known.subject) == (identity.asserted_at, subject):
+            return known
+        if known and known.asserted_at > identity.asserted_at:
+            return known
+        return self._subjects.note(tenant.slug, subject, identity.asserted_at)
+
+    def ensure(self, tenant: Tenant, identity: Identity) -> SubjectRecord:
+        """Return the subject's row, synced now or recently enough.
+
+        Raises SyncRefused, SubjectNotProvisioned, or the TenantError of a failed sync that may not be
+        bridged by the last good one.
+        """
+        record = self.note(tenant, identity)
+        while not self._is_synced(tenant, record):
+            outcome = self._flights.run((tenant.slug, record.subject.sub), lambda: self._sync_newest(tenant, record))
+            if outcome.asserted_at >= record.asserted_at:
+                return outcome
+        return record
+
+    def forget(self, tenant: Tenant, sub: str) -> None:
+        """Mark what the tenant knows of this subject as unknown."""
+        self._subjects.forget_sync(tenant.slug, sub)
+
+    def _is_synced(self, tenant: Tenant, record: SubjectRecord) -> bool:
+        return record.is_synced(now=self._clock(), max_age_s=tenant.sync_max_age_s)
+
+    def _sync_newest(self, tenant: Tenant, noted: SubjectRecord) -> SubjectRecord:
+        """Sync from the stored row: another worker may have synced, or know newer groups."""
+        record = self._subjects.get(tenant.slug, noted.subject.sub, fresh=True) or noted
+        if self._is_synced(tenant, record):
+            return record
+        try:
+            user = self._log_in(tenant, record)
+        except TenantError as failure:
+            return self._last_good(tenant, record, failure)
+        return self._accept(tenant, record, user)
+
+    def _log_in(self, tenant: Tenant, record: SubjectRecord) -> QlikUser:
+        """Log in, once more after a lost connection: with a fresh JWT, because each is single use."""
+        try:
+            return self._qlik.log_in(tenant, self._signer.for_sync(tenant, record.subject))
+        except TenantUnavailable as failure:
+            if failure.retry_after_s is not None:
+                raise
+            return self._qlik.log_in(tenant, self._signer.for_sync(tenant, record.subject))
+
+    def _accept(self, tenant: Tenant, record: SubjectRecord, user: QlikUser) -> SubjectRecord:
+        self._refuse_strangers(tenant, record, user)
+        missing = record.subject.groups - user.idp_groups
+        self._metrics.syncs.labels(tenant.slug, "missing_groups" if missing else "ok").inc()
+        if missing:
+            log.warning("groups_missing", tenant=tenant.slug, groups=_some(missing), cause=self._cause(tenant))
+        synced = replace(
+            record,
+            user_id=user.id,
+            synced_fingerprint=record.subject.fingerprint(),
+            synced_groups=user.idp_groups,
+            synced_at=self._clock(),
+        )
+        self._subjects.record_sync(synced)
+        return synced
+
+    def _refuse_strangers(self, tenant: Tenant, record: SubjectRecord, user: QlikUser) -> None:
+        """Refuse when the tenant logged in somebody else, or would show the subject more than they may see."""
+        if user.subject != record.subject.sub:
+            self._metrics.syncs.labels(tenant.slug, "other_subject").inc()
+            raise SyncRefused(
+                "Qlik Cloud knows this person under another subject, so no token is issued. Ask an operator.",
+                detail="the session's subject is not the one that was signed",
+            )
+        extra = user.idp_groups - record.subject.groups
+        if extra:
+            self._metrics.syncs.labels(tenant.slug, "extra_groups").inc()
+            raise SyncRefused(detail=f"{tenant.slug}: the tenant still has the groups {_some(extra)}")
+
+    def _last_good(self, tenant: Tenant, record: SubjectRecord, failure: TenantError) -> SubjectRecord:
+        """Serve on the last good sync, but fail closed when a group was taken away since, or the user disabled."""
+        self._metrics.syncs.labels(tenant.slug, failure.code()).inc()
+        if isinstance(failure, TenantRefused) and failure.status == FORBIDDEN:
+            raise SubjectNotProvisioned(detail=failure.detail) from failure
+        taken_away = record.synced_groups - record.subject.groups
+        if record.user_id is None or taken_away:
+            raise failure
+        self._metrics.stale_syncs.labels(tenant.slug).inc()
+        log.warning("sync_failed_served_on_last_good", tenant=tenant.slug, error=failure.code(), detail=failure.detail)
+        return record
+
+    def _cause(self, tenant: Tenant) -> str:
+        """Say why groups are missing, where the management client lets us look."""
+        if tenant.management_client is None:
+            return "probably auto-creation of groups is off; no management client to ask with"
+        try:
+            on = self._qlik.auto_creates_groups(tenant)
+        except TenantError as failure:
+            return f"probably auto-creation of groups is off; asking failed: {failure.code()}"
+        return "unknown: auto-creation of groups is on" if on else "auto-creation of groups is off in the tenant"
+
+
+def _some(names: frozenset[str]) -> list[str]:
+    return sorted(names)[:NAMES_SHOWN]

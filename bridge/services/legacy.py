@@ -1,0 +1,30 @@
+"""Serve the legacy path: a signed JWT for pages that log in with third-party cookies."""
+
+from bridge.errors import JwtRetired
+from bridge.model import Identity, Stage, TenantState
+from bridge.services.groups import GroupSync
+from bridge.services.signer import Signer
+from bridge.telemetry import Metrics
+
+
+class LegacyJwts:
+    """Issue legacy JWTs to browsers, in every stage but `retired`."""
+
+    def __init__(self, signer: Signer, groups: GroupSync, metrics: Metrics) -> None:
+        self._signer = signer
+        self._groups = groups
+        self._metrics = metrics
+
+    def issue(self, state: TenantState, identity: Identity) -> str:
+        """Return a fresh JWT, signed from the newest known facts. Raises JwtRetired.
+
+        The browser's login will rewrite the tenant's memberships at a time that we do not see, so what the
+        bridge remembers of its own last sync no longer counts.
+        """
+        if state.rollout.stage is Stage.RETIRED:
+            raise JwtRetired
+        record = self._groups.note(state.tenant, identity)
+        if record.synced_at is not None:
+            self._groups.forget(state.tenant, record.subject.sub)
+        self._metrics.legacy_tokens.labels(state.tenant.slug, state.rollout.stage.value).inc()
+        return self._signer.for_browser(state.tenant, record.subject)
