@@ -1,0 +1,337 @@
+"""In-memory stand-ins for every port. They pass the same contract suites as the real adapters."""
+
+import base64
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+
+from bridge.errors import ConfigError, Conflict, StoreError, TenantRefused, UnknownTenant
+from bridge.model import (
+    AuditEvent,
+    Identity,
+    IssuedToken,
+    Minted,
+    QlikUser,
+    Rollout,
+    Session,
+    Subject,
+    SubjectRecord,
+    Tenant,
+    TenantState,
+    TokenKey,
+)
+from bridge.ports import Clock
+
+START = 1_800_000_000.0
+TOKEN_LIFE_S = 21_600
+
+
+@dataclass
+class FakeClock:
+    """A clock that moves when told to: `clock.advance(60)`, or by setting `clock.now`."""
+
+    now: float = START
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class _Store:
+    """Set `broken` and every method raises StoreError, as with the database away."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self._lock = threading.RLock()
+
+    def _check(self) -> None:
+        if self.broken:
+            raise StoreError(detail="broken by the test")
+
+
+class FakeTenants(_Store):
+    def __init__(self, *states: TenantState) -> None:
+        super().__init__()
+        self.states = {state.tenant.slug: state for state in states}
+
+    def all(self) -> Mapping[str, TenantState]:
+        self._check()
+        return dict(self.states)
+
+    def get(self, slug: str) -> TenantState:
+        self._check()
+        if slug not in self.states:
+            raise UnknownTenant
+        return self.states[slug]
+
+    def save(self, tenant: Tenant, *, starting_at: Rollout) -> None:
+        self._check()
+        old = self.states.get(tenant.slug)
+        self.states[tenant.slug] = TenantState(tenant, old.rollout if old else starting_at)
+
+    def move(self, slug: str, *, before: Rollout, after: Rollout) -> Rollout:
+        with self._lock:
+            state = self.get(slug)
+            if state.rollout.revision != before.revision:
+                raise Conflict
+            moved = replace(after, revision=before.revision + 1)
+            self.states[slug] = TenantState(state.tenant, moved)
+            return moved
+
+
+class FakeSubjects(_Store):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[tuple[str, str], SubjectRecord] = {}
+
+    def get(self, tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
+        del fresh
+        self._check()
+        return self.rows.get((tenant, sub))
+
+    def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
+        self._check()
+        with self._lock:
+            old = self.rows.get((tenant, subject.sub)) or SubjectRecord(tenant, subject, asserted_at)
+            if asserted_at >= old.asserted_at:
+                old = replace(old, subject=subject, asserted_at=asserted_at)
+            self.rows[tenant, subject.sub] = old
+            return old
+
+    def record_sync(self, synced: SubjectRecord) -> None:
+        self._check()
+        with self._lock:
+            old = self.rows.get((synced.tenant, synced.subject.sub))
+            if old is None or old.subject.fingerprint() != synced.synced_fingerprint:
+                return
+            self.rows[old.tenant, old.subject.sub] = replace(synced, subject=old.subject, asserted_at=old.asserted_at)
+
+    def forget_sync(self, tenant: str, sub: str) -> None:
+        self._check()
+        with self._lock:
+            if old := self.rows.get((tenant, sub)):
+                self.rows[tenant, sub] = replace(old, synced_at=None)
+
+
+class FakeTokens(_Store):
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.rows: dict[str, IssuedToken] = {}
+        self.doomed: set[str] = set()
+
+    def get(self, key: TokenKey) -> IssuedToken | None:
+        self._check()
+        token = self.rows.get(key.digest())
+        usable = token is not None and token.token_id not in self.doomed and token.expires_at > self.clock()
+        return token if usable else None
+
+    def put(self, token: IssuedToken) -> None:
+        self._check()
+        self.rows[token.key.digest()] = token
+
+    def drop(self, token: IssuedToken) -> None:
+        self._check()
+        with self._lock:
+            kept = self.rows.get(token.key.digest())
+            if kept is not None and kept.token_id == token.token_id:
+                del self.rows[token.key.digest()]
+
+    def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        self._check()
+        found = [
+            token
+            for token in self.rows.values()
+            if tenant in {None, token.key.tenant} and sub in {None, token.key.sub} and token.expires_at > self.clock()
+        ]
+        self.doomed |= {token.token_id for token in found}
+        return found
+
+
+class FakeSessions(_Store):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, Session] = {}
+
+    def get(self, id_hash: str) -> Session | None:
+        self._check()
+        return self.rows.get(id_hash)
+
+    def add(self, session: Session) -> None:
+        self._check()
+        self.rows[session.id_hash] = session
+
+    def touch(self, id_hash: str, seen_at: float) -> None:
+        self._check()
+        if id_hash in self.rows:
+            self.rows[id_hash] = replace(self.rows[id_hash], seen_at=seen_at)
+
+    def remove(self, id_hash: str) -> None:
+        self._check()
+        self.rows.pop(id_hash, None)
+
+    def remove_older(self, *, created_before: float, seen_before: float) -> None:
+        self._check()
+        old = [h for h, s in self.rows.items() if s.created_at < created_before or s.seen_at < seen_before]
+        for id_hash in old:
+            del self.rows[id_hash]
+
+
+class FakeLedger(_Store):
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed: dict[tuple[str, str], float] = {}
+
+    def claim(self, issuer: str, jti: str, until: float, *, now: float) -> bool:
+        self._check()
+        with self._lock:
+            self.claimed = {used: end for used, end in self.claimed.items() if end >= now}
+            first = (issuer, jti) not in self.claimed
+            self.claimed.setdefault((issuer, jti), until)
+            return first
+
+
+class FakeOperatorTokens(_Store):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, str] = {}
+
+    def add(self, name: str, token_hash: str, created_at: float) -> None:
+        del created_at
+        self._check()
+        self.names[token_hash] = name
+
+    def name_of(self, token_hash: str) -> str | None:
+        self._check()
+        return self.names.get(token_hash)
+
+
+class FakeAudit(_Store):
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[AuditEvent] = []
+
+    def append(self, event: AuditEvent) -> None:
+        self._check()
+        self.events.append(event)
+
+    def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
+        """Newest first."""
+        self._check()
+        return [event for event in reversed(self.events) if tenant in {None, event.tenant}][:limit]
+
+
+class FakeKeys:
+    """A real 2048 bit key for any name, but those in `missing`."""
+
+    def __init__(self, *, missing: Sequence[str] = ()) -> None:
+        self.missing = set(missing)
+
+    def load(self, name: str) -> RSAPrivateKey:
+        if name in self.missing:
+            raise ConfigError([f"there is no signing key {name}"])
+        return _key(name)
+
+
+@lru_cache
+def _key(name: str) -> RSAPrivateKey:
+    del name
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@dataclass
+class FakeKeySet:
+    """JWKs by key id."""
+
+    keys: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def find(self, key_id: str) -> Mapping[str, Any] | None:
+        return self.keys.get(key_id)
+
+
+@dataclass
+class FakePeople:
+    people: list[Identity] = field(default_factory=list)
+
+    def all(self) -> Sequence[Identity]:
+        return list(self.people)
+
+
+class FakeQlik:
+    """A tenant in a dictionary.
+
+    `calls` lists what was asked: `("log_in", slug, sub)`, `("mint", slug, user_id)`, `("whoami", slug, token)`,
+    `("revoke", slug, token)`, `("auto_creates_groups", slug)`. `fail["mint"] = [error, ...]` raises each error
+    once, in order. `before["mint"]` is called before an answer (to hold a thread, say). `users[sub]` is what
+    the tenant says about that subject; a subject without one gets id `id-<sub>` and the groups of the JWT.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.calls: list[tuple[str, ...]] = []
+        self.fail: defaultdict[str, list[Exception]] = defaultdict(list)
+        self.before: dict[str, Callable[[], None]] = {}
+        self.users: dict[str, QlikUser] = {}
+        self.tokens: dict[str, QlikUser] = {}
+        self.revoked: set[str] = set()
+        self.auto_creates = True
+        self._known: dict[str, QlikUser] = {}
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """Return the names of the calls, in order."""
+        return [call[0] for call in self.calls]
+
+    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
+        claims = claims_of(legacy_jwt)
+        sub = str(claims["sub"])
+        self._called("log_in", tenant.slug, sub)
+        user = self.users.get(sub) or QlikUser(f"id-{sub}", sub, frozenset(claims.get("groups", ())))
+        self._known[user.id] = user
+        return user
+
+    def mint(self, tenant: Tenant, user_id: str) -> Minted:
+        self._called("mint", tenant.slug, user_id)
+        with self._lock:
+            value = f"fake-token-{len(self.tokens) + 1}"
+            self.tokens[value] = self._known.get(user_id) or QlikUser(user_id, user_id, frozenset())
+        return Minted(value, tenant.scope, self.clock() + TOKEN_LIFE_S)
+
+    def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
+        self._called("whoami", tenant.slug, access_token)
+        if access_token in self.revoked or access_token not in self.tokens:
+            raise TenantRefused(status=401)
+        return self.tokens[access_token]
+
+    def revoke(self, tenant: Tenant, access_token: str) -> None:
+        self._called("revoke", tenant.slug, access_token)
+        self.revoked.add(access_token)
+
+    def auto_creates_groups(self, tenant: Tenant) -> bool:
+        self._called("auto_creates_groups", tenant.slug)
+        return self.auto_creates
+
+    def _called(self, method: str, *details: str) -> None:
+        self.calls.append((method, *details))
+        if method in self.before:
+            self.before[method]()
+        if self.fail[method]:
+            raise self.fail[method].pop(0)
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Return the claims of a JWT, unchecked; a text that is no JWT stands for its subject."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {"sub": token}
+    padded = parts[1] + "=" * (-len(parts[1]) % 4)
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(padded))
+    return claims
