@@ -66,11 +66,14 @@ class TenantStore(Protocol):
     def get(self, slug: str) -> TenantState:
         """Return one tenant. Raises UnknownTenant."""
 
-    def save(self, tenant: Tenant, *, starting_at: Rollout) -> None:
-        """Create or replace a tenant; the rollout of an existing one stays as it is."""
+    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent) -> None:
+        """Create or replace a tenant; the rollout of an existing one stays as it is.
 
-    def move(self, slug: str, *, before: Rollout, after: Rollout) -> Rollout:
-        """Replace the rollout. Raises Conflict when it is no longer the one read *before*."""
+        The audit event is appended in the same transaction: no change without its record.
+        """
+
+    def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
+        """Replace the rollout, with its audit event. Raises Conflict when it is no longer the one read *before*."""
 
 
 class SubjectStore(Protocol):

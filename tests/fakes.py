@@ -61,6 +61,7 @@ class FakeTenants(_Store):
     def __init__(self, *states: TenantState) -> None:
         super().__init__()
         self.states = {state.tenant.slug: state for state in states}
+        self.events: list[AuditEvent] = []
 
     def all(self) -> Mapping[str, TenantState]:
         self._check()
@@ -72,18 +73,20 @@ class FakeTenants(_Store):
             raise UnknownTenant
         return self.states[slug]
 
-    def save(self, tenant: Tenant, *, starting_at: Rollout) -> None:
+    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent) -> None:
         self._check()
+        self.events.append(event)
         old = self.states.get(tenant.slug)
         self.states[tenant.slug] = TenantState(tenant, old.rollout if old else starting_at)
 
-    def move(self, slug: str, *, before: Rollout, after: Rollout) -> Rollout:
+    def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
         with self._lock:
             state = self.get(slug)
             if state.rollout.revision != before.revision:
                 raise Conflict
             moved = replace(after, revision=before.revision + 1)
             self.states[slug] = TenantState(state.tenant, moved)
+            self.events.append(event)
             return moved
 
 

@@ -39,7 +39,7 @@ class Revocations:
 class Broker:
     """Issue impersonation tokens, from the store or by minting; revoke them."""
 
-    def __init__(  # noqa: PLR0913 - everything that issuing a token touches, named
+    def __init__(
         self,
         *,
         qlik: Qlik,

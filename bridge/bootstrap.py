@@ -1,0 +1,134 @@
+"""The only file that names concrete adapters: Settings -> Bridge."""
+
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from openfeature import api as openfeature
+from openfeature.client import OpenFeatureClient
+from openfeature.provider import AbstractProvider
+
+from bridge.adapters.cached import CachedSessions, CachedSubjects, CachedTenants, CachedTokens, RevisionWatch
+from bridge.adapters.flags import RolloutProvider
+from bridge.adapters.jwks import Jwks
+from bridge.adapters.keyfiles import KeyFiles
+from bridge.adapters.qlik import HttpQlik
+from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
+from bridge.adapters.sql import (
+    SqlAssertionLedger,
+    SqlAuditLog,
+    SqlOperatorTokens,
+    SqlSessions,
+    SqlSubjects,
+    SqlTenants,
+    SqlTokens,
+    open_database,
+)
+from bridge.adapters.vault import Vault
+from bridge.errors import ConfigError
+from bridge.model import Tenant, is_loopback
+from bridge.ports import AssertionLedger, AuditLog, Clock, KeySet, People, Probe, TenantStore
+from bridge.services.broker import Broker
+from bridge.services.gate import GatedQlik
+from bridge.services.groups import GroupSync
+from bridge.services.legacy import LegacyJwts
+from bridge.services.operators import Operators
+from bridge.services.rollout import Rollouts
+from bridge.services.sessions import Sessions
+from bridge.services.signer import Signer
+from bridge.services.stages import Stages
+from bridge.services.tenants import Tenants
+from bridge.settings import Settings
+from bridge.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Everything that lives as long as the process; web and command line share it."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    tenants: TenantStore
+    rollouts: Rollouts
+    broker: Broker
+    legacy: LegacyJwts
+    stages: Stages
+    declared: Tenants
+    sessions: Sessions
+    operators: Operators
+    audit: AuditLog
+    ledger: AssertionLedger
+    keys: KeyFiles
+    assertion_keys: KeySet | None
+    people: People | None
+    probes: Sequence[Probe]
+
+
+def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
+    """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
+    metrics = Metrics()
+    database = open_database(settings.database_url)
+    database.upgrade()
+    vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
+    watch = RevisionWatch(database.revision, clock)
+    tenants = CachedTenants(SqlTenants(database, vault), watch)
+    subjects = CachedSubjects(SqlSubjects(database), watch)
+    tokens = CachedTokens(SqlTokens(database, vault, clock), watch, clock)
+    keys = KeyFiles(settings.keys_dir)
+    qlik = GatedQlik(HttpQlik(keys, clock), clock, metrics)
+    signer = Signer(keys, clock)
+    groups = GroupSync(qlik, signer, subjects, clock, metrics)
+    rollouts = Rollouts(_flag_client(settings, tenants), metrics, may_block=settings.flags != "builtin")
+    audit = SqlAuditLog(database)
+    return Bridge(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        tenants=tenants,
+        rollouts=rollouts,
+        broker=Broker(
+            qlik=qlik, groups=groups, rollouts=rollouts, tokens=tokens, tenants=tenants, clock=clock, metrics=metrics
+        ),
+        legacy=LegacyJwts(signer, groups, metrics),
+        stages=Stages(tenants, keys, clock, metrics),
+        declared=Tenants(tenants, clock, _tenant_guard(settings)),
+        sessions=Sessions(CachedSessions(SqlSessions(database), watch), clock),
+        operators=Operators(settings.admin_groups, SqlOperatorTokens(database), audit, clock),
+        audit=audit,
+        ledger=SqlAssertionLedger(database),
+        keys=keys,
+        assertion_keys=Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None,
+        people=SandboxPeople(settings.demo_people, clock) if settings.demo_people else None,
+        probes=[database],
+    )
+
+
+def _flag_client(settings: Settings, tenants: TenantStore) -> OpenFeatureClient:
+    """Return a client of its own domain, so that two bridges in one process do not share a provider."""
+    provider = RolloutProvider(tenants.all) if settings.flags == "builtin" else _foreign_provider(settings.flags)
+    domain = f"bridge-{id(provider)}"
+    openfeature.set_provider_and_wait(provider, domain)
+    return openfeature.get_client(domain)
+
+
+def _foreign_provider(path: str) -> AbstractProvider:
+    module, _, name = path.partition(":")
+    try:
+        provider = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ConfigError([f"BRIDGE_FLAGS={path} cannot be loaded: {error}"]) from error
+    if not isinstance(provider, AbstractProvider):
+        raise ConfigError([f"BRIDGE_FLAGS={path} does not return an OpenFeature provider"])
+    return provider
+
+
+def _tenant_guard(settings: Settings) -> Callable[[Tenant], None]:
+    """Return what checks each changed tenant: the demo lets anyone be anyone, so it may touch sandboxes alone."""
+
+    def sandboxes_alone(tenant: Tenant) -> None:
+        if not is_loopback(tenant.host.split("://")[1].rsplit(":", 1)[0]) or not is_sandbox(tenant.host):
+            raise ConfigError([f"tenant {tenant.slug}: with BRIDGE_IDENTITY=demo the host must be a loopback sandbox"])
+
+    return sandboxes_alone if settings.is_demo else lambda tenant: None

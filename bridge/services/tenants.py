@@ -1,0 +1,219 @@
+"""Tenants as declared in a file: read it, show what would change, change it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bridge.errors import ConfigError
+from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
+from bridge.ports import Clock, TenantStore
+
+M = TypeVar("M", bound=BaseModel)
+
+SECRET_REFERENCES = ("env:", "file:")
+
+
+class _Names(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subjects: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+
+class RolloutDocument(BaseModel):
+    """Stage, percentage and cohorts as people write them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    stage: Stage = Stage.LEGACY
+    percentage: Annotated[float, Field(ge=0, le=100)] = 0
+    cohorts: _Names = _Names()
+
+    def rollout(self) -> Rollout:
+        return Rollout(self.stage, self.percentage, Cohorts(self.cohorts.subjects, self.cohorts.groups))
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One tenant of the file, with the rollout that it starts at when it is new."""
+
+    tenant: Tenant
+    starting_at: Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that would change; secrets show as `(secret)`."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `apply` would do to one tenant; `note` says what it leaves alone although the file differs."""
+
+    declared: Declared
+    is_new: bool
+    differences: tuple[Difference, ...]
+    note: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.is_new and not self.differences
+
+
+def read_declared(document: Mapping[str, Any], resolve_secret: Callable[[str], str]) -> list[Declared]:
+    """Return the tenants of a parsed `tenants.toml`. Raises ConfigError with every mistake.
+
+    *resolve_secret* turns `env:NAME` or `file:PATH` into the secret and raises ValueError where it cannot;
+    a secret written into the file itself is refused, because such files end up in git.
+    """
+    mistakes = [f"`{key}` is not known here; tenants are [[tenants]] tables" for key in document if key != "tenants"]
+    entries = document.get("tenants", [])
+    if not isinstance(entries, list) or not entries:
+        mistakes.append("the file has no [[tenants]] table")
+        entries = []
+    declared = [
+        each for number, entry in enumerate(entries, 1) if (each := _declare(entry, number, resolve_secret, mistakes))
+    ]
+    mistakes += _clashes(declared)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return declared
+
+
+def _declare(entry: object, number: int, resolve_secret: Callable[[str], str], mistakes: list[str]) -> Declared | None:
+    if not isinstance(entry, Mapping):
+        mistakes.append(f"tenant {number}: must be a table")
+        return None
+    where = f"tenant {entry.get('slug') or number}"
+    plan = {key: value for key, value in entry.items() if key in RolloutDocument.model_fields}
+    fields = {key: value for key, value in entry.items() if key not in plan}
+    before = len(mistakes)
+    for client in ("issuing_client", "management_client"):
+        fields = _with_secret(fields, client, resolve_secret, where, mistakes)
+    rollout = _validated(RolloutDocument, plan, where, mistakes)
+    tenant = _validated(Tenant, fields, where, mistakes)
+    if len(mistakes) > before or tenant is None or rollout is None:
+        return None
+    return Declared(tenant, rollout.rollout())
+
+
+def _validated(model: type[M], fields: Mapping[str, Any], where: str, mistakes: list[str]) -> M | None:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        for each in error.errors(include_input=False, include_url=False):
+            path = ".".join(str(part) for part in each["loc"])
+            mistakes.append(f"{where}: {path + ': ' if path else ''}{each['msg'].removeprefix('Value error, ')}")
+        return None
+
+
+def _with_secret(
+    fields: Mapping[str, Any], client: str, resolve: Callable[[str], str], where: str, mistakes: list[str]
+) -> dict[str, Any]:
+    whole = dict(fields)
+    given = fields.get(client)
+    secret = given.get("secret") if isinstance(given, Mapping) else None
+    if secret is None:
+        return whole
+    try:
+        whole[client] = {**fields[client], "secret": resolve(_checked_reference(secret))}
+    except ValueError as problem:
+        mistakes.append(f"{where}: {client}.secret: {problem}")
+        whole.pop(client)
+    return whole
+
+
+def _checked_reference(secret: object) -> str:
+    if not isinstance(secret, str) or not secret.startswith(SECRET_REFERENCES):
+        raise ValueError("write env:NAME or file:PATH; a secret itself does not belong in this file")
+    return secret
+
+
+def _clashes(declared: Sequence[Declared]) -> Iterator[str]:
+    slugs: set[str] = set()
+    hosts: dict[str, str] = {}
+    for tenant in (each.tenant for each in declared):
+        if tenant.slug in slugs:
+            yield f"tenant {tenant.slug}: declared twice"
+        slugs.add(tenant.slug)
+        for host in tenant.portal_hosts:
+            if hosts.setdefault(host, tenant.slug) != tenant.slug:
+                yield f"tenant {tenant.slug}: portal host {host} already belongs to {hosts[host]}"
+
+
+class Tenants:
+    """Plan and apply declared tenants. Tenants that the file does not name are left as they are."""
+
+    def __init__(self, store: TenantStore, clock: Clock, guard: Callable[[Tenant], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._guard = guard
+
+    def plan(self, declared: Sequence[Declared]) -> list[Change]:
+        """Return what `apply` would do. Raises ConfigError where the guard forbids a tenant, StoreError."""
+        known = self._store.all()
+        for each in declared:
+            self._guard(each.tenant)
+        return [_change(each, known.get(each.tenant.slug)) for each in declared]
+
+    def apply(self, changes: Sequence[Change], *, actor: str) -> None:
+        """Do what the plan says. Raises StoreError."""
+        for change in changes:
+            if change.is_empty:
+                continue
+            self._guard(change.declared.tenant)
+            self._store.save(
+                change.declared.tenant, starting_at=change.declared.starting_at, event=self._event(change, actor)
+            )
+
+    def _event(self, change: Change, actor: str) -> AuditEvent:
+        return AuditEvent(
+            at=self._clock(),
+            actor=actor,
+            action="tenant.create" if change.is_new else "tenant.change",
+            tenant=change.declared.tenant.slug,
+            reason="tenants apply",
+            before={each.field: each.before for each in change.differences},
+            after={each.field: each.after for each in change.differences},
+        )
+
+
+def _change(declared: Declared, state: TenantState | None) -> Change:
+    after = _flat(declared.tenant.public_document())
+    if state is None:
+        starting = _flat(declared.starting_at.document())
+        return Change(declared, True, tuple(Difference(key, None, value) for key, value in (after | starting).items()))
+    before = _flat(state.tenant.public_document())
+    fields = [
+        Difference(key, before.get(key), after.get(key)) for key in before | after if before.get(key) != after.get(key)
+    ]
+    old, new = state.tenant.secrets(), declared.tenant.secrets()
+    renewed = [
+        Difference(f"{key}.secret", "(secret)", "(another secret)")
+        for key in new
+        if key in old and old[key] != new[key]
+    ]
+    return Change(declared, False, tuple(fields + renewed), _stage_note(declared, state))
+
+
+def _stage_note(declared: Declared, state: TenantState) -> str:
+    """Say that a stage in the file is where a new tenant starts, never a move of an old one."""
+    if declared.starting_at.document() == state.rollout.document():
+        return ""
+    return f"stage stays {state.rollout.stage} at {state.rollout.percentage:g} %; move it with `qlik-bridge stage move`"
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif value not in (None, "", [], ()):
+            flat[f"{prefix}{key}"] = "(secret)" if key == "secret" else value
+    return flat
