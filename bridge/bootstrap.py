@@ -4,6 +4,7 @@ import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from openfeature import api as openfeature
 from openfeature.client import OpenFeatureClient
@@ -131,4 +132,13 @@ def _tenant_guard(settings: Settings) -> Callable[[Tenant], None]:
         if not is_loopback(tenant.host.split("://")[1].rsplit(":", 1)[0]) or not is_sandbox(tenant.host):
             raise ConfigError([f"tenant {tenant.slug}: with BRIDGE_IDENTITY=demo the host must be a loopback sandbox"])
 
-    return sandboxes_alone if settings.is_demo else lambda tenant: None
+    return sandboxes_alone if settings.is_demo else _any_tenant
+
+
+def _any_tenant(_tenant: Tenant) -> None:
+    """Outside the demo, the checks of the model are enough."""
+
+
+def key_files(folder: Path) -> KeyFiles:
+    """Return the keys alone, for the commands that come before any other setting."""
+    return KeyFiles(folder)

@@ -1,0 +1,234 @@
+"""`qlik-bridge sandbox` and `qlik-bridge demo`: pretend tenants, and the whole flow against them."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from cryptography.fernet import Fernet
+
+from bridge.bootstrap import build
+from bridge.cli.tenants import apply_file
+from bridge.errors import ConfigError
+from bridge.settings import read_settings
+from bridge.telemetry import configure_logging
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 30.0
+POLL_S = 0.05
+PORTS = {"bridge": ("DEMO_PORT", 8000), "acme": ("DEMO_ACME_PORT", 9001), "globex": ("DEMO_GLOBEX_PORT", 9002)}
+NAMES = {"acme": "Acme Corporation", "globex": "Globex Corporation"}
+
+Ports = Mapping[str, int]
+
+
+@click.command()
+@click.option("--tls", is_flag=True, help="Serve https with a self-signed certificate.")
+@click.option("--acme-port", default=9001, show_default=True)
+@click.option("--globex-port", default=9002, show_default=True)
+@click.option("--portal-origin", multiple=True, help="Origin that the tenants admit; default http://localhost:8000.")
+def sandbox(*, tls: bool, acme_port: int, globex_port: int, portal_origin: tuple[str, ...]) -> None:
+    """Run two pretend Qlik Cloud tenants on loopback, until Ctrl-C."""
+    from bridge.sandbox import run  # noqa: PLC0415 - no other command needs it
+
+    origins = portal_origin or ("http://localhost:8000",)
+    run({"acme": acme_port, "globex": globex_port}, portal_origins=origins, tls=tls)
+
+
+@click.command()
+def demo() -> None:
+    """Run two sandbox tenants and the bridge, until Ctrl-C. Ports: DEMO_PORT, DEMO_ACME_PORT, DEMO_GLOBEX_PORT."""
+    ports = _ports()
+    home = ROOT / "instance" / "demo"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True, mode=0o700)
+    with ExitStack() as running:
+        running.enter_context(_stop_on_signals())
+        tenants = running.enter_context(_process(_sandbox_command(ports)))
+        states = {slug: _wait_for(f"{_origin(ports[slug])}/_sandbox/state", tenants) for slug in NAMES}
+        environment = _environment(home, ports)
+        _apply(home, ports, states, environment)
+        bridge = running.enter_context(_process(_bridge_command(ports), environment))
+        _wait_for(f"http://127.0.0.1:{ports['bridge']}/healthz", bridge)
+        _welcome(ports)
+        _wait_until_one_ends(tenants, bridge)
+
+
+def _ports() -> Ports:
+    mistakes, ports = [], {}
+    for name, (variable, default) in PORTS.items():
+        given = os.environ.get(variable) or str(default)
+        ports[name] = int(given) if given.isdecimal() else 0
+        if not 0 < ports[name] < 2**16:
+            mistakes.append(f"{variable}={given} is not a port")
+        elif not _is_free(ports[name]):
+            mistakes.append(f"port {given} is taken; set {variable} to another one")
+    if mistakes or len(set(ports.values())) < len(ports):
+        raise ConfigError(mistakes or ["the demo's three ports must differ"])
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _origin(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _portal(ports: Ports) -> str:
+    return f"http://localhost:{ports['bridge']}"
+
+
+def _sandbox_command(ports: Ports) -> list[str]:
+    chosen = [f"--acme-port={ports['acme']}", f"--globex-port={ports['globex']}", f"--portal-origin={_portal(ports)}"]
+    return [sys.executable, "-m", "bridge.sandbox", "--exit-with-parent", *chosen]
+
+
+def _bridge_command(ports: Ports) -> list[str]:
+    """One worker: what one request changes, the next one sees."""
+    bind = f"--bind=127.0.0.1:{ports['bridge']}"
+    workers = ["--worker-class=gthread", "--workers=1", "--threads=16"]
+    return [sys.executable, "-m", "gunicorn", bind, *workers, "--log-level=warning", f"--chdir={ROOT}", "app:app"]
+
+
+def _environment(home: Path, ports: Ports) -> dict[str, str]:
+    """Return the demo's settings; those of a real installation in this shell stay out of it."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")},
+        "BRIDGE_SECRET_KEY": secrets.token_urlsafe(48),
+        "BRIDGE_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "BRIDGE_PUBLIC_URL": _portal(ports),
+        "BRIDGE_DATABASE_URL": f"sqlite:///{home / 'bridge.db'}",
+        "BRIDGE_KEYS_DIR": str(home / "keys"),
+        "BRIDGE_IDENTITY": "demo",
+        "BRIDGE_DEMO_PEOPLE": _origin(ports["acme"]),
+        "BRIDGE_ADMIN_GROUPS": "demo:bridge-admins",
+        "BRIDGE_DEFAULT_TENANT": "acme",
+    }
+
+
+def _apply(home: Path, ports: Ports, states: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Register the two tenants the way an operator would: key files, a tenants file, `tenants apply`."""
+    (home / "keys").mkdir(mode=0o700)
+    blocks = [_tenant_block(home, slug, _origin(ports[slug]), _portal(ports), state) for slug, state in states.items()]
+    _write(home / "tenants.toml", "\n".join(blocks))
+    settings = read_settings(environment)
+    configure_logging("warning")
+    apply_file(build(settings), home / "tenants.toml", actor="demo")
+
+
+def _tenant_block(home: Path, slug: str, host: str, portal: str, state: Mapping[str, Any]) -> str:
+    provider, clients = state["identity_providers"][0], {each["role"]: each for each in state["clients"]}
+    app = next((item for item in state["items"] if item.get("resourceType") == "app"), {})
+    _write(home / "keys" / f"{slug}.pem", provider["private_key"])
+    for role, client in clients.items():
+        _write(home / f"{slug}-{role}.secret", client["client_secret"])
+    return f"""\
+[[tenants]]
+slug = "{slug}"
+name = "{NAMES[slug]}"
+host = "{host}"
+allowed_origins = ["{portal}"]
+admits = ["demo"]
+issuer = "{provider["issuer"]}"
+key_id = "{provider["kid"]}"
+signing_key = "{slug}.pem"
+web_integration_id = "{state["web_integrations"][0]["id"]}"
+stage = "legacy"
+
+[tenants.issuing_client]
+id = "{clients["issuing"]["client_id"]}"
+secret = "file:{slug}-issuing.secret"
+
+[tenants.management_client]
+id = "{clients["management"]["client_id"]}"
+secret = "file:{slug}-management.secret"
+
+[tenants.content]
+app_id = "{app.get("resourceId", "")}"
+"""
+
+
+def _write(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[None]:
+    """Make a termination look like Ctrl-C, so that one way out stops everything."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("\nStopped.")
+
+
+@contextmanager
+def _process(command: list[str], environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a child outside our terminal's process group: we stop it, once, in order."""
+    with subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True) as child:  # noqa: S603 - our own
+        try:
+            yield child
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave a child behind
+            child.terminate()
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def _wait_for(url: str, child: subprocess.Popen[bytes]) -> Any:  # noqa: ANN401 - whatever the answer holds
+    """Return the answer of *url* once it is served."""
+    give_up = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up and child.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback address
+                text = answer.read().decode()
+                return json.loads(text) if answer.headers.get_content_type() == "application/json" else text
+        except (urllib.error.URLError, OSError):
+            time.sleep(POLL_S)
+    raise ConfigError([f"{url} did not come up; see the lines above"])
+
+
+def _wait_until_one_ends(*children: subprocess.Popen[bytes]) -> None:
+    while all(child.poll() is None for child in children):
+        time.sleep(0.5)
+    raise ConfigError(["a part of the demo stopped by itself; see the lines above"])
+
+
+def _welcome(ports: Ports) -> None:
+    click.echo(
+        f"""
+  Portal and bridge  {_portal(ports)}/        sign in as alice, bob, carol, dave or erin (operator)
+  Tenant acme        {_origin(ports["acme"])}/    control: /_sandbox/state, /_sandbox/calls
+  Tenant globex      {_origin(ports["globex"])}/
+
+  A walk through it: docs/tour.md. Ctrl-C stops everything."""
+    )
