@@ -113,7 +113,10 @@ class FakeSubjects(_Store):
         self._check()
         with self._lock:
             old = self.rows.get((synced.tenant, synced.subject.sub))
-            if old is None or old.subject.fingerprint() != synced.synced_fingerprint:
+            if old is None:
+                return
+            if old.subject.fingerprint() != synced.synced_fingerprint:
+                self.forget_sync(synced.tenant, synced.subject.sub)
                 return
             self.rows[old.tenant, old.subject.sub] = replace(synced, subject=old.subject, asserted_at=old.asserted_at)
 
@@ -125,17 +128,18 @@ class FakeSubjects(_Store):
 
 
 class FakeTokens(_Store):
+    """`rows` are the tokens in use by digest of their key, `doomed` the others by their id."""
+
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.clock = clock
         self.rows: dict[str, IssuedToken] = {}
-        self.doomed: set[str] = set()
+        self.doomed: dict[str, IssuedToken] = {}
 
     def get(self, key: TokenKey) -> IssuedToken | None:
         self._check()
         token = self.rows.get(key.digest())
-        usable = token is not None and token.token_id not in self.doomed and token.expires_at > self.clock()
-        return token if usable else None
+        return token if token is not None and token.expires_at > self.clock() else None
 
     def put(self, token: IssuedToken) -> None:
         self._check()
@@ -144,19 +148,23 @@ class FakeTokens(_Store):
     def drop(self, token: IssuedToken) -> None:
         self._check()
         with self._lock:
+            self.doomed.pop(token.token_id, None)
             kept = self.rows.get(token.key.digest())
             if kept is not None and kept.token_id == token.token_id:
                 del self.rows[token.key.digest()]
 
     def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        def is_meant(token: IssuedToken) -> bool:
+            return (
+                tenant in {None, token.key.tenant} and sub in {None, token.key.sub} and token.expires_at > self.clock()
+            )
+
         self._check()
-        found = [
-            token
-            for token in self.rows.values()
-            if tenant in {None, token.key.tenant} and sub in {None, token.key.sub} and token.expires_at > self.clock()
-        ]
-        self.doomed |= {token.token_id for token in found}
-        return found
+        with self._lock:
+            for digest, token in [(digest, token) for digest, token in self.rows.items() if is_meant(token)]:
+                self.doomed[token.token_id] = token
+                del self.rows[digest]
+            return [token for token in self.doomed.values() if is_meant(token)]
 
 
 class FakeSessions(_Store):

@@ -1,0 +1,249 @@
+"""The in-process copy in front of the SQL stores: a warm request touches no database.
+
+Changes that other processes must see grow one counter in the database, in their own transaction. It is looked
+at in passing; when it has grown, every copy is thrown away.
+"""
+
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from cachetools import LRUCache
+
+from bridge.errors import StoreError, UnknownTenant
+from bridge.model import (
+    AuditEvent,
+    IssuedToken,
+    Rollout,
+    Session,
+    Subject,
+    SubjectRecord,
+    Tenant,
+    TenantState,
+    TokenKey,
+)
+from bridge.ports import Clock, SessionStore, SubjectStore, TenantStore, TokenStore
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+CAPACITY = 20_000
+TOUCH_EVERY_S = 60.0
+RENEWAL_LIFE_S = 900.0
+"""With less life than this left, another process may have renewed a token: the store is asked."""
+
+NEVER = float("-inf")
+
+
+class RevisionWatch:
+    """Looks at the counter at most every *every_s* seconds, and trusts copies for *trust_s* when it cannot.
+
+    *read* returns the counter or raises StoreError. One thread looks, the others go on with their copy.
+    """
+
+    def __init__(self, read: Callable[[], int], clock: Clock, *, every_s: float = 0.25, trust_s: float = 60.0) -> None:
+        self._read = read
+        self._clock = clock
+        self._every_s = every_s
+        self._trust_s = trust_s
+        self._seen: int | None = None
+        self._tried_at = self._good_at = NEVER
+        self._looking = threading.Lock()
+        self._forgetters: list[Callable[[], None]] = []
+
+    def on_change(self, forget: Callable[[], None]) -> None:
+        """Call *forget* whenever the counter has changed."""
+        self._forgetters.append(forget)
+
+    def look(self) -> None:
+        """Make sure that copies may be used. Raises StoreError when they are too old to trust."""
+        if self._is_due() and self._looking.acquire(blocking=not self._is_trusted()):
+            try:
+                self._look_once()
+            finally:
+                self._looking.release()
+        if not self._is_trusted():
+            raise StoreError(detail=f"no look at the database for more than {self._trust_s:.0f} s")
+
+    def _look_once(self) -> None:
+        if not self._is_due():  # another thread looked while this one waited
+            return
+        try:
+            revision = self._read()
+        except StoreError:
+            self._tried_at = self._clock()
+            return
+        if revision != self._seen:
+            for forget in self._forgetters:
+                forget()
+        self._seen = revision
+        self._tried_at = self._good_at = self._clock()
+
+    def _is_due(self) -> bool:
+        return not 0 <= self._clock() - self._tried_at < self._every_s
+
+    def _is_trusted(self) -> bool:
+        return self._clock() - self._good_at <= self._trust_s
+
+
+class _Copies(Generic[K, V]):
+    """A bounded copy. A value that was read before somebody forgot it is never put back after."""
+
+    def __init__(self, watch: RevisionWatch) -> None:
+        self._watch = watch
+        self._kept: LRUCache[K, V] = LRUCache(CAPACITY)
+        self._generation = 0
+        self._guard = threading.Lock()
+        watch.on_change(self.clear)
+
+    def get(self, key: K, read: Callable[[], V | None], *, usable: Callable[[V], bool] = lambda _: True) -> V | None:
+        """Return the copy, else what *read* returns, which is kept unless it is None."""
+        self._watch.look()
+        with self._guard:
+            kept = self._kept.get(key)
+            generation = self._generation
+        if kept is not None and usable(kept):
+            return kept
+        value = read()
+        with self._guard:
+            if value is not None and generation == self._generation:
+                self._kept[key] = value
+        return value
+
+    def forget(self, key: K) -> None:
+        with self._guard:
+            self._generation += 1
+            self._kept.pop(key, None)
+
+    def clear(self) -> None:
+        with self._guard:
+            self._generation += 1
+            self._kept.clear()
+
+
+class CachedTenants:
+    """All tenants at once: there are few, and an unknown slug then costs no query either."""
+
+    def __init__(self, tenants: TenantStore, watch: RevisionWatch) -> None:
+        self._tenants = tenants
+        self._copies: _Copies[str, Mapping[str, TenantState]] = _Copies(watch)
+
+    def all(self) -> Mapping[str, TenantState]:
+        return self._copies.get("all", self._tenants.all) or {}
+
+    def get(self, slug: str) -> TenantState:
+        state = self.all().get(slug)
+        if state is None:
+            raise UnknownTenant
+        return state
+
+    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent) -> None:
+        try:
+            self._tenants.save(tenant, starting_at=starting_at, event=event)
+        finally:
+            self._copies.clear()
+
+    def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
+        try:
+            return self._tenants.move(slug, before=before, after=after, event=event)
+        finally:
+            self._copies.clear()
+
+
+class CachedSubjects:
+    """One copy a tenant and `sub`, thrown away by each write of ours."""
+
+    def __init__(self, subjects: SubjectStore, watch: RevisionWatch) -> None:
+        self._subjects = subjects
+        self._copies: _Copies[tuple[str, str], SubjectRecord] = _Copies(watch)
+
+    def get(self, tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
+        if fresh:
+            self._copies.forget((tenant, sub))
+        return self._copies.get((tenant, sub), lambda: self._subjects.get(tenant, sub, fresh=fresh))
+
+    def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
+        try:
+            return self._subjects.note(tenant, subject, asserted_at)
+        finally:
+            self._copies.forget((tenant, subject.sub))
+
+    def record_sync(self, synced: SubjectRecord) -> None:
+        try:
+            self._subjects.record_sync(synced)
+        finally:
+            self._copies.forget((synced.tenant, synced.subject.sub))
+
+    def forget_sync(self, tenant: str, sub: str) -> None:
+        try:
+            self._subjects.forget_sync(tenant, sub)
+        finally:
+            self._copies.forget((tenant, sub))
+
+
+class CachedTokens:
+    """Tokens by key, decrypted in memory alone; one close to its end is read again."""
+
+    def __init__(self, tokens: TokenStore, watch: RevisionWatch, clock: Clock) -> None:
+        self._tokens = tokens
+        self._clock = clock
+        self._copies: _Copies[TokenKey, IssuedToken] = _Copies(watch)
+
+    def get(self, key: TokenKey) -> IssuedToken | None:
+        return self._copies.get(key, lambda: self._tokens.get(key), usable=self._has_life)
+
+    def _has_life(self, token: IssuedToken) -> bool:
+        return token.expires_at - self._clock() >= RENEWAL_LIFE_S
+
+    def put(self, token: IssuedToken) -> None:
+        try:
+            self._tokens.put(token)
+        finally:
+            self._copies.forget(token.key)
+
+    def drop(self, token: IssuedToken) -> None:
+        try:
+            self._tokens.drop(token)
+        finally:
+            self._copies.forget(token.key)
+
+    def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        try:
+            return self._tokens.doom(tenant=tenant, sub=sub)
+        finally:
+            self._copies.clear()
+
+
+class CachedSessions:
+    """Sessions by id; `seen_at` is written at most once a minute, so that a page load writes nothing."""
+
+    def __init__(self, sessions: SessionStore, watch: RevisionWatch) -> None:
+        self._sessions = sessions
+        self._copies: _Copies[str, Session] = _Copies(watch)
+
+    def get(self, id_hash: str) -> Session | None:
+        return self._copies.get(id_hash, lambda: self._sessions.get(id_hash))
+
+    def add(self, session: Session) -> None:
+        self._sessions.add(session)
+
+    def touch(self, id_hash: str, seen_at: float) -> None:
+        known = self.get(id_hash)
+        if known is None or seen_at - known.seen_at < TOUCH_EVERY_S:
+            return
+        try:
+            self._sessions.touch(id_hash, seen_at)
+        finally:
+            self._copies.forget(id_hash)
+
+    def remove(self, id_hash: str) -> None:
+        try:
+            self._sessions.remove(id_hash)
+        finally:
+            self._copies.forget(id_hash)
+
+    def remove_older(self, *, created_before: float, seen_before: float) -> None:
+        try:
+            self._sessions.remove_older(created_before=created_before, seen_before=seen_before)
+        finally:
+            self._copies.clear()

@@ -1,0 +1,125 @@
+"""The database as a whole: transactions, errors in our own words, upgrades, the revision counter."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, Table, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from bridge.adapters.sql.tables import REVISION
+from bridge.errors import StoreError
+
+WRITES = "bridge_writes"
+"""The execution option that marks a connection as one that will write."""
+
+UPGRADE_LOCK = 0x716C696B
+"""Any number will do, as long as nothing else in the same PostgreSQL database locks it."""
+
+
+class Database:
+    """An engine with manners. Every method but `close` raises StoreError, without parameters in its text."""
+
+    name = "database"
+
+    def __init__(self, engine: Engine, path: Path | None = None) -> None:
+        self._engine = engine
+        self._path = path
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection; nothing is written."""
+        with _in_our_words(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Lend a connection in one transaction, committed at the end."""
+        with (
+            _in_our_words(),
+            self._engine.connect().execution_options(**{WRITES: True}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def upgrade(self) -> None:
+        """Bring the tables to this version's shape; a second process that starts at once waits for the first."""
+        with self._one_at_a_time(), self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL lock_timeout = 0"))
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": UPGRADE_LOCK})
+            config = Config()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Hold a lock file beside an SQLite file; PostgreSQL has a lock of its own."""
+        if self._path is None:
+            yield
+            return
+        with _lock_file(self._path.with_name(f"{self._path.name}.lock")):
+            yield
+
+    def check(self) -> None:
+        """Read something. Raises StoreError when that fails."""
+        if self._path is not None and not self._path.exists():
+            raise StoreError(detail=f"the database file {self._path} is gone")
+        self.revision()
+
+    def revision(self) -> int:
+        """Return the counter that grows with each change other processes must see at once."""
+        with self.reading() as connection:
+            counter: int = connection.execute(select(REVISION.c.counter)).scalar_one()
+        return counter
+
+    def close(self) -> None:
+        """Close every idle connection; the next use opens a new one. For a process that forks."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _lock_file(path: Path) -> Iterator[None]:
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise StoreError(detail=f"cannot write {path}: {error.strerror}") from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file gives it back
+        yield
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Translate; the original is cut off, because a database's own text may quote what it was given."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StoreError(detail=_explained(error)) from None
+    except UnicodeEncodeError:
+        raise StoreError(detail="a text that has no UTF-8 form cannot be stored") from None
+
+
+def _explained(error: SQLAlchemyError) -> str:
+    name = type(error).__name__
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return name
+    if isinstance(error, OperationalError):  # about the server, a lock or a file; never about our values
+        return f"{name}: {str(error.orig).splitlines()[0]}"
+    return f"{name} ({type(error.orig).__name__})"
+
+
+def bump(connection: Connection) -> None:
+    """Tell every process that its copies are old; the last statement of a transaction, because others wait."""
+    connection.execute(update(REVISION).values(counter=REVISION.c.counter + 1))
+
+
+def upsert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT that knows ON CONFLICT, which SQLAlchemy spells once a dialect."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

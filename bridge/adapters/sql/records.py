@@ -1,0 +1,76 @@
+"""The small tables: used assertions, operator tokens, the audit."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, select
+
+from bridge.adapters.sql.database import Database, upsert
+from bridge.adapters.sql.sweep import Sweep
+from bridge.adapters.sql.tables import ASSERTIONS, AUDIT, OPERATOR_TOKENS
+from bridge.model import AuditEvent
+
+
+class SqlAssertionLedger:
+    """Implements ports.AssertionLedger. Ids are kept as digests: they are the portal's, and of any length."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sweep = Sweep(database, ASSERTIONS, ASSERTIONS.c.until)
+
+    def claim(self, issuer: str, jti: str, until: float, *, now: float) -> bool:
+        digest = hashlib.sha256(json.dumps([issuer, jti]).encode()).hexdigest()
+        with self._database.writing() as connection:
+            statement = upsert(connection, ASSERTIONS).values(digest=digest, until=until)
+            claimed = connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[ASSERTIONS.c.digest], set_={"until": until}, where=ASSERTIONS.c.until < now
+                )
+            ).rowcount
+        self._sweep.run(now)
+        return claimed == 1
+
+
+class SqlOperatorTokens:
+    """Implements ports.OperatorTokens."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, name: str, token_hash: str, created_at: float) -> None:
+        with self._database.writing() as connection:
+            row = {"name": name, "token_hash": token_hash, "created_at": created_at}
+            connection.execute(OPERATOR_TOKENS.insert().values(row))
+
+    def name_of(self, token_hash: str) -> str | None:
+        query = select(OPERATOR_TOKENS.c.name).where(OPERATOR_TOKENS.c.token_hash == token_hash)
+        with self._database.reading() as connection:
+            name: str | None = connection.execute(query).scalar_one_or_none()
+        return name
+
+
+def append_event(connection: Connection, event: AuditEvent) -> None:
+    """Write the record of a change in that change's own transaction."""
+    connection.execute(AUDIT.insert().values(asdict(event)))
+
+
+class SqlAuditLog:
+    """Implements ports.AuditLog."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, event: AuditEvent) -> None:
+        with self._database.writing() as connection:
+            append_event(connection, event)
+
+    def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
+        """Return the newest events first."""
+        query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
+        if tenant is not None:
+            query = query.where(AUDIT.c.tenant == tenant)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [AuditEvent(**{name: value for name, value in row.items() if name != "id"}) for row in rows]

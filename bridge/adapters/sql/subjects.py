@@ -1,0 +1,94 @@
+"""What the bridge remembers of each subject, in SQL. Who asserted last wins, decided by the database."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+
+from bridge.adapters.sql.database import Database, bump, upsert
+from bridge.adapters.sql.tables import SUBJECTS
+from bridge.model import Subject, SubjectRecord
+
+
+class SqlSubjects:
+    """Implements ports.SubjectStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
+        del fresh  # there is no copy here to go past
+        with self._database.reading() as connection:
+            row = connection.execute(select(SUBJECTS).where(_is(tenant, sub))).one_or_none()
+        return None if row is None else _record(row)
+
+    def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
+        me = _is(tenant, subject.sub)
+        facts = {**_facts(subject), "asserted_at": asserted_at}
+        with self._database.writing() as connection:
+            if not _insert(connection, {"tenant": tenant, "sub": subject.sub, "synced_groups": [], **facts}):
+                _overtake(connection, me, facts)
+            return _record(connection.execute(select(SUBJECTS).where(me)).one())
+
+    def record_sync(self, synced: SubjectRecord) -> None:
+        me = _is(synced.tenant, synced.subject.sub)
+        outcome = {
+            "user_id": synced.user_id,
+            "synced_fingerprint": synced.synced_fingerprint,
+            "synced_groups": sorted(synced.synced_groups),
+            "synced_at": synced.synced_at,
+        }
+        with self._database.writing() as connection:
+            same = me & (SUBJECTS.c.fingerprint == synced.synced_fingerprint)
+            if connection.execute(update(SUBJECTS).where(same).values(outcome)).rowcount == 0:
+                # The facts changed meanwhile, and nobody knows which login the tenant saw last.
+                _forget(connection, me)
+
+    def forget_sync(self, tenant: str, sub: str) -> None:
+        with self._database.writing() as connection:
+            _forget(connection, _is(tenant, sub))
+
+
+def _is(tenant: str, sub: str) -> ColumnElement[bool]:
+    return and_(SUBJECTS.c.tenant == tenant, SUBJECTS.c.sub == sub)
+
+
+def _insert(connection: Connection, row: dict[str, Any]) -> bool:
+    """Tell whether the row is new; on PostgreSQL this waits for another transaction that inserts it too."""
+    return connection.execute(upsert(connection, SUBJECTS).values(row).on_conflict_do_nothing()).rowcount == 1
+
+
+def _overtake(connection: Connection, me: ColumnElement[bool], facts: dict[str, Any]) -> None:
+    """Write newer facts; equal ones move `asserted_at` alone, which no other process needs to hear of."""
+    not_newer = me & (SUBJECTS.c.asserted_at <= facts["asserted_at"])
+    changed = not_newer & (SUBJECTS.c.fingerprint != facts["fingerprint"])
+    if connection.execute(update(SUBJECTS).where(changed).values(facts)).rowcount:
+        bump(connection)
+    else:
+        connection.execute(update(SUBJECTS).where(not_newer).values(asserted_at=facts["asserted_at"]))
+
+
+def _forget(connection: Connection, me: ColumnElement[bool]) -> None:
+    known = me & SUBJECTS.c.synced_at.is_not(None)
+    if connection.execute(update(SUBJECTS).where(known).values(synced_at=None)).rowcount:
+        bump(connection)
+
+
+def _facts(subject: Subject) -> dict[str, Any]:
+    return {
+        "name": subject.name,
+        "email": subject.email,
+        "groups": sorted(subject.groups),
+        "fingerprint": subject.fingerprint(),
+    }
+
+
+def _record(row: Row[Any]) -> SubjectRecord:
+    return SubjectRecord(
+        tenant=row.tenant,
+        subject=Subject(row.sub, row.name, row.email, frozenset(row.groups)),
+        asserted_at=row.asserted_at,
+        user_id=row.user_id,
+        synced_fingerprint=row.synced_fingerprint,
+        synced_groups=frozenset(row.synced_groups),
+        synced_at=row.synced_at,
+    )

@@ -1,0 +1,116 @@
+"""The tables. A change here needs a migration beside it: a test compares the two."""
+
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+
+METADATA = MetaData(
+    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"},
+)
+
+EXACT = Text(collation="BINARY").with_variant(Text(collation="C"), "postgresql")
+"""Compared byte for byte: two subjects may differ by case alone."""
+
+DOCUMENT = JSON(none_as_null=True)
+
+TENANTS = Table(
+    "tenants",
+    METADATA,
+    Column("slug", EXACT, primary_key=True),
+    Column("document", DOCUMENT, nullable=False),
+    Column("secrets", LargeBinary, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("percentage", Float, nullable=False),
+    Column("cohorts", DOCUMENT, nullable=False),
+    Column("rollout_revision", Integer, nullable=False),
+)
+
+SUBJECTS = Table(
+    "subjects",
+    METADATA,
+    Column("tenant", EXACT, primary_key=True),
+    Column("sub", EXACT, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("groups", DOCUMENT, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("asserted_at", Float(53), nullable=False),
+    Column("user_id", Text),
+    Column("synced_fingerprint", Text),
+    Column("synced_groups", DOCUMENT, nullable=False),
+    Column("synced_at", Float(53)),
+)
+
+TOKENS = Table(
+    "tokens",
+    METADATA,
+    # The digest of the token's key while it is in use; its own id once it is doomed, so that a successor
+    # does not push it out before it was revoked at the tenant.
+    Column("slot", EXACT, primary_key=True),
+    Column("doomed", Boolean, nullable=False),
+    Column("token_id", Text, nullable=False),
+    Column("tenant", EXACT, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("sub", EXACT, nullable=False),
+    Column("key_scope", Text, nullable=False),
+    Column("credential_revision", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("issued_at", Float(53), nullable=False),
+    Column("expires_at", Float(53), nullable=False),
+    Index(None, "tenant", "sub"),
+    Index(None, "expires_at"),
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("id_hash", EXACT, primary_key=True),
+    Column("sub", EXACT, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("groups", DOCUMENT, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("asserted_at", Float(53), nullable=False),
+    Column("tenant", Text),
+    Column("created_at", Float(53), nullable=False),
+    Column("seen_at", Float(53), nullable=False),
+)
+
+ASSERTIONS = Table(
+    "assertions",
+    METADATA,
+    Column("digest", EXACT, primary_key=True),
+    Column("until", Float(53), nullable=False),
+    Index(None, "until"),
+)
+
+OPERATOR_TOKENS = Table(
+    "operator_tokens",
+    METADATA,
+    Column("token_hash", EXACT, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+)
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float(53), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("tenant", EXACT),
+    Column("reason", Text, nullable=False),
+    Column("before", DOCUMENT),
+    Column("after", DOCUMENT),
+    Column("request_id", Text, nullable=False),
+    Index(None, "tenant"),
+)
+
+REVISION = Table(
+    "revision",
+    METADATA,
+    # One row: it grows with each change that other processes must see at once.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("counter", Integer, nullable=False),
+)

@@ -1,0 +1,79 @@
+"""Issued tokens in SQL, sealed. A doomed token stays until it was revoked at the tenant or has expired."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, select, true, update
+
+from bridge.adapters.sql.database import Database, bump, upsert
+from bridge.adapters.sql.sweep import Sweep
+from bridge.adapters.sql.tables import TOKENS
+from bridge.adapters.vault import Vault
+from bridge.model import IssuedToken, TokenKey
+from bridge.ports import Clock
+
+
+class SqlTokens:
+    """Implements ports.TokenStore."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._sweep = Sweep(database, TOKENS, TOKENS.c.expires_at)
+
+    def get(self, key: TokenKey) -> IssuedToken | None:
+        usable = (TOKENS.c.slot == key.digest()) & (TOKENS.c.expires_at > self._clock())
+        with self._database.reading() as connection:
+            row = connection.execute(select(TOKENS).where(usable)).one_or_none()
+        return None if row is None else self._token(row)
+
+    def put(self, token: IssuedToken) -> None:
+        row = self._row(token)
+        with self._database.writing() as connection:
+            statement = upsert(connection, TOKENS).values(row)
+            connection.execute(statement.on_conflict_do_update(index_elements=[TOKENS.c.slot], set_=row))
+        self._sweep.run(self._clock())
+
+    def drop(self, token: IssuedToken) -> None:
+        this = TOKENS.c.slot.in_([token.key.digest(), token.token_id]) & (TOKENS.c.token_id == token.token_id)
+        with self._database.writing() as connection:
+            if connection.execute(delete(TOKENS).where(this)).rowcount:
+                bump(connection)
+
+    def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        meant = TOKENS.c.expires_at > self._clock()
+        meant &= true() if tenant is None else TOKENS.c.tenant == tenant
+        meant &= true() if sub is None else TOKENS.c.sub == sub
+        with self._database.writing() as connection:
+            connection.execute(update(TOKENS).where(meant).values(doomed=True, slot=TOKENS.c.token_id))
+            rows = connection.execute(select(TOKENS).where(meant, TOKENS.c.doomed)).all()
+            bump(connection)
+        return [self._token(row) for row in rows]  # only now: one that cannot be opened is out of use all the same
+
+    def _row(self, token: IssuedToken) -> dict[str, Any]:
+        key = token.key
+        return {
+            "slot": key.digest(),
+            "doomed": False,
+            "token_id": token.token_id,
+            "tenant": key.tenant,
+            "client_id": key.client_id,
+            "sub": key.sub,
+            "key_scope": key.scope,
+            "credential_revision": key.credential_revision,
+            "sealed": self._vault.seal(token.value),
+            "scope": token.scope,
+            "issued_at": token.issued_at,
+            "expires_at": token.expires_at,
+        }
+
+    def _token(self, row: Row[Any]) -> IssuedToken:
+        return IssuedToken(
+            key=TokenKey(row.tenant, row.client_id, row.sub, row.key_scope, row.credential_revision),
+            token_id=row.token_id,
+            value=self._vault.open(row.sealed),
+            scope=row.scope,
+            issued_at=row.issued_at,
+            expires_at=row.expires_at,
+        )
