@@ -4,10 +4,12 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint lock clean
+.PHONY: demo install test lint lock clean
 
 demo: .venv/.runtime  ## two sandbox tenants, the bridge and a portal; Ctrl-C stops all
 	@.venv/bin/qlik-bridge demo
+
+install: .venv/.runtime  ## what the bridge needs, into .venv
 
 test: .venv/.dev  ## everything, real browser and real Qlik clients included
 	@tests/setup.sh

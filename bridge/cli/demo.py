@@ -52,7 +52,7 @@ def sandbox(*, tls: bool, acme_port: int, globex_port: int, portal_origin: tuple
 def demo() -> None:
     """Run two sandbox tenants and the bridge, until Ctrl-C. Ports: DEMO_PORT, DEMO_ACME_PORT, DEMO_GLOBEX_PORT."""
     ports = _ports()
-    home = ROOT / "instance" / "demo"
+    home = ROOT / "instance" / f"demo-{ports['bridge']}"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True, mode=0o700)
     with ExitStack() as running:
