@@ -1,0 +1,152 @@
+"""HTTP calls that cannot run away: no redirects, no cookies, no environment, time limits, capped bodies."""
+
+import io
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+from requests import PreparedRequest, RequestException, Response, Session, Timeout
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.response import BaseHTTPResponse
+
+from bridge.errors import TenantError, TenantGarbled, TenantTimeout, TenantUnavailable
+
+MAX_BODY = 1_000_000
+CHUNK = 65_536
+CONNECTIONS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait: for a connection, for the next bytes, and for a whole body."""
+
+    connect_s: float = 3.05
+    read_s: float = 10.0
+    total_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. What may open a door (body, cookies) stays out of its repr."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    set_cookies: Sequence[str] = field(repr=False)
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever the tenant says; every caller checks it
+        """Return the parsed body. Raises ValueError, for NaN and bodies nested too deep as well."""
+        try:
+            return json.loads(self.body, parse_constant=_refuse_constant)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+class Wire:
+    """One pool of connections for everybody; it keeps nothing of one caller for the next."""
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
+        self._session = tamed(Session(), self.patience)
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, document: object = None
+    ) -> Answer:
+        """Return the answer, whatever its status; *document* is sent as JSON.
+
+        Raises TenantUnavailable, TenantTimeout, or TenantGarbled when the body is too large. None of them
+        repeats what was sent.
+        """
+        try:
+            response = self._session.request(method, url, headers=headers, json=document, allow_redirects=False)
+        except (RequestException, ValueError) as error:
+            raise failure(error) from None
+        return read(response)
+
+
+def tamed(session: Session, patience: Patience) -> Session:
+    """Make *session* keep to the rules of this file, and return it."""
+    session.trust_env = False  # a netrc file would replace our Authorization
+    jar = RequestsCookieJar()
+    jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.cookies = jar
+    session.headers["Accept-Encoding"] = "identity"  # so that the cap is on what was sent
+    session.headers["Accept"] = "application/json"
+    session.headers["User-Agent"] = "qlik-bridge"
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Bounded(patience))
+    return session
+
+
+def read(response: Response) -> Answer:
+    """Return what came through a tamed session."""
+    cookies = response.raw.set_cookies if isinstance(response.raw, _Body) else ()
+    return Answer(response.status_code, response.headers, response.content, cookies)
+
+
+def failure(error: Exception) -> TenantError:
+    """Say in our words why there is no answer; by class names alone, because texts may quote what was sent."""
+    if isinstance(error, TenantError):
+        return error
+    detail = " < ".join(type(cause).__name__ for cause in _causes(error))
+    late = isinstance(error, Timeout) or any(isinstance(each, ReadTimeoutError) for each in _causes(error))
+    return TenantTimeout(detail=detail) if late else TenantUnavailable(detail=detail)
+
+
+def _causes(error: BaseException) -> Sequence[BaseException]:
+    found: list[BaseException] = [error]
+    while (cause := found[-1].__cause__ or found[-1].__context__) and len(found) < CONNECTIONS:
+        found.append(cause)
+    return found
+
+
+class _Body(io.BytesIO):
+    """A body that was read within its limits, with the Set-Cookie headers one by one."""
+
+    def __init__(self, body: bytes, set_cookies: Sequence[str]) -> None:
+        super().__init__(body)
+        self.set_cookies = set_cookies
+
+
+class _Bounded(HTTPAdapter):
+    """Reads each body here, within its limits, so that no library above can wait or grow without end."""
+
+    def __init__(self, patience: Patience) -> None:
+        super().__init__(pool_connections=100, pool_maxsize=CONNECTIONS)
+        self._patience = patience
+
+    def send(self, request: PreparedRequest, *_: Any, **options: Any) -> Response:  # noqa: ANN401
+        limits = (self._patience.connect_s, self._patience.read_s)
+        response = super().send(request, stream=True, timeout=limits, verify=options.get("verify", True))
+        raw: BaseHTTPResponse = response.raw
+        cookies = raw.headers.getlist("Set-Cookie")
+        try:
+            body = self._read(raw, time.monotonic() + self._patience.total_s)
+        except (HTTPError, OSError) as error:
+            raw.close()
+            raise failure(error) from None
+        except TenantError:
+            raw.close()
+            raise
+        response.raw = _Body(body, cookies)
+        return response
+
+    def _read(self, raw: BaseHTTPResponse, deadline: float) -> bytes:
+        """Read as bytes come in: waiting for a full chunk would let a slow sender pass by the deadline."""
+        body = bytearray()
+        while chunk := raw.read1(CHUNK, decode_content=False):
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise TenantGarbled(detail=f"a body of more than {MAX_BODY} bytes")
+            if time.monotonic() > deadline:
+                raise TenantTimeout(detail=f"a body that took more than {self._patience.total_s:g} s")
+        return bytes(body)
