@@ -1,0 +1,200 @@
+"""The sandbox's own controls under /_sandbox: look inside, make trouble, put everything back."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import secrets
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from bridge.sandbox import auth, body, control_state, seed, switches
+from bridge.sandbox.errors import ApiError, not_found
+from bridge.sandbox.state import Client, Fault, Person, here
+
+routes = Blueprint("control", __name__, url_prefix="/_sandbox")
+
+FAULT_TYPES: dict[str, type | tuple[type, ...]] = {
+    "endpoint": str,
+    "status": int,
+    "times": int,
+    "latency_ms": (int, float),
+    "retry_after": int,
+    "drop": str,
+    "body": str,
+    "content_type": str,
+    "bytes": int,
+    "location": str,
+}
+PERSON_FIELDS = {"groups": list, "disabled": bool, "display_name": str, "email": str}
+CLIENT_LISTS = ("allowed_grant_types", "allowed_scopes", "allowed_origins", "allowed_auth_methods")
+
+
+@routes.before_request
+def only_loopback() -> None:
+    """Loopback peers by a loopback name, and no page of another origin: the state holds secrets."""
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and origin != auth.own_origin()
+    host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
+    if foreign or not _is_loopback(request.remote_addr or "") or not _is_loopback(host.strip("[]")):
+        raise ApiError(403, "SANDBOX-1", "Forbidden", "The controls answer to this machine alone")
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@routes.get("/state")
+def get_state() -> Response:
+    """Everything that the tenant knows, secrets included."""
+    return jsonify(control_state.state(here()))
+
+
+@routes.get("/calls")
+def get_calls() -> Response:
+    return jsonify([dataclasses.asdict(call) for call in here().memory.calls])
+
+
+@routes.delete("/calls")
+def delete_calls() -> Response:
+    here().memory.calls.clear()
+    return Response(status=204)
+
+
+@routes.get("/faults")
+def get_faults() -> Response:
+    return jsonify([dataclasses.asdict(fault) for fault in here().memory.faults])
+
+
+@routes.post("/faults")
+def post_fault() -> tuple[Response, int]:
+    """Add one fault; faults apply in the order in which they came."""
+    given = _only(body.fields(), FAULT_TYPES)
+    given = {name: value for name, value in given.items() if value is not None or name == "times"}
+    if not given.get("endpoint", "").startswith(("/", "*")) or given.get("drop") not in (None, "before", "after"):
+        raise body.bad_request("endpoint must be a path, and drop before or after")
+    fault = Fault(**given)
+    here().memory.faults.append(fault)
+    return jsonify(dataclasses.asdict(fault)), 201
+
+
+@routes.delete("/faults")
+def delete_faults() -> Response:
+    here().memory.faults.clear()
+    return Response(status=204)
+
+
+@routes.post("/clock")
+def post_clock() -> Response:
+    """Shift every time that the tenant uses."""
+    offset = _only(body.fields(), {"offset_s": (int, float)}).get("offset_s", 0)
+    here().memory.clock_offset_s = offset
+    return jsonify(offset_s=offset)
+
+
+@routes.get("/switches")
+def get_switches() -> Response:
+    return jsonify(switches.listing(here().switches))
+
+
+@routes.post("/switches")
+def post_switches() -> Response:
+    """Change switches, all or none. A changed limit also ends the blocks of the old one."""
+    memory = here().memory
+    try:
+        memory.switches = switches.changed(memory.switches, body.fields())
+    except switches.BadSwitch as problem:
+        raise body.bad_request(str(problem)) from None
+    memory.limits.blocked_until.clear()
+    return jsonify(dataclasses.asdict(memory.switches))
+
+
+@routes.patch("/people/<name>")
+def patch_person(name: str) -> Response:
+    """Change the directory. Groups, name and e-mail reach a tenant at the next sign-in, `disabled` at once."""
+    person = here().world.people.get(name)
+    if person is None:
+        raise not_found("SANDBOX-404")
+    given = _only(body.fields(), PERSON_FIELDS)
+    if not all(isinstance(group, str) for group in given.get("groups", [])):
+        raise body.bad_request("groups must be a list of names")
+    for field, value in given.items():
+        setattr(person, field, value)
+    if "disabled" in given:
+        _disable_everywhere(person)
+    return jsonify(dataclasses.asdict(person))
+
+
+def _disable_everywhere(person: Person) -> None:
+    for tenant in here().world.tenants.values():
+        if user := tenant.user_by_subject(person.subject):
+            user.status = "disabled" if person.disabled else "active"
+
+
+@routes.post("/tokens/expire")
+def post_expire() -> Response:
+    """Expire tokens now: all, those of `user` (a subject), or the one with `token_id`."""
+    given = _only(body.fields() if request.get_data() else {}, {"user": str, "token_id": str})
+    tenant = here()
+    user = tenant.user_by_subject(given.get("user", ""))
+    chosen = [
+        token
+        for token in tenant.memory.tokens.values()
+        if ("user" not in given or (user is not None and token.user_id == user.id))
+        and given.get("token_id", token.id) == token.id
+    ]
+    for token in chosen:
+        token.expires_at = min(token.expires_at, tenant.now())
+    return jsonify(expired=len(chosen))
+
+
+@routes.patch("/clients/<client_id>")
+def patch_client(client_id: str) -> Response:
+    """Change what a client may do: its grants, scopes, origins, auth methods and consent."""
+    client = _client(client_id)
+    given = _only(body.fields(), {**dict.fromkeys(CLIENT_LISTS, list), "consent_method": str})
+    for name, value in given.items():
+        setattr(client, name, value)
+    return jsonify(control_state.client(client))
+
+
+@routes.post("/clients/<client_id>/secret")
+def post_secret(client_id: str) -> Response:
+    """Revoke the client's secret and answer a new one."""
+    client = _client(client_id)
+    old = client.client_secret
+    client.client_secret = secrets.token_hex(32)
+    if here().switches.tokens_of_rotated_secret == "die":  # noqa: S105 - a switch
+        for token in here().memory.tokens.values():
+            token.revoked = token.revoked or token.secret == old
+    return jsonify(client_id=client_id, client_secret=client.client_secret)
+
+
+@routes.post("/reset")
+def post_reset() -> Response:
+    """Back to the seed. Keys, ids and secrets stay."""
+    seed.fill(here())
+    here().world.people.update(seed.people())
+    return Response(status=204)
+
+
+def _client(client_id: str) -> Client:
+    client = here().clients.get(client_id)
+    if client is None:
+        raise not_found("SANDBOX-404")
+    return client
+
+
+def _only(given: body.Fields, types: dict[str, Any]) -> dict[str, Any]:
+    """Refuse names that are not in `types` and values of another type."""
+    for name, value in given.items():
+        if name not in types:
+            raise body.bad_request(f"unknown field {name}; there are: {', '.join(types)}")
+        wrong_bool = isinstance(value, bool) and types[name] is not bool
+        if wrong_bool or not (isinstance(value, types[name]) or (value is None and types is FAULT_TYPES)):
+            raise body.bad_request(f"{name} has the wrong type")
+    return given

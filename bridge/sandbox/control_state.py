@@ -1,0 +1,71 @@
+"""`GET /_sandbox/state`: the tenant from the inside, as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from bridge.sandbox import auth, groups, users
+from bridge.sandbox.state import iso
+
+if TYPE_CHECKING:
+    from bridge.sandbox.state import Client, IdentityProvider, Session, Space, Tenant, Token
+
+
+def state(tenant: Tenant) -> dict[str, Any]:
+    memory = tenant.memory
+    return {
+        "tenant": {"id": tenant.id, "slug": tenant.slug, "name": tenant.name, "origin": auth.own_origin()},
+        "people": [dataclasses.asdict(person) for person in tenant.world.people.values()],
+        "users": [users.shown(user) for user in tenant.users()],
+        "groups": [groups.shown(group) for group in memory.groups.values()],
+        "group_settings": groups.settings(tenant),
+        "spaces": [_space(space) for space in memory.spaces.values()],
+        "items": [dataclasses.asdict(item) for item in memory.items.values()],
+        "identity_providers": [_provider(tenant, provider) for provider in tenant.identity_providers],
+        "web_integrations": [dataclasses.asdict(entry) for entry in tenant.web_integrations],
+        "clients": [client(entry) for entry in tenant.clients.values()],
+        "sessions": [_session(session) for session in memory.sessions.values()],
+        "tokens": [_token(token) for token in memory.tokens.values()],
+        "switches": dataclasses.asdict(memory.switches),
+        "clock_offset_s": memory.clock_offset_s,
+    }
+
+
+def client(entry: Client) -> dict[str, Any]:
+    hidden = ("public_key",)
+    return {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry) if field.name not in hidden}
+
+
+def _provider(tenant: Tenant, provider: IdentityProvider) -> dict[str, Any]:
+    named = provider.clock_tolerance_s
+    return {
+        "id": provider.id,
+        "description": provider.description,
+        "issuer": provider.issuer,
+        "kid": provider.kid,
+        "certificate": provider.certificate,
+        "private_key": provider.private_key,
+        "clock_tolerance_s": tenant.switches.clock_tolerance_s if named is None else named,
+    }
+
+
+def _space(space: Space) -> dict[str, Any]:
+    shown = dataclasses.asdict(space)
+    return {**shown, "type": shown.pop("kind"), "created_at": iso(space.created_at)}
+
+
+def _session(session: Session) -> dict[str, Any]:
+    return {
+        "cookie": session.cookie,
+        "csrf_token": session.csrf_token,
+        "user_id": session.user_id,
+        "created_at": iso(session.created_at),
+        "expires_at": iso(session.expires_at),
+    }
+
+
+def _token(token: Token) -> dict[str, Any]:
+    names = ("id", "token", "kind", "user_id", "client_id", "scope", "grant_type", "revoked")
+    times = {"issued_at": iso(token.issued_at), "expires_at": iso(token.expires_at)}
+    return {name: getattr(token, name) for name in names} | times
