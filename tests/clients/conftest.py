@@ -1,0 +1,91 @@
+"""A sandbox on free ports for the whole session, and the clients as `setup.sh` installed them."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from storykit import answers, free_ports, wait_until
+
+from clients.harness import TIMEOUT_S, Client, Tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+LOOPBACK = "127.0.0.1"
+
+Ports = tuple[int, int]
+
+
+@pytest.fixture(scope="session")
+def sandbox_ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
+    """Serve both tenants until the session ends."""
+    acme, globex = free_ports(2)
+    command = [sys.executable, "-m", "bridge.sandbox", "--portal-origin", "http://localhost:8000", "--exit-with-parent"]
+    command += ["--acme-port", str(acme), "--globex-port", str(globex)]
+    log = tmp_path_factory.mktemp("sandbox") / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+    try:
+        for port in (acme, globex):
+            wait_until(answers(f"http://{LOOPBACK}:{port}/_sandbox/state"), process, "sandbox")
+        yield acme, globex
+    finally:
+        process.terminate()
+        process.wait(TIMEOUT_S)
+
+
+@pytest.fixture
+def acme(sandbox_ports: Ports) -> Tenant:
+    return fresh_tenant(sandbox_ports[0])
+
+
+@pytest.fixture
+def globex(sandbox_ports: Ports) -> Tenant:
+    return fresh_tenant(sandbox_ports[1])
+
+
+def fresh_tenant(port: int) -> Tenant:
+    tenant = Tenant(f"http://{LOOPBACK}:{port}")
+    tenant.reset()
+    return tenant
+
+
+@pytest.fixture(scope="session")
+def qlik_api() -> Client:
+    """Qlik's @qlik/api for Node."""
+    node = shutil.which("node")
+    lock = HERE / "node" / "package-lock.json"
+    if node is None or not is_installed(lock, HERE / "node" / "node_modules"):
+        go_without("@qlik/api")
+    return Client((str(node), str(HERE / "node" / "qlik_api.mjs")))
+
+
+@pytest.fixture(scope="session")
+def qlik_sdk() -> Client:
+    """Qlik's qlik-sdk for Python, in its own virtual environment."""
+    venv = ROOT / ".venv-qlik-sdk"
+    if not is_installed(ROOT / "requirements" / "qlik-sdk.lock", venv):
+        go_without("qlik-sdk")
+    return Client((str(venv / "bin" / "python"), str(HERE / "qlik_sdk_scenarios.py")))
+
+
+def is_installed(lock: Path, place: Path) -> bool:
+    """Tell whether `place` was made from `lock` as it stands now."""
+    stamp = place / ".installed.lock"
+    return stamp.exists() and filecmp.cmp(lock, stamp, shallow=False)
+
+
+def go_without(what: str) -> None:
+    reason = f"{what} is not installed as locked: run tests/clients/setup.sh"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

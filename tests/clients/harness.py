@@ -1,0 +1,118 @@
+"""What a test in this folder holds: a tenant of the sandbox, and a client that runs as its own process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import requests
+
+TIMEOUT_S = 30
+
+Json = dict[str, Any]
+
+
+class Tenant:
+    """A tenant of the sandbox, as a test prepares it and looks into it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def control(self, method: str, what: str, body: Json | None = None) -> Any:  # noqa: ANN401 - any JSON
+        answer = requests.request(method, f"{self.url}/_sandbox/{what}", json=body, timeout=TIMEOUT_S)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def reset(self) -> None:
+        self.control("POST", "reset")
+
+    def switch(self, **switches: object) -> None:
+        self.control("POST", "switches", switches)
+
+    def fault(self, endpoint: str, **trouble: object) -> None:
+        self.control("POST", "faults", {"endpoint": endpoint, **trouble})
+
+    def all(self, kind: str) -> list[Json]:
+        """Return the tenant's `people`, `users`, `clients`, `identity_providers`, ..."""
+        found: list[Json] = self.control("GET", "state")[kind]
+        return found
+
+    def one(self, kind: str, **wanted: str) -> Json:
+        return next(entry for entry in self.all(kind) if wanted.items() <= entry.items())
+
+    def client(self, role: str) -> dict[str, str]:
+        """Return id and secret of the `management` or the `issuing` client."""
+        client = self.one("clients", role=role)
+        return {"clientId": client["client_id"], "clientSecret": client["client_secret"]}
+
+    def calls(self) -> list[str]:
+        """Return what arrived since the preparation, each call as `METHOD path status`."""
+        return ["{method} {path} {status}".format_map(call) for call in self.calls_in_full()]
+
+    def calls_in_full(self) -> list[Json]:
+        calls: list[Json] = self.control("GET", "calls")
+        return calls
+
+    def forget_calls(self) -> None:
+        self.control("DELETE", "calls")
+
+    def sign_in(self, name: str) -> Json:
+        """Log a person in by JWT, as preparation; return the user that the tenant then has."""
+        person = self.one("people", name=name)
+        answer = requests.post(
+            f"{self.url}/login/jwt-session",
+            headers={"Authorization": f"Bearer {self.login_jwt(person)}"},
+            timeout=TIMEOUT_S,
+        )
+        assert answer.status_code == requests.codes.ok, answer.text
+        self.forget_calls()
+        return self.one("users", subject=person["subject"])
+
+    def login_jwt(self, person: Json) -> str:
+        provider, now = self.all("identity_providers")[0], int(time.time())
+        claims = {
+            "iss": provider["issuer"],
+            "aud": "qlik.api/login/jwt-session",
+            "sub": person["subject"],
+            "subType": "user",
+            "name": person["display_name"],
+            "email": person["email"],
+            "email_verified": True,
+            "groups": person["groups"],
+            "jti": str(uuid4()),
+            "iat": now,
+            "nbf": now - 5,
+            "exp": now + 60,
+        }
+        return jwt.encode(claims, provider["private_key"], algorithm="RS256", headers={"kid": provider["kid"]})
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program that runs a named scenario and prints what its library gave: `{"ok": ...}` or `{"error": ...}`."""
+
+    command: tuple[str, ...]
+
+    def ok(self, scenario: str, **given: object) -> Any:  # noqa: ANN401 - whatever the scenario prints
+        result = self._run(scenario, given)
+        assert "ok" in result, result
+        return result["ok"]
+
+    def error(self, scenario: str, **given: object) -> Json:
+        result = self._run(scenario, given)
+        assert "error" in result, result
+        error: Json = result["error"]
+        return error
+
+    def _run(self, scenario: str, given: Json) -> Json:
+        done = subprocess.run(
+            [*self.command, scenario, json.dumps(given)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        result: Json = json.loads(done.stdout)
+        return result

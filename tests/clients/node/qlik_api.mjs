@@ -1,0 +1,100 @@
+// Runs one scenario with Qlik's own @qlik/api and prints what the client saw as one line of JSON:
+//   node qlik_api.mjs SCENARIO '{"hostConfig": {"host": ..., "clientId": ..., "clientSecret": ...}, ...}'
+import { auth, groups, oauthTokens, users } from "@qlik/api";
+
+const [scenario, given] = [process.argv[2], JSON.parse(process.argv[3])];
+
+// noCache as in Qlik's samples: without it the client would hand one tenant's token to another.
+const hostConfig = { authType: "oauth2", noCache: true, ...given.hostConfig };
+const options = { hostConfig, noCache: true };
+
+const seen = ({ status, data }) => ({ status, data });
+
+const scenarios = {
+  token: () => auth.getAccessToken({ hostConfig }),
+
+  me: async () => seen(await users.getMyUser(options)),
+
+  list: async () => seen(await users.getUsers(given.query, options)),
+
+  create: async () => seen(await users.createUser(given.user, options)),
+
+  // One client and one cached token; a refusal does not end it.
+  async createAll() {
+    const attempts = [];
+    for (const user of given.users) attempts.push(await users.createUser(user, options).then(seen, outcome));
+    const reading = seen(await users.getUsers({}, options));
+    return { attempts, reading };
+  },
+
+  patch: async () => seen(await users.patchUser(given.userId, given.operations, options)),
+
+  remove: async () => seen(await users.deleteUser(given.userId, options)),
+
+  async walk() {
+    const pages = [];
+    for (let page = await users.getUsers(given.query, options); page; page = await page.next?.()) {
+      pages.push(page.data.data.map((user) => user.subject));
+    }
+    return pages;
+  },
+
+  async walkBack() {
+    const first = await users.getUsers(given.query, options);
+    const second = await first.next();
+    const again = await second.prev();
+    return [first, second, again].map((page) => page.data.data.map((user) => user.subject));
+  },
+
+  count: async () => seen(await users.countUsersWithoutQuery(options)),
+
+  filter: async () => seen(await users.filterUsers(given.query, { filter: given.filter }, options)),
+
+  groups: async () => seen(await groups.getGroups(given.query, options)),
+
+  // What a portal does that holds a token for its user: the token alone, without the client's secret.
+  async tokenAlone() {
+    const token = await auth.getAccessToken({ hostConfig });
+    const bearer = { authType: "apikey", host: given.useAt ?? hostConfig.host, apiKey: token };
+    return seen(await users.getMyUser({ hostConfig: bearer, noCache: true }));
+  },
+
+  // All tokens expire between two calls that share a cached one.
+  async expiry() {
+    const before = await users.getMyUser(options);
+    await fetch(`${hostConfig.host}/_sandbox/tokens/expire`, { method: "POST" });
+    const after = await users.getMyUser(options);
+    return { before: seen(before), after: seen(after) };
+  },
+
+  // An administrator takes away the tokens of a person who is using one.
+  async tokensTakenAway() {
+    const admin = { hostConfig: { ...hostConfig, subject: undefined, ...given.admin }, noCache: true };
+    const bearer = { authType: "apikey", host: hostConfig.host, apiKey: await auth.getAccessToken({ hostConfig }) };
+    const me = () => users.getMyUser({ hostConfig: bearer, noCache: true });
+    const userId = (await me()).data.id;
+    const listed = (await oauthTokens.getOauthTokens({ userId }, admin)).data.data;
+    const deleted = await Promise.all(listed.map(({ id }) => oauthTokens.deleteOauthToken(id, admin)));
+    const refusal = await me().catch((error) => error);
+    return { listed, deleted: deleted.map(({ status }) => status), refusal: outcome(refusal) };
+  },
+
+  // The steps of Qlik's impersonation sample: find by e-mail, create when missing, impersonate by id.
+  async sample() {
+    const admin = { hostConfig: { ...hostConfig, ...given.admin }, noCache: true };
+    const filter = `email eq "${given.user.email}" and status eq "active"`;
+    const find = async () => (await users.getUsers({ filter }, admin)).data.data;
+    const found = await find();
+    const user = found[0] ?? (await users.createUser(given.user, admin)).data;
+    const token = await auth.getAccessToken({ hostConfig: { ...hostConfig, userId: user.id } });
+    return { found: found.length, then: (await find()).length, userId: user.id, token };
+  },
+};
+
+function outcome(error) {
+  const { message, status, data, errors } = error;
+  return { name: error.constructor.name, message, status, data, errors, retryAfter: error.headers?.get("retry-after") };
+}
+
+const result = await scenarios[scenario]().then((ok) => ({ ok }), (error) => ({ error: outcome(error) }));
+console.log(JSON.stringify(result));
