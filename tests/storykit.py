@@ -3,13 +3,25 @@
 import re
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jwt
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec
+from flask import Flask
+from werkzeug.serving import make_server
+
+from bridge.bootstrap import Bridge
+from bridge.model import Stage
+from bridge.services.stages import Move
+from bridge.services.tenants import Declared
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60
@@ -126,15 +138,12 @@ class Person:
 
 
 @dataclass
-class Demo:
-    """`qlik-bridge demo`, running."""
+class World:
+    """A bridge with two sandbox tenants behind it."""
 
     base: str
     acme: Tenant
     globex: Tenant
-    process: subprocess.Popen[bytes]
-    log: Path
-    home: Path
     people: list[Person] = field(default_factory=list)
 
     def person(self, username: str | None = None) -> Person:
@@ -145,11 +154,78 @@ class Demo:
         return somebody
 
     def at(self, stage: str, percent: float = 0) -> None:
-        """Walk acme to a stage, from wherever it is, and forget what that caused."""
+        """Walk acme from legacy to a stage, and forget what that caused."""
         erin = self.person("erin")
-        assert erin.move("acme", "legacy").ok
         order = ["legacy", "shadow", "rollout", "oauth", "retired"]
         for step in order[1 : order.index(stage) + 1]:
-            assert erin.move("acme", step, percent=percent).ok
+            answer = erin.move("acme", step, percent=percent)
+            assert answer.ok, answer.text
         self.acme.forget_calls()
         self.globex.forget_calls()
+
+
+@dataclass
+class Portal:
+    """A portal's backend that vouches for its people by signed assertions."""
+
+    world: World
+    bridge: Bridge
+    key: ec.EllipticCurvePrivateKey
+
+    def vouch(self, sub: str, *groups: str, **changed: object) -> dict[str, str]:
+        """Return the header for a call on behalf of *sub*; None as a changed claim leaves it out."""
+        now = int(time.time())
+        claims: dict[str, object] = {
+            "iss": "https://portal.example",
+            "aud": self.bridge.settings.public_url,
+            "sub": sub,
+            "name": sub.title(),
+            "email": "somebody@example.com",
+            "groups": list(groups),
+            "tenant": "acme",
+            "iat": now,
+            "exp": now + 60,
+            "jti": str(uuid.uuid4()),
+            **changed,
+        }
+        kept = {name: value for name, value in claims.items() if value is not None}
+        signed = jwt.encode(kept, self.key, algorithm="ES256", headers={"kid": "portal-1"})
+        return {"Authorization": f"Bearer {signed}"}
+
+    def token_for(self, sub: str, *groups: str, **changed: object) -> requests.Response:
+        return self.world.person().post("/t/acme/access-token", headers=self.vouch(sub, *groups, **changed))
+
+    def at(self, stage: str, percent: float = 100) -> None:
+        order = list(Stage)
+        for step in order[1 : order.index(Stage(stage)) + 1]:
+            self.bridge.stages.move("acme", Move(step, "test", percentage=percent))
+        self.world.acme.forget_calls()
+
+
+def change_tenant(bridge: Bridge, slug: str = "", **fields: object) -> None:
+    """Apply other fields to one tenant, or to all."""
+    states = [state for state in bridge.tenants.all().values() if slug in {"", state.tenant.slug}]
+    declared = [Declared(state.tenant.model_copy(update=fields), state.rollout) for state in states]
+    bridge.declared.apply(bridge.declared.plan(declared), actor="test")
+
+
+@contextmanager
+def served(app: Flask, port: int) -> Iterator[None]:
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join(PATIENCE_S)
+        server.server_close()
+
+
+@dataclass
+class Demo(World):
+    """`qlik-bridge demo`, running as a process of its own."""
+
+    process: subprocess.Popen[bytes] = field(kw_only=True)
+    log: Path = field(kw_only=True)
+    home: Path = field(kw_only=True)

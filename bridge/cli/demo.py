@@ -20,7 +20,7 @@ from typing import Any
 import click
 from cryptography.fernet import Fernet
 
-from bridge.bootstrap import build
+from bridge.bootstrap import Bridge, build
 from bridge.cli.tenants import apply_file
 from bridge.errors import ConfigError
 from bridge.settings import read_settings
@@ -59,8 +59,9 @@ def demo() -> None:
         running.enter_context(_stop_on_signals())
         tenants = running.enter_context(_process(_sandbox_command(ports)))
         states = {slug: _wait_for(f"{_origin(ports[slug])}/_sandbox/state", tenants) for slug in NAMES}
-        environment = _environment(home, ports)
-        _apply(home, ports, states, environment)
+        environment = demo_environment(home, ports)
+        configure_logging("warning")
+        apply_states(build(read_settings(environment)), home, ports, states)
         bridge = running.enter_context(_process(_bridge_command(ports), environment))
         _wait_for(f"http://127.0.0.1:{ports['bridge']}/healthz", bridge)
         _welcome(ports)
@@ -111,7 +112,7 @@ def _bridge_command(ports: Ports) -> list[str]:
     return [sys.executable, "-m", "gunicorn", bind, *workers, "--log-level=warning", f"--chdir={ROOT}", "app:app"]
 
 
-def _environment(home: Path, ports: Ports) -> dict[str, str]:
+def demo_environment(home: Path, ports: Ports) -> dict[str, str]:
     """Return the demo's settings; those of a real installation in this shell stay out of it."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")},
@@ -124,22 +125,21 @@ def _environment(home: Path, ports: Ports) -> dict[str, str]:
         "BRIDGE_DEMO_PEOPLE": _origin(ports["acme"]),
         "BRIDGE_ADMIN_GROUPS": "demo:bridge-admins",
         "BRIDGE_DEFAULT_TENANT": "acme",
+        "BRIDGE_LOG_LEVEL": os.environ.get("BRIDGE_LOG_LEVEL", "warning"),
     }
 
 
-def _apply(home: Path, ports: Ports, states: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+def apply_states(bridge: Bridge, home: Path, ports: Ports, states: Mapping[str, Any]) -> None:
     """Register the two tenants the way an operator would: key files, a tenants file, `tenants apply`."""
     (home / "keys").mkdir(mode=0o700)
     blocks = [_tenant_block(home, slug, _origin(ports[slug]), _portal(ports), state) for slug, state in states.items()]
     _write(home / "tenants.toml", "\n".join(blocks))
-    settings = read_settings(environment)
-    configure_logging("warning")
-    apply_file(build(settings), home / "tenants.toml", actor="demo")
+    apply_file(bridge, home / "tenants.toml", actor="demo")
 
 
 def _tenant_block(home: Path, slug: str, host: str, portal: str, state: Mapping[str, Any]) -> str:
     provider, clients = state["identity_providers"][0], {each["role"]: each for each in state["clients"]}
-    app = next((item for item in state["items"] if item.get("resourceType") == "app"), {})
+    app: Mapping[str, Any] = next((item for item in state["items"] if item.get("resourceType") == "app"), {})
     _write(home / "keys" / f"{slug}.pem", provider["private_key"])
     for role, client in clients.items():
         _write(home / f"{slug}-{role}.secret", client["client_secret"])

@@ -1,17 +1,163 @@
 """The product as its users run it: real sandbox, real sockets, real processes."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
+import jwt
 import pytest
-from storykit import PATIENCE_S, ROOT, Demo, Tenant, free_ports, wait_until
+from cryptography.hazmat.primitives.asymmetric import ec
+from playwright.sync_api import BrowserContext, sync_playwright
+from storykit import (
+    PATIENCE_S,
+    ROOT,
+    Demo,
+    Portal,
+    Tenant,
+    World,
+    answers,
+    change_tenant,
+    free_ports,
+    served,
+    wait_until,
+)
+
+from bridge.bootstrap import Bridge, build
+from bridge.cli.demo import apply_states, demo_environment
+from bridge.settings import read_settings
+from bridge.web import create_app
+
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def ports() -> dict[str, int]:
+    return dict(zip(("bridge", "acme", "globex"), free_ports(3), strict=True))
+
+
+@pytest.fixture(scope="session")
+def sandbox(ports: dict[str, int]) -> Iterator[tuple[Tenant, Tenant]]:
+    command = [sys.executable, "-m", "bridge.sandbox", "--exit-with-parent"]
+    command += [f"--acme-port={ports['acme']}", f"--globex-port={ports['globex']}"]
+    command += [f"--portal-origin=http://localhost:{ports['bridge']}"]
+    process = subprocess.Popen(command, cwd=ROOT)
+    acme, globex = (Tenant(f"http://127.0.0.1:{ports[slug]}") for slug in ("acme", "globex"))
+    try:
+        for tenant in (acme, globex):
+            wait_until(answers(f"{tenant.origin}/_sandbox/state"), process, "sandbox")
+        yield acme, globex
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def make_product(sandbox: tuple[Tenant, Tenant], ports: dict[str, int], tmp_path: Path) -> Callable[..., Bridge]:
+    """Builds the bridge in this process, with a database of its own and the tenants as seeded."""
+    acme, globex = sandbox
+    for tenant in sandbox:
+        tenant.control("POST", "reset")
+
+    def make(*admits: str, **settings: str) -> Bridge:
+        environment = demo_environment(tmp_path, ports) | settings
+        bridge = build(read_settings({name: value for name, value in environment.items() if value}))
+        apply_states(bridge, tmp_path, ports, {"acme": acme.state(), "globex": globex.state()})
+        if admits:
+            change_tenant(bridge, admits=admits)
+        return bridge
+
+    return make
+
+
+@pytest.fixture
+def serve(sandbox: tuple[Tenant, Tenant], ports: dict[str, int]) -> Iterator[Callable[[Bridge], World]]:
+    """Serves a bridge over a real socket."""
+    with ExitStack() as servers:
+
+        def start(bridge: Bridge) -> World:
+            servers.enter_context(served(create_app(bridge), ports["bridge"]))
+            return World(f"http://localhost:{ports['bridge']}", *sandbox)
+
+        yield start
+
+
+@pytest.fixture
+def product(make_product: Callable[..., Bridge]) -> Bridge:
+    return make_product()
+
+
+@pytest.fixture
+def world(product: Bridge, serve: Callable[[Bridge], World]) -> World:
+    """The demo's bridge with both tenants, signed in to by anyone."""
+    return serve(product)
+
+
+@pytest.fixture
+def portal(make_product: Callable[..., Bridge], serve: Callable[[Bridge], World], tmp_path: Path) -> Portal:
+    """A bridge that believes a portal's assertions."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    jwk = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "portal-1", "alg": "ES256"}
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(json.dumps({"keys": [jwk]}))
+    bridge = make_product(
+        "assertion",
+        BRIDGE_IDENTITY="assertion",
+        BRIDGE_ASSERTION_ISSUER="https://portal.example",
+        BRIDGE_ASSERTION_JWKS=str(jwks),
+        BRIDGE_ADMIN_GROUPS="assertion:bridge-admins",
+        BRIDGE_DEMO_PEOPLE="",
+    )
+    return Portal(serve(bridge), bridge, key)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The system's own Chromium; Playwright downloads none."""
+    found = shutil.which("chromium")
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail("Chromium is not installed; `make test` installs it where apt-get may be used")
+    if found is None:
+        pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
+    return found
+
+
+@pytest.fixture
+def browse(chromium: str, tmp_path: Path) -> Iterator[Callable[[bool], BrowserContext]]:
+    """Opens a browser with a profile of its own that allows or blocks third-party cookies."""
+    with sync_playwright() as playwright, ExitStack() as open_browsers:
+
+        def start(third_party_cookies: bool) -> BrowserContext:  # noqa: FBT001 - reads well where it is called
+            profile = tmp_path / f"profile-{third_party_cookies}"
+            (profile / "Default").mkdir(parents=True)
+            mode = {"profile": {"cookie_controls_mode": 0 if third_party_cookies else 1}}
+            (profile / "Default" / "Preferences").write_text(json.dumps(mode))
+            context = playwright.chromium.launch_persistent_context(
+                profile, executable_path=chromium, headless=True, args=CHROMIUM_ARGUMENTS
+            )
+            open_browsers.callback(context.close)
+            return context
+
+        yield start
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """`qlik-bridge demo` as a user starts it."""
     portal, acme, globex = free_ports(3)
     log = tmp_path_factory.mktemp("demo") / "output"
     environment = {
@@ -19,6 +165,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         "DEMO_PORT": str(portal),
         "DEMO_ACME_PORT": str(acme),
         "DEMO_GLOBEX_PORT": str(globex),
+        "BRIDGE_LOG_LEVEL": "debug",
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -27,9 +174,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         try:
             wait_until(lambda: b"Ctrl-C stops everything" in log.read_bytes(), process, "demo")
             yield Demo(
-                base=f"http://localhost:{portal}",
-                acme=Tenant(f"http://127.0.0.1:{acme}"),
-                globex=Tenant(f"http://127.0.0.1:{globex}"),
+                f"http://localhost:{portal}",
+                Tenant(f"http://127.0.0.1:{acme}"),
+                Tenant(f"http://127.0.0.1:{globex}"),
                 process=process,
                 log=log,
                 home=ROOT / "instance" / f"demo-{portal}",
@@ -37,12 +184,3 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(PATIENCE_S)
-
-
-@pytest.fixture
-def fresh(demo: Demo) -> Demo:
-    """The demo with both tenants as seeded and acme in stage legacy."""
-    demo.at("legacy")
-    for tenant in (demo.acme, demo.globex):
-        tenant.control("POST", "reset")
-    return demo

@@ -1,85 +1,85 @@
 """The main job, as the README tells it: sign in, move the flag, look again, move it back."""
 
 import requests
-from storykit import Demo
+from storykit import World
 
 LOGIN, TOKEN = "/login/jwt-session", "/oauth/token"
 
 
-def test_legacy_path_gives_a_jwt_that_the_tenant_accepts_once(fresh: Demo) -> None:
-    alice = fresh.person("alice")
+def test_legacy_path_gives_a_jwt_that_the_tenant_accepts_once(world: World) -> None:
+    alice = world.person("alice")
 
     assert alice.session("acme")["path"] == "jwt"
     signed = alice.get("/t/acme/token").json()["token"]
     bearer = {"Authorization": f"Bearer {signed}"}
-    first, second = (requests.post(fresh.acme.origin + LOGIN, headers=bearer, timeout=10) for _ in range(2))
+    first, second = (requests.post(world.acme.origin + LOGIN, headers=bearer, timeout=10) for _ in range(2))
     refused = alice.access_token("acme")
 
     assert (first.status_code, second.status_code) == (200, 401)
     assert (refused.status_code, refused.json()["error"]) == (409, "still_on_jwt")
 
 
-def test_new_path_syncs_groups_then_mints_once_and_goes_back(fresh: Demo) -> None:
-    fresh.at("oauth")
-    alice = fresh.person("alice")
+def test_new_path_syncs_groups_then_mints_once_and_goes_back(world: World) -> None:
+    world.at("oauth")
+    alice = world.person("alice")
 
     first = alice.access_token("acme")
     assert first.headers["Content-Type"].startswith("text/plain")
-    assert fresh.acme.me(first.text)["subject"] == "alice"
-    assert fresh.acme.idp_groups(first.text) == {"Finance", "EMEA"}
-    assert fresh.acme.calls(LOGIN, TOKEN) == [LOGIN, TOKEN]
+    assert world.acme.me(first.text)["subject"] == "alice"
+    assert world.acme.idp_groups(first.text) == {"Finance", "EMEA"}
+    assert world.acme.calls(LOGIN, TOKEN) == [LOGIN, TOKEN]
 
-    fresh.acme.forget_calls()
+    world.acme.forget_calls()
     assert alice.access_token("acme").text == first.text
-    assert fresh.acme.calls() == []
+    assert world.acme.calls() == []
 
-    fresh.acme.control("PATCH", "people/alice", {"groups": ["Finance"]})
+    world.acme.control("PATCH", "people/alice", {"groups": ["Finance"]})
     alice.sign_in("alice")
     again = alice.access_token("acme")
-    assert fresh.acme.idp_groups(again.text) == {"Finance"}
-    assert fresh.acme.calls(LOGIN) == [LOGIN]
+    assert world.acme.idp_groups(again.text) == {"Finance"}
+    assert world.acme.calls(LOGIN) == [LOGIN]
 
-    assert fresh.person("erin").move("acme", "legacy").ok
+    assert world.person("erin").move("acme", "legacy").ok
     assert alice.access_token("acme").status_code == 409
     assert alice.session("acme")["path"] == "jwt"
 
 
-def test_the_other_tenant_never_moved(fresh: Demo) -> None:
-    fresh.at("oauth")
-    alice = fresh.person("alice")
+def test_the_other_tenant_never_moved(world: World) -> None:
+    world.at("oauth")
+    alice = world.person("alice")
 
     assert alice.session("globex")["path"] == "jwt"
     assert alice.access_token("globex").status_code == 409
-    assert fresh.globex.calls() == []
+    assert world.globex.calls() == []
 
 
-def test_retired_closes_the_jwt_path(fresh: Demo) -> None:
-    fresh.at("retired")
-    alice = fresh.person("alice")
+def test_retired_closes_the_jwt_path(world: World) -> None:
+    world.at("retired")
+    alice = world.person("alice")
 
     refused = alice.get("/t/acme/token")
     assert (refused.status_code, refused.json()["error"]) == (410, "jwt_retired")
     assert alice.access_token("acme").ok
 
 
-def test_a_rollout_moves_the_named_people_first(fresh: Demo) -> None:
-    fresh.at("rollout")
-    erin = fresh.person("erin")
+def test_a_rollout_moves_the_named_people_first(world: World) -> None:
+    world.at("rollout")
+    erin = world.person("erin")
     assert erin.move("acme", "rollout", percent=0, cohorts={"subjects": ["bob"], "groups": ["EMEA"]}).ok
 
-    paths = {name: fresh.person(name).session("acme")["path"] for name in ("alice", "bob", "carol")}
+    paths = {name: world.person(name).session("acme")["path"] for name in ("alice", "bob", "carol")}
     assert paths == {"alice": "oauth", "bob": "oauth", "carol": "jwt"}
 
 
-def test_a_stage_cannot_be_skipped_even_by_force(fresh: Demo) -> None:
-    refused = fresh.person("erin").move("acme", "oauth", force=True)
+def test_a_stage_cannot_be_skipped_even_by_force(world: World) -> None:
+    refused = world.person("erin").move("acme", "oauth", force=True)
 
     assert refused.status_code == 409
     assert [each["condition"] for each in refused.json()["unmet"]] == ["next_stage"]
 
 
-def test_only_operators_move_stages_and_every_move_is_audited(fresh: Demo) -> None:
-    erin, alice = fresh.person("erin"), fresh.person("alice")
+def test_only_operators_move_stages_and_every_move_is_audited(world: World) -> None:
+    erin, alice = world.person("erin"), world.person("alice")
 
     assert alice.move("acme", "shadow").status_code == 403
     assert erin.move("acme", "shadow", reason="let us begin").ok
@@ -88,42 +88,42 @@ def test_only_operators_move_stages_and_every_move_is_audited(fresh: Demo) -> No
     assert (newest["before"]["stage"], newest["after"]["stage"]) == ("legacy", "shadow")
 
 
-def test_signing_out_ends_the_token_at_the_tenant(fresh: Demo) -> None:
-    fresh.at("oauth")
-    alice = fresh.person("alice")
+def test_signing_out_ends_the_token_at_the_tenant(world: World) -> None:
+    world.at("oauth")
+    alice = world.person("alice")
     token = alice.access_token("acme").text
     csrf = alice.csrf("acme")
 
     assert alice.post("/logout", data={"csrf_token": csrf}).status_code in {302, 303}
     dead = requests.get(
-        f"{fresh.acme.origin}/api/v1/users/me", headers={"Authorization": f"Bearer {token}"}, timeout=10
+        f"{world.acme.origin}/api/v1/users/me", headers={"Authorization": f"Bearer {token}"}, timeout=10
     )
     assert dead.status_code == 401
     assert alice.get("/t/acme/session").status_code == 401
 
 
-def test_a_rejected_token_is_replaced_when_it_is_dead_and_kept_when_it_lives(fresh: Demo) -> None:
-    fresh.at("oauth")
-    alice = fresh.person("alice")
+def test_a_rejected_token_is_replaced_when_it_is_dead_and_kept_when_it_lives(world: World) -> None:
+    world.at("oauth")
+    alice = world.person("alice")
     first = alice.access_token("acme")
 
     kept = alice.access_token("acme", **{"X-Rejected-Token": first.headers["Token-Id"]})
-    fresh.acme.control("POST", "tokens/expire")
+    world.acme.control("POST", "tokens/expire")
     replaced = alice.access_token("acme", **{"X-Rejected-Token": first.headers["Token-Id"]})
 
     assert kept.text == first.text
     assert replaced.text != first.text
-    assert fresh.acme.me(replaced.text)["subject"] == "alice"
+    assert world.acme.me(replaced.text)["subject"] == "alice"
 
 
-def test_a_user_deleted_at_the_tenant_is_made_anew(fresh: Demo) -> None:
-    fresh.at("oauth")
-    alice = fresh.person("alice")
+def test_a_user_deleted_at_the_tenant_is_made_anew(world: World) -> None:
+    world.at("oauth")
+    alice = world.person("alice")
     first = alice.access_token("acme")
-    user_id = fresh.acme.me(first.text)["id"]
-    manager = next(each for each in fresh.acme.state()["clients"] if each["role"] == "management")
+    user_id = world.acme.me(first.text)["id"]
+    manager = next(each for each in world.acme.state()["clients"] if each["role"] == "management")
     admin = requests.post(
-        fresh.acme.origin + TOKEN,
+        world.acme.origin + TOKEN,
         json={
             "grant_type": "client_credentials",
             "client_id": manager["client_id"],
@@ -132,33 +132,33 @@ def test_a_user_deleted_at_the_tenant_is_made_anew(fresh: Demo) -> None:
         timeout=10,
     ).json()["access_token"]
     gone = requests.delete(
-        f"{fresh.acme.origin}/api/v1/users/{user_id}", headers={"Authorization": f"Bearer {admin}"}, timeout=10
+        f"{world.acme.origin}/api/v1/users/{user_id}", headers={"Authorization": f"Bearer {admin}"}, timeout=10
     )
     assert gone.status_code == 204
 
     again = alice.access_token("acme", **{"X-Rejected-Token": first.headers["Token-Id"]})
 
-    assert fresh.acme.me(again.text)["id"] != user_id
-    assert fresh.acme.idp_groups(again.text) == {"Finance", "EMEA"}
+    assert world.acme.me(again.text)["id"] != user_id
+    assert world.acme.idp_groups(again.text) == {"Finance", "EMEA"}
 
 
-def test_a_disabled_user_gets_no_token(fresh: Demo) -> None:
-    fresh.at("oauth")
+def test_a_disabled_user_gets_no_token(world: World) -> None:
+    world.at("oauth")
 
-    refused = fresh.person("dave").access_token("acme")
+    refused = world.person("dave").access_token("acme")
 
     assert (refused.status_code, refused.json()["error"]) == (403, "subject_not_provisioned")
-    assert fresh.acme.calls(TOKEN) == []
+    assert world.acme.calls(TOKEN) == []
 
 
-def test_the_tenants_rate_limit_is_obeyed(fresh: Demo) -> None:
-    fresh.at("oauth")
-    alice = fresh.person("alice")
-    fresh.acme.control("POST", "faults", {"endpoint": LOGIN, "status": 429, "retry_after": 30, "times": 1})
+def test_the_tenants_rate_limit_is_obeyed(world: World) -> None:
+    world.at("oauth")
+    alice = world.person("alice")
+    world.acme.control("POST", "faults", {"endpoint": LOGIN, "status": 429, "retry_after": 30, "times": 1})
 
-    first, second = alice.access_token("acme"), fresh.person("bob").access_token("acme")
+    first, second = alice.access_token("acme"), world.person("bob").access_token("acme")
 
     assert (first.status_code, first.json()["error"]) == (503, "tenant_throttled")
     assert (second.status_code, second.json()["error"]) == (503, "tenant_throttled")
     assert 1 <= int(second.headers["Retry-After"]) <= 30
-    assert fresh.acme.calls(LOGIN, TOKEN) == [LOGIN]
+    assert world.acme.calls(LOGIN, TOKEN) == [LOGIN]
