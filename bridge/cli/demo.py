@@ -106,10 +106,8 @@ def _sandbox_command(ports: Ports) -> list[str]:
 
 
 def _bridge_command(ports: Ports) -> list[str]:
-    """One worker: what one request changes, the next one sees."""
-    bind = f"--bind=127.0.0.1:{ports['bridge']}"
-    workers = ["--worker-class=gthread", "--workers=1", "--threads=16"]
-    return [sys.executable, "-m", "gunicorn", bind, *workers, "--log-level=warning", f"--chdir={ROOT}", "app:app"]
+    chosen = ["--config=python:bridge.cli.demo_server", f"--bind=127.0.0.1:{ports['bridge']}", f"--chdir={ROOT}"]
+    return [sys.executable, "-m", "gunicorn", *chosen, "app:app"]
 
 
 def demo_environment(home: Path, ports: Ports) -> dict[str, str]:

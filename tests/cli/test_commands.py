@@ -1,0 +1,281 @@
+"""The command line as an operator types it: output, exit codes, and what it leaves in the store."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from cryptography import x509
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from bridge.cli import main
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "reference" / "tenants.example.toml"
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever the command prints
+        return json.loads(self.out)
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    for name in [name for name in os.environ if name.startswith("BRIDGE_")]:
+        monkeypatch.delenv(name)
+    given = {
+        "BRIDGE_SECRET_KEY": "s" * 40,
+        "BRIDGE_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "BRIDGE_PUBLIC_URL": "https://bridge.example.com",
+        "BRIDGE_DATABASE_URL": f"sqlite:///{tmp_path / 'bridge.db'}",
+        "BRIDGE_KEYS_DIR": str(tmp_path / "keys"),
+        "ACME_ISSUING_SECRET": "the-very-secret-of-acme",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return given
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["qlik-bridge", *words])
+        code = 0
+        try:
+            main()
+        except SystemExit as ending:
+            code = int(ending.code or 0)
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return command
+
+
+@pytest.fixture
+def applied(run: Run, settings: dict[str, str]) -> Run:
+    assert settings
+    for name in ("acme", "acme-sync", "acme-management"):
+        assert run("keys", "new", name, "--bits", "2048").code == 0
+    done = run("tenants", "apply", str(EXAMPLE), "--yes")
+    assert done.code == 0, done.err
+    return run
+
+
+def test_check_lists_every_mistake_at_once(run: Run, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
+    monkeypatch.setenv("BRIDGE_SECRET_KEY", "short")
+    monkeypatch.setenv("BRIDGE_PUBLIC_URL", "http://bridge.example.com/path")
+    monkeypatch.setenv("BRIDGE_IDENTITY", "demo,header")
+    monkeypatch.setenv("BRIDGE_TYPING_ERROR", "1")
+
+    checked = run("check")
+
+    assert checked.code == 2
+    for named in ("SECRET_KEY", "PUBLIC_URL", "demo must stand alone", "TRUSTED_PROXIES", "TYPING_ERROR"):
+        assert named in checked.err
+    assert settings["BRIDGE_ENCRYPTION_KEYS"] not in checked.err + checked.out
+
+
+def test_check_as_json_is_for_machines(run: Run, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
+    assert settings
+    monkeypatch.setenv("BRIDGE_PUBLIC_URL", "nonsense://")
+
+    checked = run("check", "--json")
+
+    assert (checked.code, checked.json()["error"]) == (2, "config_error")
+    assert len(checked.json()["mistakes"]) == 1
+
+
+def test_check_of_a_good_set_up_prints_no_secret(applied: Run, settings: dict[str, str]) -> None:
+    checked = applied("check")
+
+    assert checked.code == 0, checked.err
+    assert "acme" in checked.out
+    for name in ("BRIDGE_SECRET_KEY", "BRIDGE_ENCRYPTION_KEYS", "ACME_ISSUING_SECRET"):
+        assert settings[name] not in checked.out + checked.err
+
+
+def test_check_names_a_missing_signing_key_and_an_unknown_default_tenant(
+    applied: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "keys" / "acme.pem").unlink()
+    monkeypatch.setenv("BRIDGE_DEFAULT_TENANT", "nowhere")
+
+    checked = applied("check")
+
+    assert checked.code == 2
+    assert "acme.pem" in checked.err
+    assert "nowhere" in checked.err
+
+
+@pytest.mark.parametrize("bits", ["2048", "4096"])
+def test_a_new_key_is_private_and_its_certificate_says_what_to_paste(
+    run: Run, settings: dict[str, str], tmp_path: Path, bits: str
+) -> None:
+    assert settings
+    made = run("keys", "new", "acme", "--bits", bits)
+    key, certificate = tmp_path / "keys" / "acme.pem", tmp_path / "keys" / "acme.crt"
+    parsed = x509.load_pem_x509_certificate(certificate.read_bytes())
+    public = parsed.public_key()
+
+    assert made.code == 0
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert isinstance(public, RSAPublicKey)
+    assert public.key_size == int(bits)
+    assert certificate.read_text().strip() in made.out
+    assert "PRIVATE" not in made.out
+    assert 'signing_key = "acme.pem"' in made.out
+
+
+def test_a_key_is_never_overwritten(run: Run, settings: dict[str, str], tmp_path: Path) -> None:
+    assert settings
+    run("keys", "new", "acme", "--bits", "2048")
+    before = (tmp_path / "keys" / "acme.pem").read_bytes()
+
+    again = run("keys", "new", "acme", "--bits", "2048")
+
+    assert again.code == 2
+    assert (tmp_path / "keys" / "acme.pem").read_bytes() == before
+
+
+def test_keys_are_listed(applied: Run) -> None:
+    listed = applied("keys", "list", "--json").json()
+
+    assert [each["name"] for each in listed] == ["acme-management.pem", "acme-sync.pem", "acme.pem"]
+    assert {each["bits"] for each in listed} == {2048}
+
+
+def test_apply_shows_the_plan_and_does_nothing_without_a_yes(
+    run: Run, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+
+    planned = run("tenants", "apply", str(EXAMPLE))
+
+    assert planned.code == 130
+    assert "acme: create" in planned.out
+    assert settings["ACME_ISSUING_SECRET"] not in planned.out
+    assert run("tenants", "list", "--json").json() == []
+
+
+def test_applying_twice_changes_nothing_and_a_difference_is_shown(applied: Run, tmp_path: Path) -> None:
+    again = applied("tenants", "apply", str(EXAMPLE))
+    changed = tmp_path / "tenants.toml"
+    changed.write_text(EXAMPLE.read_text().replace("Acme Corporation", "Acme Incorporated"))
+    planned = applied("tenants", "apply", str(changed), "--yes", "--json").json()
+
+    assert (again.code, again.out) == (0, "acme: no change\n")
+    assert planned[0]["fields"] == {"name": {"before": "Acme Corporation", "after": "Acme Incorporated"}}
+    assert applied("tenants", "show", "acme").json()["name"] == "Acme Incorporated"
+
+
+def test_a_bad_file_changes_nothing_and_lists_every_mistake(applied: Run, tmp_path: Path) -> None:
+    broken = tmp_path / "tenants.toml"
+    text = EXAMPLE.read_text()
+    text = text.replace("https://acme.eu.qlikcloud.com", "http://user:pw@acme.eu.qlikcloud.com/path")
+    text = text.replace('secret = "env:ACME_ISSUING_SECRET"', 'secret = "written down"')
+    text = text.replace('group_strategy = "jwt"', 'group_strategy = "api"')
+    broken.write_text(text.replace("sync_max_age_s", "sync_maximum_age_s"))
+
+    refused = applied("tenants", "apply", str(broken), "--yes")
+
+    assert refused.code == 2
+    for named in ("host", "issuing_client.secret", "group_strategy", "sync_maximum_age_s"):
+        assert named in refused.err
+    assert "written down" not in refused.err
+    assert "pw" not in refused.err
+
+
+@pytest.mark.parametrize("content", [None, "not = [toml", "", "[[tenant]]\n"])
+def test_a_file_that_is_none_says_so(run: Run, settings: dict[str, str], tmp_path: Path, content: str | None) -> None:
+    assert settings
+    file = tmp_path / "tenants.toml"
+    if content is not None:
+        file.write_text(content)
+
+    assert run("tenants", "apply", str(file), "--yes").code == 2
+
+
+def test_show_masks_secrets_and_an_unknown_tenant_is_refused(applied: Run, settings: dict[str, str]) -> None:
+    shown = applied("tenants", "show", "acme")
+
+    assert settings["ACME_ISSUING_SECRET"] not in shown.out
+    assert shown.json()["stage"] == "legacy"
+    assert applied("tenants", "show", "nowhere").code == 1
+
+
+def test_stages_move_one_step_and_back(applied: Run) -> None:
+    skipped = applied("stage", "move", "acme", "oauth", "--json")
+    applied("stage", "move", "acme", "shadow", "--reason", "begin")
+    rolled = applied(
+        "stage", "move", "acme", "rollout", "--percent", "25", "--subject", "ada", "--group", "Pilot", "--json"
+    )
+    changed = applied("stage", "move", "acme", "rollout", "--percent", "50", "--json")
+    back = applied("stage", "rollback", "acme", "--reason", "slow", "--json")
+
+    assert (skipped.code, [each["condition"] for each in skipped.json()["unmet"]]) == (1, ["next_stage"])
+    assert rolled.json() == {
+        "slug": "acme",
+        "stage": "rollout",
+        "percent": 25,
+        "cohorts": {"subjects": ["ada"], "groups": ["Pilot"]},
+    }
+    assert (changed.json()["percent"], changed.json()["cohorts"]["subjects"]) == (50, ["ada"])
+    assert back.json()["stage"] == "shadow"
+    assert applied("stage", "show", "acme", "--json").json()["stage"] == "shadow"
+
+
+def test_a_rollback_that_is_none_is_refused(applied: Run) -> None:
+    assert applied("stage", "rollback", "acme").code == 1
+    assert applied("stage", "rollback", "acme", "--to", "oauth").code == 1
+
+
+def test_a_forced_move_needs_a_reason(applied: Run) -> None:
+    refused = applied("stage", "move", "acme", "shadow", "--force")
+
+    assert refused.code == 1
+    assert "reason" in refused.err
+
+
+def test_tokens_revoke_wants_to_know_which(applied: Run) -> None:
+    assert applied("tokens", "revoke").code == 1
+    assert applied("tokens", "revoke", "--tenant", "nowhere").code == 1
+    assert applied("tokens", "revoke", "--tenant", "acme", "--json").json() == {"revoked": 0, "failed": 0}
+
+
+def test_an_operator_token_is_shown_once_and_stored_hashed(applied: Run, tmp_path: Path) -> None:
+    value = applied("operators", "token", "new", "ci", "--json").json()["token"]
+    database = b"".join(file.read_bytes() for file in tmp_path.glob("bridge.db*"))
+
+    assert value.startswith("qbo_")
+    assert value.encode() not in database
+
+
+def test_a_database_that_cannot_be_is_a_mistake_in_the_settings(
+    run: Run, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], tmp_path: Path
+) -> None:
+    assert settings
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BRIDGE_DATABASE_URL", f"sqlite:///{tmp_path / 'file' / 'bridge.db'}")
+
+    assert run("check").code == 2
+
+
+def test_wrong_usage_exits_2(run: Run) -> None:
+    assert run("stage", "move", "acme", "sideways").code == 2
+    assert run("nonsense").code == 2
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version").code == 0
+    assert "tenants" in run("--help").out
