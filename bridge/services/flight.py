@@ -32,6 +32,8 @@ class SingleFlight(Generic[T]):
         try:
             return flight.result(self._patience_s)
         except TimeoutError:
+            if flight.done():  # the work's own TimeoutError, or it landed this very moment
+                return flight.result()
             raise TenantTimeout(detail="waited too long for another caller's attempt") from None
 
     def _fly(self, key: Hashable, flight: Future[T], work: Callable[[], T]) -> None:

@@ -65,10 +65,11 @@ class GatedQlik:
 
     def _call(self, call: str, tier: int, tenant: Tenant, work: Callable[[], T]) -> T:
         self._enter(tenant.slug, tier)
-        outcome = "ok"
+        outcome = "internal_error"
         try:
             with self._metrics.upstream_seconds.labels(tenant.slug, call).time():
                 answer = work()
+            outcome = "ok"
         except BridgeError as error:
             outcome = error.code()
             self._note_failure(tenant.slug, tier, error)
@@ -99,7 +100,8 @@ class GatedQlik:
         with self._guard:
             circuit = self._circuits[slug]
             if isinstance(error, TenantThrottled):
-                self._closed_until[slug, tier] = now + (error.retry_after_s or 1)
+                opens_at = now + (error.retry_after_s or 1)
+                self._closed_until[slug, tier] = max(opens_at, self._closed_until.get((slug, tier), 0))
             elif isinstance(error, TenantUnavailable | TenantTimeout):
                 circuit.failures += 1
                 if circuit.failures == FAILURES_BEFORE_PAUSE:
