@@ -24,13 +24,12 @@ class SqlAssertionLedger:
         digest = hashlib.sha256(json.dumps([issuer, jti]).encode()).hexdigest()
         with self._database.writing() as connection:
             statement = upsert(connection, ASSERTIONS).values(digest=digest, until=until)
-            claimed = connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[ASSERTIONS.c.digest], set_={"until": until}, where=ASSERTIONS.c.until < now
-                )
-            ).rowcount
+            again = statement.on_conflict_do_update(
+                index_elements=[ASSERTIONS.c.digest], set_={"until": until}, where=ASSERTIONS.c.until < now
+            )
+            written = connection.execute(again.returning(ASSERTIONS.c.digest)).first()
         self._sweep.run(now)
-        return claimed == 1
+        return written is not None
 
 
 class SqlOperatorTokens:

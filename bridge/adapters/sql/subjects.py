@@ -54,7 +54,8 @@ def _is(tenant: str, sub: str) -> ColumnElement[bool]:
 
 def _insert(connection: Connection, row: dict[str, Any]) -> bool:
     """Tell whether the row is new; on PostgreSQL this waits for another transaction that inserts it too."""
-    return connection.execute(upsert(connection, SUBJECTS).values(row).on_conflict_do_nothing()).rowcount == 1
+    statement = upsert(connection, SUBJECTS).values(row).on_conflict_do_nothing()
+    return connection.execute(statement.returning(SUBJECTS.c.sub)).first() is not None
 
 
 def _overtake(connection: Connection, me: ColumnElement[bool], facts: dict[str, Any]) -> None:

@@ -1,0 +1,158 @@
+"""Every store four times (fake, SQLite, PostgreSQL, cached), and a scripted tenant."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from fakes import (
+    FakeAudit,
+    FakeClock,
+    FakeKeys,
+    FakeLedger,
+    FakeOperatorTokens,
+    FakeSessions,
+    FakeSubjects,
+    FakeTenants,
+    FakeTokens,
+)
+from pydantic import SecretStr
+from scripted import ScriptedTenant
+from sqlalchemy import text
+from stores import Stores, cached_stores, sql_stores
+
+from bridge.adapters.sql import Database, open_database
+from bridge.adapters.sql.tables import METADATA
+from bridge.adapters.vault import Vault
+from bridge.model import AuditEvent, OAuthClient, Tenant
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def vault() -> Vault:
+    return Vault([Fernet.generate_key().decode()])
+
+
+@pytest.fixture
+def keys() -> FakeKeys:
+    return FakeKeys()
+
+
+@pytest.fixture
+def event() -> AuditEvent:
+    return AuditEvent(1.5, "cli:erin", "tenant_saved", "acme", "because", None, {"name": "Acme"}, "req-1")
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "bridge.db"
+    database = open_database(f"sqlite:///{path}")
+    database.upgrade()
+    database.close()
+    return path
+
+
+@pytest.fixture
+def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
+    shutil.copy(migrated_file, tmp_path / "bridge.db")
+    database = open_database(f"sqlite:///{tmp_path}/bridge.db", patience_s=0.05)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """Start a private server as user postgres (it refuses root), on a free port, for the whole session."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        reason = "PostgreSQL is not installed: apt-get install postgresql"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="bridge-pg-"))
+    owner = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    if owner:
+        shutil.chown(folder, **owner)
+
+    def run(tool: str, *arguments: str) -> None:
+        command = [str(found[-1].with_name(tool)), "-D", str(folder / "data"), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, extra_groups=[], **owner)  # type: ignore[call-overload]
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    run("initdb", "-A", "trust", "-U", "bridge", "-E", "UTF8", "--no-sync")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=50"
+    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
+    try:
+        yield f"postgresql://bridge@127.0.0.1:{port}/postgres"
+    finally:
+        run("pg_ctl", "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql_url: str) -> Iterator[Database]:
+    database = open_database(postgresql_url, patience_s=0.5)
+    database.upgrade()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgresql_database(migrated_postgresql: Database) -> Database:
+    tables = ", ".join(table.name for table in METADATA.sorted_tables if table.name != "revision")
+    with migrated_postgresql.writing() as connection:
+        connection.execute(text(f"TRUNCATE {tables}"))
+    return migrated_postgresql
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    found: Database = request.getfixturevalue(f"{request.param}_database")
+    return found
+
+
+@pytest.fixture(params=["fake", "sqlite", "postgresql", "cached"])
+def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> Stores:
+    if request.param == "fake":
+        return Stores(
+            FakeTenants(),
+            FakeSubjects(),
+            FakeTokens(clock),
+            FakeSessions(),
+            FakeLedger(),
+            FakeOperatorTokens(),
+            FakeAudit(),
+        )
+    if request.param == "cached":
+        return cached_stores(request.getfixturevalue("sqlite_database"), vault, clock)
+    return sql_stores(request.getfixturevalue(f"{request.param}_database"), vault, clock)
+
+
+@pytest.fixture
+def acme() -> Tenant:
+    return Tenant(
+        slug="acme",
+        name="Acme",
+        host="https://acme.example.com",
+        admits=("demo",),
+        issuer="portal",
+        key_id="k1",
+        signing_key="acme.pem",
+        issuing_client=OAuthClient(id="issuing", secret=SecretStr("issuing-s3cret")),
+        management_client=OAuthClient(id="management", secret=SecretStr("management-s3cret")),
+    )
+
+
+@pytest.fixture
+def scripted(clock: FakeClock) -> Iterator[ScriptedTenant]:
+    with ScriptedTenant(clock) as tenant:
+        yield tenant

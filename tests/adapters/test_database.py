@@ -1,0 +1,263 @@
+"""Upgrades, the revision counter, and a database that is locked, read-only, or gone."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from cryptography.fernet import Fernet
+from fakes import FakeClock
+from sqlalchemy import event as hooks
+from sqlalchemy import text
+from stores import sql_stores
+
+from bridge.adapters.sql import Database, SqlAuditLog, SqlTenants, SqlTokens, open_database
+from bridge.adapters.sql.tables import METADATA
+from bridge.adapters.vault import Vault
+from bridge.errors import ConfigError, Conflict, StoreError
+from bridge.model import AuditEvent, Identity, IssuedToken, Rollout, Session, Stage, Subject, Tenant, TokenKey
+
+BOB = Subject("bob", "Bob", "", frozenset({"Sales"}))
+KEY = TokenKey("acme", "client", "bob", "user_default", "r1")
+
+
+def test_the_migrations_make_the_tables(database: Database) -> None:
+    with database.reading() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_upgrading_again_changes_nothing(database: Database) -> None:
+    before = database.revision()
+    database.upgrade()
+    assert database.revision() == before
+    database.check()
+
+
+def test_two_may_upgrade_a_new_file_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/deep/er/bridge.db"
+    databases = [open_database(url) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(Database.upgrade, databases))
+    assert [each.revision() for each in databases] == [0] * 4
+    for each in databases:
+        each.close()
+
+
+def test_two_may_upgrade_a_new_postgresql_at_once(postgresql_url: str, migrated_postgresql: Database) -> None:
+    with migrated_postgresql._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE fresh"))
+    databases = [open_database(postgresql_url.replace("/postgres", "/fresh")) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(Database.upgrade, databases))
+    assert [each.revision() for each in databases] == [0] * 4
+    for each in databases:
+        each.close()
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    open_database(f"sqlite:///{tmp_path}/bridge.db").close()
+    assert (tmp_path / "bridge.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_sqlite_runs_as_promised(sqlite_database: Database) -> None:
+    with sqlite_database.reading() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")
+        }
+    assert found == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 1, "busy_timeout": 50}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nonsense",
+        "mysql://root:hunter2@db/bridge",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql://u:hunter2@db:x/y",
+    ],
+)
+def test_an_unusable_address_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError, match="BRIDGE_DATABASE_URL") as refused:
+        open_database(url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_path_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ConfigError, match=r"cannot write .*name a file that this user may write"):
+        open_database(f"sqlite:///{tmp_path}/file/bridge.db")
+    with pytest.raises(ConfigError, match="cannot write"):
+        open_database(f"sqlite:///{tmp_path}")
+
+
+def test_a_locked_file_is_a_store_error(sqlite_database: Database, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "bridge.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError) as failed:
+        sql_stores(sqlite_database, Vault([Fernet.generate_key().decode()]), FakeClock()).subjects.note("acme", BOB, 1)
+    assert "database is locked" in failed.value.detail
+    sqlite_database.check()
+    other.close()
+
+
+def test_a_read_only_file_is_a_store_error(sqlite_database: Database, event: AuditEvent) -> None:
+    @hooks.listens_for(sqlite_database._engine, "connect")
+    def read_only(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    with pytest.raises(StoreError) as failed:
+        SqlAuditLog(sqlite_database).append(event)
+    assert "readonly" in failed.value.detail
+    assert "because" not in failed.value.detail
+
+
+def test_a_vanished_file_is_not_made_anew(sqlite_database: Database, tmp_path: Path) -> None:
+    sqlite_database.close()
+    (tmp_path / "bridge.db").unlink()
+    with pytest.raises(StoreError, match=r"cannot reach its database") as failed:
+        sqlite_database.check()
+    assert "is gone" in failed.value.detail
+    with pytest.raises(StoreError):
+        sqlite_database.revision()
+    assert not (tmp_path / "bridge.db").exists()
+
+
+def test_a_database_without_tables_is_a_store_error(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/bridge.db")
+    with pytest.raises(StoreError) as failed:
+        database.check()
+    assert "no such table" in failed.value.detail
+    database.close()
+
+
+def test_a_server_that_is_away_is_a_store_error() -> None:
+    database = open_database("postgresql://bridge:hunter2@127.0.0.1:9/bridge")
+    with pytest.raises(StoreError) as failed:
+        database.check()
+    assert failed.value.detail.startswith("OperationalError: ")
+    assert "hunter2" not in failed.value.detail + repr(failed.value)
+
+
+def test_a_postgresql_lock_is_not_waited_for_without_end(postgresql_database: Database) -> None:
+    stores = sql_stores(postgresql_database, Vault([Fernet.generate_key().decode()]), FakeClock())
+    stores.subjects.note("acme", BOB, 1)
+    with postgresql_database.writing() as connection:
+        connection.execute(text("SELECT * FROM subjects FOR UPDATE"))
+        with pytest.raises(StoreError) as failed:
+            stores.subjects.note("acme", BOB, 2)
+    assert "lock timeout" in failed.value.detail
+
+
+def test_no_error_quotes_what_it_was_given(database: Database, vault: Vault) -> None:
+    operators = sql_stores(database, vault, FakeClock()).operators
+    operators.add("ci", "hash-of-hunter2", 1)
+    with pytest.raises(StoreError) as failed:
+        operators.add("ci", "hash-of-hunter2", 1)
+    assert "hunter2" not in f"{failed.value} {failed.value!r} {failed.value.detail}"
+    assert "IntegrityError" in failed.value.detail
+
+
+def test_a_text_that_no_database_can_hold_is_a_store_error(database: Database, vault: Vault) -> None:
+    subjects = sql_stores(database, vault, FakeClock()).subjects
+    with pytest.raises(StoreError, match="database"):
+        subjects.note("acme", Subject("\ud800", "", "", frozenset()), 1)
+
+
+def test_a_change_and_its_audit_event_stand_or_fall_together(
+    database: Database, vault: Vault, acme: Tenant, event: AuditEvent
+) -> None:
+    tenants, audit = SqlTenants(database, vault), SqlAuditLog(database)
+    tenants.save(acme, starting_at=Rollout(), event=event)
+    tenants.move("acme", before=Rollout(), after=Rollout(Stage.SHADOW), event=replace(event, action="stage_moved"))
+    with pytest.raises(Conflict):
+        tenants.move("acme", before=Rollout(), after=Rollout(Stage.SHADOW), event=replace(event, action="never"))
+    assert [each.action for each in audit.latest()] == ["stage_moved", "tenant_saved"]
+
+
+def test_the_counter_grows_with_what_others_must_see(
+    database: Database, vault: Vault, acme: Tenant, event: AuditEvent, clock: FakeClock
+) -> None:
+    stores = sql_stores(database, vault, clock)
+    token = IssuedToken(KEY, "id-1", "value", "user_default", clock(), clock() + 100)
+    session = Session("hash", Identity(BOB, "demo", "demo", 1), 1, 1)
+    record = stores.subjects.note("acme", BOB, 1)
+    synced = replace(record, user_id="u", synced_fingerprint=BOB.fingerprint(), synced_at=5)
+    stores.tokens.put(token)
+    stores.sessions.add(session)
+    for grows, change in [
+        (False, lambda: stores.subjects.note("acme", replace(BOB, sub="new"), 1)),
+        (False, lambda: stores.subjects.note("acme", BOB, 2)),
+        (True, lambda: stores.subjects.note("acme", replace(BOB, name="Robert"), 3)),
+        (True, lambda: stores.subjects.note("acme", BOB, 4)),
+        (False, lambda: stores.subjects.record_sync(synced)),
+        (True, lambda: stores.subjects.forget_sync("acme", "bob")),
+        (True, lambda: stores.tenants.save(acme, starting_at=Rollout(), event=event)),
+        (True, lambda: stores.tenants.move("acme", before=Rollout(), after=Rollout(Stage.SHADOW), event=event)),
+        (True, stores.tokens.doom),
+        (True, lambda: stores.tokens.drop(token)),
+        (False, lambda: stores.sessions.touch("hash", 70)),
+        (True, lambda: stores.sessions.remove("hash")),
+    ]:
+        before = database.revision()
+        change()  # type: ignore[no-untyped-call]
+        assert (database.revision() > before) is grows
+
+
+def test_ended_rows_are_swept_in_passing(database: Database, vault: Vault, clock: FakeClock) -> None:
+    stores = sql_stores(database, vault, clock)
+    token = IssuedToken(KEY, "id-1", "value", "user_default", clock(), clock() + 10)
+    stores.tokens.put(token)
+    stores.ledger.claim("portal", "jti", clock() + 10, now=clock())
+    clock.advance(100)
+    stores.tokens.put(replace(token, key=replace(KEY, sub="eve"), token_id="id-2", expires_at=clock() + 10))
+    stores.ledger.claim("portal", "jti-2", clock() + 10, now=clock())
+    with database.reading() as connection:
+        counts = [
+            connection.execute(text(f"SELECT count(*) FROM {name}")).scalar() for name in ("tokens", "assertions")
+        ]
+    assert counts == [1, 1]
+
+
+def test_secrets_and_tokens_are_sealed_in_the_file(
+    sqlite_database: Database, tmp_path: Path, vault: Vault, acme: Tenant, event: AuditEvent, clock: FakeClock
+) -> None:
+    SqlTenants(sqlite_database, vault).save(acme, starting_at=Rollout(), event=event)
+    token = IssuedToken(KEY, "id-1", "secret-token-value", "user_default", clock(), clock() + 10)
+    SqlTokens(sqlite_database, vault, clock).put(token)
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"issuing-s3cret" not in stored
+    assert b"secret-token-value" not in stored
+
+
+def test_what_another_key_sealed_names_the_setting(
+    sqlite_database: Database, vault: Vault, acme: Tenant, event: AuditEvent, clock: FakeClock
+) -> None:
+    SqlTenants(sqlite_database, vault).save(acme, starting_at=Rollout(), event=event)
+    SqlTokens(sqlite_database, vault, clock).put(
+        IssuedToken(KEY, "id-1", "value", "user_default", clock(), clock() + 10)
+    )
+    stranger = Vault([Fernet.generate_key().decode()])
+    with pytest.raises(StoreError) as failed:
+        SqlTenants(sqlite_database, stranger).all()
+    assert "BRIDGE_ENCRYPTION_KEYS" in failed.value.detail
+    with pytest.raises(StoreError):
+        SqlTokens(sqlite_database, stranger, clock).doom()
+    assert SqlTokens(sqlite_database, vault, clock).get(KEY) is None, "it is out of use all the same"
+
+
+def test_a_document_of_another_version_names_the_tenant(
+    sqlite_database: Database, vault: Vault, acme: Tenant, event: AuditEvent
+) -> None:
+    tenants = SqlTenants(sqlite_database, vault)
+    tenants.save(acme, starting_at=Rollout(), event=event)
+    with sqlite_database.writing() as connection:
+        connection.execute(text("UPDATE tenants SET document = '{\"slug\": 5}'"))
+    with pytest.raises(StoreError) as failed:
+        tenants.get("acme")
+    assert "acme" in failed.value.detail

@@ -1,0 +1,49 @@
+"""The contracts of the ledger, the operators' tokens and the audit, over every implementation."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from stores import Stores
+
+from bridge.model import AuditEvent
+
+
+def test_an_assertion_counts_once(stores: Stores) -> None:
+    assert stores.ledger.claim("portal", "jti-1", 160, now=100)
+    assert not stores.ledger.claim("portal", "jti-1", 160, now=101)
+    assert not stores.ledger.claim("portal", "jti-1", 160, now=160)
+    assert stores.ledger.claim("other", "jti-1", 160, now=101)
+    assert stores.ledger.claim("portal", "JTI-1", 160, now=101)
+
+
+def test_an_assertion_is_forgotten_after_its_end(stores: Stores) -> None:
+    assert stores.ledger.claim("portal", "jti-1", 160, now=100)
+    assert stores.ledger.claim("portal", "jti-1", 400, now=161)
+    assert not stores.ledger.claim("portal", "jti-1", 400, now=300)
+
+
+def test_issuer_and_id_do_not_run_into_each_other(stores: Stores) -> None:
+    assert stores.ledger.claim("a", "bc", 160, now=100)
+    assert stores.ledger.claim("ab", "c", 160, now=100)
+
+
+def test_of_many_at_once_one_claim_wins(stores: Stores) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda _: stores.ledger.claim("portal", "jti-1", 160, now=100), range(16)))
+    assert won.count(True) == 1
+
+
+def test_operator_tokens_are_known_by_their_hash(stores: Stores) -> None:
+    stores.operators.add("ci", "hash-1", 100.0)
+    stores.operators.add("ci", "hash-2", 100.0)
+    assert stores.operators.name_of("hash-1") == "ci"
+    assert stores.operators.name_of("HASH-1") is None
+
+
+def test_the_audit_shows_the_newest_first(stores: Stores, event: AuditEvent) -> None:
+    elsewhere = replace(event, tenant=None, before={"a": [1, None]}, after=None, reason="ünd")
+    for each in (event, elsewhere, replace(event, at=9.75)):
+        stores.audit.append(each)
+    assert list(stores.audit.latest()) == [replace(event, at=9.75), elsewhere, event]
+    assert list(stores.audit.latest(tenant="acme")) == [replace(event, at=9.75), event]
+    assert list(stores.audit.latest(limit=1)) == [replace(event, at=9.75)]

@@ -1,0 +1,52 @@
+"""The contract of ports.SessionStore, over every implementation."""
+
+from dataclasses import replace
+
+import pytest
+from stores import Stores
+
+from bridge.model import Identity, Session, Subject
+
+ALICE = Subject("o'neil\"\\", "Älice", "", frozenset(f"group {number}" for number in range(300)))
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session("hash-1", Identity(ALICE, "assertion", "portal", 5.25, "acme"), 1000.5, 1000.5)
+
+
+def test_a_session_comes_back_whole(stores: Stores, session: Session) -> None:
+    assert stores.sessions.get("hash-1") is None
+    stores.sessions.add(session)
+    assert stores.sessions.get("hash-1") == session
+    assert stores.sessions.get("HASH-1") is None
+
+
+def test_an_identity_for_any_tenant(stores: Stores, session: Session) -> None:
+    anywhere = replace(session, identity=replace(session.identity, tenant=None))
+    stores.sessions.add(anywhere)
+    assert stores.sessions.get("hash-1") == anywhere
+
+
+def test_a_touch_is_remembered(stores: Stores, session: Session) -> None:
+    stores.sessions.add(session)
+    stores.sessions.touch("hash-1", 1100.5)
+    assert stores.sessions.get("hash-1") == replace(session, seen_at=1100.5)
+    stores.sessions.touch("nobody", 1100.5)
+
+
+def test_a_removed_session_is_gone(stores: Stores, session: Session) -> None:
+    stores.sessions.add(session)
+    stores.sessions.get("hash-1")
+    stores.sessions.remove("hash-1")
+    stores.sessions.remove("hash-1")
+    assert stores.sessions.get("hash-1") is None
+
+
+def test_old_and_idle_sessions_are_removed(stores: Stores, session: Session) -> None:
+    for name, created_at, seen_at in [("old", 10, 2000), ("idle", 500, 500), ("fresh", 500, 2000)]:
+        stores.sessions.add(replace(session, id_hash=name, created_at=created_at, seen_at=seen_at))
+        stores.sessions.get(name)
+    stores.sessions.remove_older(created_before=100, seen_before=1000)
+    left = [name for name in ("old", "idle", "fresh") if stores.sessions.get(name)]
+    assert left == ["fresh"]

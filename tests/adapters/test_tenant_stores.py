@@ -1,0 +1,52 @@
+"""The contract of ports.TenantStore, over every implementation."""
+
+import pytest
+from stores import Stores
+
+from bridge.errors import Conflict, UnknownTenant
+from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
+
+START = Rollout(Stage.SHADOW, 12.5, Cohorts(frozenset({"o'neil\"\\"}), frozenset({"Ünïcode 🦊"})), 3)
+
+
+def test_a_saved_tenant_comes_back_whole(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
+    stores.tenants.save(acme, starting_at=START, event=event)
+    assert stores.tenants.get("acme") == TenantState(acme, START)
+    assert stores.tenants.all() == {"acme": TenantState(acme, START)}
+    found = stores.tenants.get("acme").tenant.issuing_client
+    assert found is not None
+    assert found.secret is not None
+    assert found.secret.get_secret_value() == "issuing-s3cret"
+
+
+def test_an_unknown_tenant_is_said_to_be_unknown(stores: Stores, event: AuditEvent) -> None:
+    assert stores.tenants.all() == {}
+    with pytest.raises(UnknownTenant):
+        stores.tenants.get("acme")
+    with pytest.raises(UnknownTenant):
+        stores.tenants.move("acme", before=Rollout(), after=Rollout(Stage.SHADOW), event=event)
+
+
+def test_saving_again_replaces_the_tenant_and_leaves_the_rollout(
+    stores: Stores, acme: Tenant, event: AuditEvent
+) -> None:
+    stores.tenants.save(acme, starting_at=START, event=event)
+    renamed = acme.model_copy(update={"name": "Acme & Söhne", "issuing_client": None})
+    stores.tenants.get("acme")
+    stores.tenants.save(renamed, starting_at=Rollout(), event=event)
+    assert stores.tenants.get("acme") == TenantState(renamed, START)
+
+
+def test_a_move_gives_the_next_revision(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
+    stores.tenants.save(acme, starting_at=START, event=event)
+    moved = stores.tenants.move("acme", before=START, after=Rollout(Stage.ROLLOUT, 50), event=event)
+    assert moved == Rollout(Stage.ROLLOUT, 50, revision=4)
+    assert stores.tenants.get("acme").rollout == moved
+
+
+def test_a_move_from_an_old_revision_conflicts(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
+    stores.tenants.save(acme, starting_at=START, event=event)
+    moved = stores.tenants.move("acme", before=START, after=Rollout(Stage.ROLLOUT, 50), event=event)
+    with pytest.raises(Conflict):
+        stores.tenants.move("acme", before=START, after=Rollout(Stage.LEGACY), event=event)
+    assert stores.tenants.get("acme").rollout == moved

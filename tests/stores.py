@@ -1,0 +1,67 @@
+"""One object with every store of one implementation, and how to build the real ones."""
+
+from dataclasses import dataclass
+
+from fakes import FakeClock
+
+from bridge.adapters.cached import CachedSessions, CachedSubjects, CachedTenants, CachedTokens, RevisionWatch
+from bridge.adapters.sql import (
+    Database,
+    SqlAssertionLedger,
+    SqlAuditLog,
+    SqlOperatorTokens,
+    SqlSessions,
+    SqlSubjects,
+    SqlTenants,
+    SqlTokens,
+)
+from bridge.adapters.vault import Vault
+from bridge.ports import (
+    AssertionLedger,
+    AuditLog,
+    OperatorTokens,
+    SessionStore,
+    SubjectStore,
+    TenantStore,
+    TokenStore,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """One implementation of every store port."""
+
+    tenants: TenantStore
+    subjects: SubjectStore
+    tokens: TokenStore
+    sessions: SessionStore
+    ledger: AssertionLedger
+    operators: OperatorTokens
+    audit: AuditLog
+
+
+def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
+    return Stores(
+        SqlTenants(database, vault),
+        SqlSubjects(database),
+        SqlTokens(database, vault, clock),
+        SqlSessions(database),
+        SqlAssertionLedger(database),
+        SqlOperatorTokens(database),
+        SqlAuditLog(database),
+    )
+
+
+def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
+    """Return what one process of the product uses."""
+    sql = sql_stores(database, vault, clock)
+    watch = RevisionWatch(database.revision, clock)
+    return Stores(
+        CachedTenants(sql.tenants, watch),
+        CachedSubjects(sql.subjects, watch),
+        CachedTokens(sql.tokens, watch, clock),
+        CachedSessions(sql.sessions, watch),
+        sql.ledger,
+        sql.operators,
+        sql.audit,
+    )
