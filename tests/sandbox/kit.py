@@ -38,7 +38,7 @@ class Sandbox:
     def management(self) -> Client:
         return next(c for c in self.tenant.clients.values() if c.role == "management")
 
-    def call(self, method: str, path: str, **options: Any) -> TestResponse:
+    def call(self, method: str, path: str, **options: Any) -> TestResponse:  # noqa: ANN401 - werkzeug names them
         return self.http.open(path, method=method, base_url=ORIGIN, **options)
 
     def switch(self, **choices: int | str) -> None:
@@ -50,7 +50,7 @@ class Sandbox:
 
     # cookies
 
-    def claims(self, subject: str = "alice", **changes: Any) -> dict[str, Any]:
+    def claims(self, subject: str = "alice", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - claims are JSON
         """The claims of a correct login JWT; a change to None leaves the claim out."""
         now = self.tenant.now()
         claims = {
@@ -76,7 +76,7 @@ class Sandbox:
     def post_login(self, token: str, **headers: str) -> TestResponse:
         return self.call("POST", "/login/jwt-session", headers={"Authorization": f"Bearer {token}", **headers})
 
-    def login(self, subject: str = "alice", **changes: Any) -> dict[str, str]:
+    def login(self, subject: str = "alice", **changes: Any) -> dict[str, str]:  # noqa: ANN401 - claims are JSON
         """Sign in and return the cookies."""
         answer = self.post_login(self.sign(self.claims(subject, **changes)))
         assert answer.status_code == 200, answer.text
@@ -84,11 +84,11 @@ class Sandbox:
 
     # OAuth
 
-    def post_token(self, grant: str, client: Client, **fields: Any) -> TestResponse:
+    def post_token(self, grant: str, client: Client, **fields: Any) -> TestResponse:  # noqa: ANN401 - fields are JSON
         named = {"client_id": client.client_id, "client_secret": client.client_secret}
         return self.call("POST", "/oauth/token", json={"grant_type": grant, **named, **fields})
 
-    def impersonate(self, value: str = "alice", by: str = "subject", **fields: Any) -> TestResponse:
+    def impersonate(self, value: str = "alice", by: str = "subject", **fields: Any) -> TestResponse:  # noqa: ANN401 - fields are JSON
         lookup = {"field": by, "value": value}
         return self.post_token(IMPERSONATION, self.issuing, user_lookup=lookup, **fields)
 
@@ -103,7 +103,7 @@ class Sandbox:
             self._management = str(answer.json["access_token"])  # type: ignore[index]  # a success has a body
         return self._management
 
-    def api(self, method: str, path: str, token: str = "", **options: Any) -> TestResponse:
+    def api(self, method: str, path: str, token: str = "", **options: Any) -> TestResponse:  # noqa: ANN401 - werkzeug names them
         """Call the REST API with a token, the administrator's if none is given."""
         return self.call(method, path, headers={"Authorization": f"Bearer {token or self.admin()}"}, **options)
 
