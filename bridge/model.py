@@ -14,7 +14,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 BUCKETS = 10_000
 """Subjects fall into this many buckets: a percentage has two decimals at most."""
 
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Half a surrogate pair is among them: JSON can hold one, no database can."""
+
+
+HOST_NAME = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 class Path(StrEnum):
@@ -67,7 +71,7 @@ class Rollout:
         """Return the path of one subject; raising the percentage never takes anyone back."""
         if self.stage is not Stage.ROLLOUT:
             return self.stage.safe_path
-        moved = self.cohorts.include(sub, groups) or bucket(tenant, sub) < self.percentage / 100 * BUCKETS
+        moved = self.cohorts.include(sub, groups) or bucket(tenant, sub) < round(self.percentage / 100 * BUCKETS)
         return Path.OAUTH if moved else Path.JWT
 
     def document(self) -> dict[str, Any]:
@@ -227,17 +231,19 @@ def checked_origin(value: str) -> str:
 
     Plain http is accepted for loopback hosts alone. A host without a scheme means https.
     """
-    parts = urlsplit(value if "://" in value else f"https://{value}")
+    if CONTROL_CHARACTERS.search(value) or re.search(r"[\s\\]", value):
+        raise ValueError("must not hold spaces, backslashes or control characters")
     try:
+        parts = urlsplit(value if "://" in value else f"https://{value}")
         port = parts.port
-    except ValueError:
-        raise ValueError("has a port that is not a number") from None
+    except ValueError:  # its text repeats the value, which may hold a password
+        raise ValueError("is not an address, or has a port that is not a number") from None
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a user name or password")
     if parts.path.rstrip("/") or parts.query or parts.fragment or "*" in value or not parts.hostname:
         raise ValueError("must be just https://host[:port], without a path, query or wildcard")
-    if CONTROL_CHARACTERS.search(value) or re.search(r"[\s\\]", value):
-        raise ValueError("must not hold spaces, backslashes or control characters")
+    if not HOST_NAME.fullmatch(parts.hostname):
+        raise ValueError("must hold a host name of ASCII letters, digits, dots and hyphens (others as xn--...)")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ValueError("must be https (http is for loopback hosts alone)")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -265,7 +271,7 @@ class OAuthClient(_Part):
     """An OAuth client of the tenant, proven by a secret or by a signing key (private_key_jwt)."""
 
     id: Text
-    secret: SecretStr | None = None
+    secret: Annotated[SecretStr, Field(min_length=1)] | None = None
     key: KeyFile | None = None
     key_id: Text | None = None
 
