@@ -105,3 +105,4 @@ class Metrics:
         self.flag_fallbacks = counter("bridge_flag_fallbacks", "Flags not evaluated: safe side taken.", "tenant")
         self.revocations = counter("bridge_revocations", "Tokens revoked, by outcome.", "tenant", "outcome")
         self.stage_moves = counter("bridge_stage_moves", "Stage moves.", "tenant", "to")
+        self.client_events = counter("bridge_client_events", "What pages report, by kind.", "tenant", "kind")

@@ -1,0 +1,32 @@
+"""Who asks: the product's only Flask."""
+
+from pathlib import Path
+
+from flask import Flask
+
+from bridge.bootstrap import Bridge
+from bridge.web import admin, answers, api, current, embed, ops, portal, problems
+from bridge.web.events import ClientEvents
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+
+
+def create_app(bridge: Bridge) -> Flask:
+    """Return the WSGI application around *bridge*."""
+    app = Flask(__name__, template_folder=str(TEMPLATES))
+    # A redirect of the router would be built from the request's Host, which anyone may write.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.extensions[current.BRIDGE] = bridge
+    app.extensions[current.EVENTS] = ClientEvents(bridge.clock, bridge.metrics)
+    answers.install(app)
+    problems.install(app)
+    app.register_blueprint(ops.blueprint)
+    app.register_blueprint(api.blueprint, url_prefix="/api/v1")
+    app.register_blueprint(admin.blueprint, url_prefix="/admin")
+    if bridge.settings.is_demo:
+        portal.install(app)
+    app.register_blueprint(embed.blueprint, url_prefix="/t/<tenant>", name="embed")
+    app.register_blueprint(embed.blueprint, name="embed_at_root")
+    return app

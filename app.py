@@ -1,0 +1,14 @@
+"""The WSGI door: `gunicorn app:app`."""
+
+import os
+import sys
+
+from bridge import bootstrap, errors, settings, telemetry, web
+
+try:
+    configuration = settings.read_settings(os.environ)
+    telemetry.configure_logging(configuration.log_level)
+    app = web.create_app(bootstrap.build(configuration))
+except errors.ConfigError as error:
+    sys.stderr.write("\n".join(error.mistakes) + "\n")
+    sys.exit(error.exit_code)

@@ -1,0 +1,57 @@
+"""The page for operators: tenants, their stages, the last changes. Works without JavaScript."""
+
+from collections.abc import Mapping, Sequence
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from bridge.errors import BadRequest, Conflict, StageRefused
+from bridge.model import Stage, TenantState
+from bridge.web import current
+from bridge.web.api import event_document
+from bridge.web.bodies import parsed_form
+from bridge.web.csrf import FIELD
+from bridge.web.moves import StageMove
+from bridge.web.operator import Operator, operator
+from bridge.web.problems import STATUS
+
+SHOWN_EVENTS = 20
+
+blueprint = Blueprint("admin", __name__)
+
+
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    return _page(operator(), {})
+
+
+@blueprint.post("/tenants/<slug>/stage")
+def post_stage(slug: str) -> ResponseReturnValue:
+    """Move the stage; a refusal is shown beside the tenant that it concerns."""
+    who = operator()
+    who.check_csrf()
+    fields = {name: value for name, value in request.form.items() if name != FIELD}
+    try:
+        parsed_form(StageMove, fields).carry_out(slug, who)
+    except (StageRefused, BadRequest, Conflict) as error:
+        reasons = [each.message for each in error.unmet] if isinstance(error, StageRefused) else [error.message]
+        return make_response(_page(who, {slug: reasons}), STATUS[type(error)])
+    return redirect(url_for("admin.index"), 303)
+
+
+def _page(who: Operator, refusals: Mapping[str, Sequence[str]]) -> str:
+    bridge = current.bridge()
+    events = bridge.audit.latest(tenant=who.tenant, limit=SHOWN_EVENTS)
+    return render_template(
+        "admin.html",
+        actor=who.actor,
+        states=_visible(who),
+        stages=list(Stage),
+        refusals=refusals,
+        events=[event_document(event) for event in events],
+        csrf_token=who.csrf_token(),
+    )
+
+
+def _visible(who: Operator) -> list[TenantState]:
+    return [state for slug, state in sorted(current.bridge().tenants.all().items()) if who.may_see(slug)]

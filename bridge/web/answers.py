@@ -1,0 +1,73 @@
+"""What every answer carries: a request id, security headers, one log line, one count."""
+
+import re
+import time
+import uuid
+
+import structlog
+from flask import Flask, Response, g, request
+
+from bridge.errors import TooLarge
+from bridge.web import cors, current
+
+log = structlog.get_logger()
+
+MAX_BODY = 64 * 1024
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+UNMATCHED = "unmatched"
+
+
+def install(app: Flask) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.before_request(_begin)
+    app.before_request(_refuse_large)
+    app.after_request(_note)  # Flask runs these from the last to the first
+    app.after_request(cors.add_headers)
+    app.after_request(_secure)
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    g.started = time.perf_counter()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _refuse_large() -> None:
+    """Refuse by the announced length, also where nobody would read the body."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise TooLarge
+
+
+def _secure(response: Response) -> Response:
+    connect = " ".join(["'self'", *g.get("connect_to", ())])
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'self'; connect-src {connect}; object-src 'none'; base-uri 'none'; form-action 'self';"
+        " frame-ancestors 'none'"
+    )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # Not `no-referrer`: it would make browsers send `Origin: null` with our own forms.
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["X-Request-Id"] = current.request_id()
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _note(response: Response) -> Response:
+    """Count and log by the route's pattern: a path or query may hold anything, also what opens doors."""
+    route = request.url_rule.rule if request.url_rule else UNMATCHED
+    took_s = time.perf_counter() - g.started
+    metrics = current.bridge().metrics
+    metrics.requests.labels(route, str(response.status_code)).inc()
+    metrics.request_seconds.labels(route).observe(took_s)
+    state = g.get("tenant")
+    log.info(
+        "request",
+        method=request.method,
+        route=route,
+        status=response.status_code,
+        ms=round(took_s * 1000, 1),
+        tenant=state.tenant.slug if state else None,
+    )
+    return response

@@ -1,0 +1,31 @@
+"""What a view needs of the running application and of this request."""
+
+from typing import cast
+
+from flask import current_app, g
+
+from bridge.bootstrap import Bridge
+from bridge.model import TenantState
+from bridge.web.events import ClientEvents
+
+BRIDGE = "qlik-bridge"
+EVENTS = "qlik-bridge-client-events"
+
+
+def bridge() -> Bridge:
+    """Return the one Bridge of this application."""
+    return cast("Bridge", current_app.extensions[BRIDGE])
+
+
+def events() -> ClientEvents:
+    return cast("ClientEvents", current_app.extensions[EVENTS])
+
+
+def request_id() -> str:
+    return str(g.get("request_id", ""))
+
+
+def tenant(slug: str) -> TenantState:
+    """Return the tenant and note it for the log line and the headers. Raises UnknownTenant."""
+    g.tenant = bridge().tenants.get(slug)
+    return cast("TenantState", g.tenant)

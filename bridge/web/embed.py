@@ -1,0 +1,173 @@
+"""The embed contract: under `/t/<tenant>/`, and at the root for the tenant of this Host."""
+
+from typing import Any
+
+from flask import Blueprint, Response, g, jsonify, make_response, request, send_from_directory
+from pydantic import BaseModel, ConfigDict
+
+from bridge.errors import UnknownTenant
+from bridge.model import Tenant, TenantState
+from bridge.services.sessions import LIFETIME_S, digest
+from bridge.web import cookies, csrf, current, identity
+from bridge.web.bodies import parsed
+from bridge.web.events import Kind
+from bridge.web.identity import Caller
+from bridge.web.times import iso
+
+blueprint = Blueprint("embed", __name__)
+
+
+class ClientEvent(BaseModel):
+    """What a page may tell us: a kind, and nothing about anyone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kind: Kind
+
+
+@blueprint.url_value_preprocessor
+def _take_slug(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Keep the slug of the address aside, so that one view serves both addresses."""
+    g.slug = (values or {}).pop("tenant", None)
+
+
+@blueprint.get("/config")
+def get_config() -> Response:
+    """Answer what legacy pages ask before they log in; public, as ids are no secrets."""
+    tenant = _state().tenant
+    return jsonify(
+        loginTypes={"INTERACTIVE_LOGIN": "interactive-login", "JWT_LOGIN": "jwt-login"},
+        currentLoginType="jwt-login",
+        qlikWebIntegrationId=tenant.web_integration_id or "",
+        tenantDomain=tenant.host.split("://")[1],
+        appId=tenant.content.app_id,
+        objId=tenant.content.object_id,
+        issuer=tenant.issuer,
+        keyid=tenant.key_id,
+    )
+
+
+@blueprint.get("/token")
+def get_token() -> Response:
+    state = _state()
+    caller = identity.admitted(state)
+    return jsonify(token=current.bridge().legacy.issue(state, caller.identity))
+
+
+@blueprint.get("/session")
+def get_session() -> Response:
+    state = _state()
+    return jsonify(_session(state, identity.admitted(state)))
+
+
+@blueprint.post("/session")
+def post_session() -> Response:
+    """Trade an assertion for a session: our cookie on the same site, a bearer for a page of another one."""
+    state = _state()
+    vouched = Caller(identity.asserted(), "", by_bearer=True)
+    identity.check_admission(state, vouched.identity)
+    value = current.bridge().sessions.open(vouched.identity)
+    caller = Caller(vouched.identity, digest(value), by_bearer=False)
+    site = request.headers.get("Sec-Fetch-Site", "")
+    cookie_is_enough = site in {"same-origin", "same-site"}
+    bearer = {} if cookie_is_enough else {"session": value, "expires_in": LIFETIME_S}
+    answer = jsonify(_session(state, caller) | bearer)
+    if site != "cross-site":
+        cookies.set_session(answer, value)
+    return answer
+
+
+@blueprint.post("/access-token")
+def post_access_token() -> Response:
+    state = _state()
+    caller = identity.admitted(state)
+    caller.check_csrf()
+    bridge = current.bridge()
+    token = bridge.broker.issue(state, caller.identity, rejected=request.headers.get("X-Rejected-Token", ""))
+    accept = request.accept_mimetypes
+    if accept["application/json"] > accept["text/plain"]:
+        answer = jsonify(
+            access_token=token.value,
+            token_type="bearer",  # noqa: S106 - RFC 6749's name for the kind
+            expires_in=max(0, int(token.expires_at - bridge.clock())),
+            expires_at=iso(token.expires_at),
+            scope=token.scope,
+        )
+    else:
+        answer = make_response(token.value, {"Content-Type": "text/plain; charset=utf-8"})
+    answer.headers["Token-Id"] = token.token_id
+    return answer
+
+
+@blueprint.get("/csrf-token")
+def get_csrf_token() -> Response:
+    return jsonify(csrfToken=csrf.token(identity.caller().anchor))
+
+
+@blueprint.post("/config")
+def post_config() -> Response:
+    """Answer what pages made from Qlik's OAuth sample ask for."""
+    state = _state()
+    identity.admitted(state).check_csrf()
+    return jsonify(_sample_config(state.tenant))
+
+
+@blueprint.post("/client-events")
+def post_client_event() -> Response:
+    state = _state()
+    caller = identity.admitted(state)
+    caller.check_csrf()
+    event = parsed(ClientEvent)
+    current.events().note(state.tenant.slug, event.kind, caller.identity.subject.sub)
+    return Response(status=204)
+
+
+@blueprint.get("/embed.js")
+def get_embed_js() -> Response:
+    _state()
+    return send_from_directory("static", "embed.js")
+
+
+def _state() -> TenantState:
+    """Return the tenant of the address, else that of the Host, else the default one. Raises UnknownTenant."""
+    if g.slug is not None:
+        return current.tenant(g.slug)
+    host = request.host.lower()
+    bridge = current.bridge()
+    claimed = (slug for slug, state in bridge.tenants.all().items() if host in state.tenant.portal_hosts)
+    slug = next(claimed, bridge.settings.default_tenant)
+    if slug is None:
+        raise UnknownTenant
+    return current.tenant(slug)
+
+
+def _session(state: TenantState, caller: Caller) -> dict[str, Any]:
+    tenant, subject = state.tenant, caller.identity.subject
+    return {
+        "path": current.bridge().rollouts.path(state, subject).value,
+        "stage": state.rollout.stage.value,
+        "host": tenant.host,
+        "clientId": tenant.issuing_client.id if tenant.issuing_client else "",
+        "webIntegrationId": tenant.web_integration_id or "",
+        "embedScript": tenant.embed_script,
+        "csrf": csrf.token(caller.anchor),
+        "subject": {"sub": subject.sub, "name": subject.name, "groups": sorted(subject.groups)},
+    }
+
+
+def _sample_config(tenant: Tenant) -> dict[str, str]:
+    content = tenant.content
+    return {
+        "tenantUri": tenant.host,
+        "oAuthFrontEndClientId": tenant.issuing_client.id if tenant.issuing_client else "",
+        "appId": content.app_id,
+        "sheetId": content.sheet_id,
+        "objectId": content.object_id,
+        "fieldId": content.field_id,
+        "assistantId": content.assistant_id,
+        "agenticAssistantId": content.agentic_assistant_id,
+        "hypercubeDimension": content.hypercube_dimension,
+        "hypercubeMeasure": content.hypercube_measure,
+        "masterDimension": content.master_dimension,
+        "masterMeasure": content.master_measure,
+    }

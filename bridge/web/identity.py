@@ -1,0 +1,236 @@
+"""Who is asking: a session, a signed assertion, or a trusted proxy's headers. Never a body or a query."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NewType, NoReturn
+
+import jwt
+from flask import request
+from jwt.exceptions import InvalidJTIError, InvalidSubjectError
+
+from bridge.errors import NotAllowed, NotSignedIn
+from bridge.model import Identity, TenantState
+from bridge.services import operators, sessions
+from bridge.web import cookies, csrf, current
+from bridge.web.proxies import named_by_proxy
+from bridge.web.subjects import checked_string, subject_of
+
+ASSERTION = "assertion"
+LEEWAY_S = 30
+"""How far clocks may differ. The ledger remembers a used assertion that much longer, so no replay slips through."""
+MAX_LIFE_S = 300
+REQUIRED = ("iss", "aud", "sub", "name", "email", "groups", "tenant", "iat", "exp", "jti")
+LATEST = 2**35
+"""No clock of ours gets here; larger numbers are mistakes."""
+ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+DEFAULT_ALGORITHMS: Mapping[object, str] = {
+    ("RSA", None): "RS256",
+    ("EC", "P-256"): "ES256",
+    ("EC", "P-384"): "ES384",
+    ("EC", "P-521"): "ES512",
+    ("OKP", "Ed25519"): "EdDSA",
+}
+
+Claims = NewType("Claims", Mapping[str, Any])
+"""Claims of an assertion that was signed for us; times and contents are checked after that."""
+
+REASONS = (
+    (jwt.InvalidAudienceError, "wrong audience; its aud must be the address of this bridge"),
+    (jwt.InvalidIssuerError, "wrong issuer"),
+    (jwt.InvalidAlgorithmError, "its algorithm is not that of its key"),
+    (jwt.InvalidSignatureError, "bad signature"),
+    (InvalidSubjectError, "sub is not a string"),
+    (InvalidJTIError, "jti is not a string"),
+    (jwt.InvalidKeyError, "its key cannot be used"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `anchor` is what their CSRF tokens hang on; `by_bearer` callers need none."""
+
+    identity: Identity
+    anchor: str
+    by_bearer: bool
+
+    def check_csrf(self) -> None:
+        """Raise BadCsrf unless the request carries a bearer, which no browser adds by itself, or the right token."""
+        if not self.by_bearer:
+            csrf.check(self.anchor)
+
+
+def caller() -> Caller:
+    """Return who asks. Raises NotSignedIn, also where a bearer is wrong beside a good cookie."""
+    if (value := bearer()) is not None:
+        return _by_bearer(value)
+    found = _by_cookie() or _by_proxy()
+    if found is None:
+        raise NotSignedIn
+    return found
+
+
+def admitted(state: TenantState) -> Caller:
+    """Return who asks. Raises NotSignedIn, or NotAllowed when the tenant does not admit them."""
+    found = caller()
+    check_admission(state, found.identity)
+    return found
+
+
+def check_admission(state: TenantState, identity: Identity) -> None:
+    """Raise NotAllowed before anything is asked of a tenant that does not admit this person."""
+    if identity.tenant not in {None, state.tenant.slug}:
+        raise NotAllowed("You are signed in for another tenant. Use an assertion that names this one.")
+    if not state.tenant.admits_identity(identity):
+        raise NotAllowed
+
+
+def bearer() -> str | None:
+    """Return the value behind `Authorization: Bearer`, None without one."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
+def asserted() -> Identity:
+    """Return the person of the assertion that the request carries, and use it up. Raises NotSignedIn."""
+    value = bearer()
+    if not value or value.startswith((sessions.PREFIX, operators.PREFIX)):
+        raise NotSignedIn("Send an assertion as `Authorization: Bearer` to open a session.")
+    return _from_assertion(value)
+
+
+def _by_bearer(value: str) -> Caller:
+    if value.startswith(operators.PREFIX):
+        raise NotSignedIn("An operator token opens the operator API alone. Sign in as a person.")
+    if not value.startswith(sessions.PREFIX):
+        return Caller(_from_assertion(value), "", by_bearer=True)
+    found = _by_session(value, by_bearer=True)
+    if found is None:
+        raise NotSignedIn("The session has ended or is not known. Open a new one.")
+    return found
+
+
+def _by_cookie() -> Caller | None:
+    value = cookies.session_value()
+    return _by_session(value, by_bearer=False) if value else None
+
+
+def _by_session(value: str, *, by_bearer: bool) -> Caller | None:
+    """Return whose session it is; one that was opened in a way that is off by now counts no more."""
+    session = current.bridge().sessions.find(value)
+    if session is None or session.identity.source not in current.bridge().settings.identity:
+        return None
+    return Caller(session.identity, session.id_hash, by_bearer=by_bearer)
+
+
+def _by_proxy() -> Caller | None:
+    bridge = current.bridge()
+    identity = named_by_proxy(bridge.settings, bridge.clock())
+    return Caller(identity, f"header:{identity.subject.sub}", by_bearer=False) if identity else None
+
+
+# --- assertions ------------------------------------------------------------------------------------------
+
+
+def _from_assertion(value: str) -> Identity:
+    """Return the person that an assertion vouches for, and use it up. Raises NotSignedIn, StoreError."""
+    bridge = current.bridge()
+    if ASSERTION not in bridge.settings.identity:
+        _refuse("assertions are not switched on here")
+    claims = _verified(value)
+    issued_at, until = _checked_times(claims, bridge.clock())
+    try:
+        subject = subject_of(**{name: claims[name] for name in ("sub", "name", "email", "groups")})
+        tenant, jti = checked_string(claims["tenant"], "tenant"), checked_string(claims["jti"], "jti")
+    except ValueError as problem:
+        _refuse(str(problem))
+    issuer = str(claims["iss"])
+    if not bridge.ledger.claim(issuer, jti, until, now=bridge.clock()):
+        _refuse("it was used before; make a new one for each request")
+    return Identity(subject, ASSERTION, issuer, issued_at, tenant)
+
+
+def _verified(value: str) -> Claims:
+    """Return the claims once signature, issuer and audience hold; times go by the clock that we were given."""
+    settings = current.bridge().settings
+    key = _key(value)
+    try:
+        claims = jwt.decode(
+            value,
+            key,
+            algorithms=[key.algorithm_name],
+            audience=settings.public_url,
+            issuer=settings.assertion_issuer,
+            options={
+                "require": list(REQUIRED),
+                "verify_signature": True,
+                "enforce_minimum_key_length": True,
+                "verify_aud": True,
+                "strict_aud": False,
+                "verify_iss": True,
+                "verify_sub": True,
+                "verify_jti": True,
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
+        )
+    except (jwt.PyJWTError, TypeError, ValueError) as error:
+        _refuse(_reason(error))
+    return Claims(claims)
+
+
+def _key(value: str) -> jwt.PyJWK:
+    """Return the key that the assertion names, bound to its own algorithm: the assertion has no say in that."""
+    keys = current.bridge().assertion_keys
+    try:
+        key_id = jwt.get_unverified_header(value).get("kid")
+    except jwt.PyJWTError as error:
+        _refuse(_reason(error))
+    if not key_id:
+        _refuse("its header has no kid")
+    jwk = keys.find(key_id) if keys else None
+    if jwk is None:
+        _refuse("its kid is not among the portal's keys")
+    try:
+        return jwt.PyJWK(dict(jwk), _algorithm(jwk))
+    except jwt.PyJWTError as error:
+        _refuse(_reason(error))
+
+
+def _algorithm(jwk: Mapping[str, Any]) -> str:
+    curve = None if jwk.get("kty") == "RSA" else jwk.get("crv")
+    algorithm = jwk.get("alg") or DEFAULT_ALGORITHMS.get((jwk.get("kty"), curve))
+    if algorithm not in ALGORITHMS:
+        _refuse("its key is not of a kind that is accepted")
+    return str(algorithm)
+
+
+def _checked_times(claims: Claims, now: float) -> tuple[float, float]:
+    """Return when the assertion was made, and until when it must be remembered as used."""
+    issued_at, expires_at = _time(claims, "iat"), _time(claims, "exp")
+    not_before = _time(claims, "nbf") if "nbf" in claims else issued_at
+    if expires_at - issued_at > MAX_LIFE_S:
+        _refuse(f"its lifetime is over {MAX_LIFE_S // 60} minutes")
+    if expires_at <= now - LEEWAY_S:
+        _refuse("it has expired")
+    if max(issued_at, not_before) > now + LEEWAY_S:
+        _refuse("it is not yet valid; compare the clocks")
+    return issued_at, expires_at + LEEWAY_S
+
+
+def _time(claims: Claims, name: str) -> float:
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:
+        _refuse(f"{name} is not a time in unix seconds")
+    return float(value)
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong without quoting anything of the assertion."""
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"the claim {error.claim} is missing"
+    return next((reason for kind, reason in REASONS if isinstance(error, kind)), "it is not a signed JWT")
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise NotSignedIn(f"The assertion is not valid: {problem}.") from None

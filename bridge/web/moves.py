@@ -1,0 +1,38 @@
+"""A stage move as operators write it, in JSON or in a form."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bridge.model import Cohorts, Stage, TenantState
+from bridge.services.stages import Move
+from bridge.web import current
+from bridge.web.operator import Operator
+
+
+class Names(BaseModel):
+    """The people who move first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    subjects: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+
+class StageMove(BaseModel):
+    """Where to, and why. What is left out stays as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    to: Stage
+    reason: Annotated[str, Field(max_length=1000)] = ""
+    percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    cohorts: Names | None = None
+    force: bool = False
+
+    def carry_out(self, slug: str, operator: Operator) -> TenantState:
+        """Return the tenant after the move. Raises NotAllowed, StageRefused, BadRequest, UnknownTenant, Conflict."""
+        operator.check(slug)
+        cohorts = Cohorts(self.cohorts.subjects, self.cohorts.groups) if self.cohorts else None
+        move = Move(self.to, operator.actor, self.reason, self.percent, cohorts, self.force, current.request_id())
+        return current.bridge().stages.move(slug, move)

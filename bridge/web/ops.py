@@ -1,0 +1,47 @@
+"""For those who run the bridge: is it alive, is it ready, what does it count."""
+
+from flask import Blueprint, Response, jsonify
+from flask.typing import ResponseReturnValue
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bridge.errors import BridgeError, NotAllowed
+from bridge.ports import Probe
+from bridge.web import current
+from bridge.web.proxies import peer_is_in
+
+blueprint = Blueprint("ops", __name__)
+
+
+@blueprint.get("/healthz")
+def healthz() -> ResponseReturnValue:
+    """Answer while the process answers; a restart cures nothing that this does not see."""
+    return Response("ok", mimetype="text/plain")
+
+
+@blueprint.get("/readyz")
+def readyz() -> ResponseReturnValue:
+    """Answer 503 while a part is away; which one is nobody's business but the operators'."""
+    outcomes = {probe.name: _outcome(probe) for probe in current.bridge().probes}
+    is_ready = set(outcomes.values()) <= {"ok"}
+    detail = {"probes": outcomes} if _is_from_ops() else {}
+    headers = {} if is_ready else {"Retry-After": "1"}
+    return jsonify(ready=is_ready, **detail), 200 if is_ready else 503, headers
+
+
+@blueprint.get("/metrics")
+def metrics() -> ResponseReturnValue:
+    if not _is_from_ops():
+        raise NotAllowed("Metrics are for the addresses in BRIDGE_OPS_NETWORKS alone.")
+    return Response(generate_latest(current.bridge().metrics.registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _outcome(probe: Probe) -> str:
+    try:
+        probe.check()
+    except BridgeError as error:
+        return error.code()
+    return "ok"
+
+
+def _is_from_ops() -> bool:
+    return peer_is_in(current.bridge().settings.ops_networks)
