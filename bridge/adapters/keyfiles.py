@@ -80,6 +80,7 @@ class KeyFiles:
         key = generate_private_key(public_exponent=65537, key_size=bits)
         certificate = _self_signed(key, name, timedelta(days=days))
         pem = certificate.public_bytes(Encoding.PEM)
+        self._make_folder()
         _refuse_existing(key_path, certificate_path)
         _write_new(key_path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), PRIVATE)
         _write_new(certificate_path, pem, PUBLIC)
@@ -101,6 +102,12 @@ class KeyFiles:
             raise ConfigError([f"{name!r} is no key name: use letters, digits, dots, dashes and underscores"])
         return self._folder / name
 
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError([_unwritable(self._folder, error)]) from error
+
     def _private_keys(self) -> Sequence[Path]:
         files = sorted(self._folder.iterdir()) if self._folder.is_dir() else []
         return [path for path in files if path.is_file() and _holds_private_key(path)]
@@ -119,6 +126,10 @@ class KeyFiles:
 
 def _missing(path: Path, error: OSError) -> str:
     return f"the signing key {path} cannot be read ({error.strerror}); make one with `qlik-bridge keys new {path.stem}`"
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"cannot write {path} ({error.strerror}); choose another BRIDGE_KEYS_DIR"
 
 
 def _read_key(path: Path) -> RSAPrivateKey:
@@ -161,13 +172,12 @@ def _refuse_existing(*paths: Path) -> None:
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
     except FileExistsError:
         raise ConfigError([f"{path} exists already and is never overwritten; choose another name"]) from None
     except OSError as error:
-        raise ConfigError([f"cannot write {path} ({error.strerror}); choose another BRIDGE_KEYS_DIR"]) from error
+        raise ConfigError([_unwritable(path, error)]) from error
 
 
 def _self_signed(key: RSAPrivateKey, name: str, life: timedelta) -> x509.Certificate:

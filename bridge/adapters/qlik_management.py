@@ -11,7 +11,7 @@ from requests import RequestException, Response
 from bridge.adapters.qlik_answers import blame_the_clock, minted, require_success
 from bridge.adapters.qlik_proof import proof, token_endpoint
 from bridge.adapters.wire import Answer, Patience, failure, read, tamed
-from bridge.errors import TenantRefused
+from bridge.errors import TenantGarbled, TenantRefused
 from bridge.model import Minted, OAuthClient, Tenant
 from bridge.ports import Clock, SigningKeys
 
@@ -76,7 +76,9 @@ class ManagementClient:
             )
         except TenantRefused as refusal:
             raise (blame_the_clock(refusal) if client.key else refusal) from None
-        except (RequestException, OAuthError, TypeError, ValueError) as error:
+        except (OAuthError, TypeError):
+            raise TenantGarbled(detail=f"{CALL}: not the form of a token") from None
+        except (RequestException, ValueError) as error:
             raise failure(error) from None
         session.token = {"access_token": answers[0].value, "token_type": "bearer"}  # its end is ours to watch
         return answers[0]

@@ -76,6 +76,7 @@ class Wire:
 def tamed(session: Session, patience: Patience) -> Session:
     """Make *session* keep to the rules of this file, and return it."""
     session.trust_env = False  # a netrc file would replace our Authorization
+    session.get_redirect_target = _nowhere  # type: ignore[assignment, method-assign]  # not even parsed by the library
     jar = RequestsCookieJar()
     jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.cookies = jar
@@ -85,6 +86,10 @@ def tamed(session: Session, patience: Patience) -> Session:
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Bounded(patience))
     return session
+
+
+def _nowhere(_response: Response) -> None:
+    """Say that no answer leads on: who must follow a redirect does so by hand."""
 
 
 def read(response: Response) -> Answer:

@@ -1,0 +1,248 @@
+"""The in-process copy: no query when warm, nothing stale after a change, a limit to trust without the database."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from fakes import FakeClock, FakeSessions, FakeSubjects, FakeTenants, FakeTokens
+from stores import cached_stores
+
+from bridge.adapters.cached import CachedSessions, CachedSubjects, CachedTenants, CachedTokens, RevisionWatch
+from bridge.adapters.sql import Database
+from bridge.adapters.vault import Vault
+from bridge.errors import StoreError, UnknownTenant
+from bridge.model import (
+    AuditEvent,
+    Identity,
+    IssuedToken,
+    Rollout,
+    Session,
+    Stage,
+    Subject,
+    Tenant,
+    TenantState,
+    TokenKey,
+)
+
+ALICE = Subject("alice", "Alice", "", frozenset({"Finance"}))
+KEY = TokenKey("acme", "client", "alice", "user_default", "r1")
+
+
+class Counter:
+    """The revision in the database, with a count of how often it was read."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.reads = 0
+        self.broken = False
+
+    def __call__(self) -> int:
+        self.reads += 1
+        if self.broken:
+            raise StoreError(detail="away")
+        return self.value
+
+
+@pytest.fixture
+def counter() -> Counter:
+    return Counter()
+
+
+@pytest.fixture
+def watch(counter: Counter, clock: FakeClock) -> RevisionWatch:
+    return RevisionWatch(counter, clock)
+
+
+@pytest.fixture
+def token(clock: FakeClock) -> IssuedToken:
+    return IssuedToken(KEY, "id-1", "value", "user_default", clock(), clock() + 21_600)
+
+
+def test_the_counter_is_read_at_most_every_quarter_second(
+    watch: RevisionWatch, counter: Counter, clock: FakeClock
+) -> None:
+    for _ in range(5):
+        watch.look()
+    assert counter.reads == 1
+    clock.advance(0.25)
+    watch.look()
+    assert counter.reads == 2
+
+
+def test_a_clock_that_went_back_does_not_stop_the_looking(
+    watch: RevisionWatch, counter: Counter, clock: FakeClock
+) -> None:
+    watch.look()
+    clock.advance(-3600)
+    watch.look()
+    assert counter.reads == 2
+
+
+def test_a_warm_request_reads_nothing(watch: RevisionWatch, acme: Tenant, token: IssuedToken, clock: FakeClock) -> None:
+    tenants, subjects = FakeTenants(TenantState(acme, Rollout())), FakeSubjects()
+    tokens, sessions = FakeTokens(clock), FakeSessions()
+    session = Session("hash", Identity(ALICE, "demo", "demo", 1), clock(), clock())
+    subjects.note("acme", ALICE, 1)
+    tokens.put(token)
+    sessions.add(session)
+    asks: list[Callable[[], object]] = [
+        lambda: CACHED[0].get("acme"),
+        lambda: CACHED[1].get("acme", "alice"),
+        lambda: CACHED[2].get(KEY),
+        lambda: CACHED[3].get("hash"),
+    ]
+    CACHED = (  # noqa: N806 - named in the functions above
+        CachedTenants(tenants, watch),
+        CachedSubjects(subjects, watch),
+        CachedTokens(tokens, watch, clock),
+        CachedSessions(sessions, watch),
+    )
+    cold = [ask() for ask in asks]
+    for store in (tenants, subjects, tokens, sessions):
+        store.broken = True
+    CACHED[3].touch("hash", clock() + 59)
+    with pytest.raises(UnknownTenant):
+        CACHED[0].get("nobody")
+    assert [ask() for ask in asks] == cold
+    assert None not in cold
+
+
+def test_a_changed_counter_empties_every_copy(watch: RevisionWatch, counter: Counter, clock: FakeClock) -> None:
+    behind = FakeSubjects()
+    subjects = CachedSubjects(behind, watch)
+    subjects.note("acme", ALICE, 1)
+    subjects.get("acme", "alice")
+    behind.note("acme", replace(ALICE, groups=frozenset()), 2)
+    counter.value += 1
+    assert subjects.get("acme", "alice") is not None
+    clock.advance(0.25)
+    found = subjects.get("acme", "alice")
+    assert found is not None
+    assert found.subject.groups == frozenset()
+
+
+def test_another_process_sees_a_change_within_the_interval(
+    sqlite_database: Database, vault: Vault, clock: FakeClock, acme: Tenant, event: AuditEvent, token: IssuedToken
+) -> None:
+    here, there = (cached_stores(sqlite_database, vault, clock) for _ in range(2))
+    session = Session("hash", Identity(ALICE, "demo", "demo", 1), 1, 1)
+    here.tenants.save(acme, starting_at=Rollout(), event=event)
+    here.tokens.put(token)
+    here.sessions.add(session)
+    assert there.tenants.get("acme").rollout.stage is Stage.LEGACY
+    assert there.tokens.get(KEY) == token
+    assert there.sessions.get("hash") == session
+    here.tenants.move("acme", before=Rollout(), after=Rollout(Stage.SHADOW), event=event)
+    here.tokens.doom()
+    here.sessions.remove("hash")
+    clock.advance(0.25)
+    assert there.tenants.get("acme").rollout.stage is Stage.SHADOW
+    assert there.tokens.get(KEY) is None
+    assert there.sessions.get("hash") is None
+
+
+def test_copies_are_trusted_for_a_minute_without_the_database(
+    watch: RevisionWatch, counter: Counter, clock: FakeClock, token: IssuedToken
+) -> None:
+    tokens = CachedTokens(FakeTokens(clock), watch, clock)
+    tokens.put(token)
+    assert tokens.get(KEY) == token
+    counter.broken = True
+    clock.advance(60)
+    assert tokens.get(KEY) == token
+    clock.advance(0.5)
+    with pytest.raises(StoreError):
+        tokens.get(KEY)
+    counter.broken = False
+    clock.advance(0.25)
+    assert tokens.get(KEY) == token
+
+
+def test_a_failed_look_is_not_repeated_at_once(watch: RevisionWatch, counter: Counter, clock: FakeClock) -> None:
+    counter.broken = True
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            watch.look()
+    assert counter.reads == 1
+    clock.advance(0.25)
+    counter.broken = False
+    watch.look()
+
+
+def test_one_thread_looks_and_the_others_go_on(clock: FakeClock) -> None:
+    looking, may_end = threading.Event(), threading.Event()
+    reads: list[int] = []
+
+    def read() -> int:
+        reads.append(1)
+        if len(reads) == 2:
+            looking.set()
+            assert may_end.wait(5)
+        return 7
+
+    watch = RevisionWatch(read, clock)
+    watch.look()
+    clock.advance(1)
+    slow = threading.Thread(target=watch.look)
+    slow.start()
+    assert looking.wait(5)
+    watch.look()
+    assert len(reads) == 2, "the second caller went on with its copy"
+    may_end.set()
+    slow.join()
+
+
+def test_a_value_read_before_a_change_is_not_kept_after_it(watch: RevisionWatch) -> None:
+    class Slow(FakeSubjects):
+        meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+        def get(self, tenant: str, sub: str, *, fresh: bool = False) -> object:  # type: ignore[override]
+            found = super().get(tenant, sub, fresh=fresh)
+            self.meanwhile()
+            return found
+
+    behind = Slow()
+    subjects = CachedSubjects(behind, watch)  # type: ignore[arg-type]
+    subjects.note("acme", ALICE, 1)
+    behind.meanwhile = lambda: subjects.note("acme", replace(ALICE, name="Alicia"), 2)
+    subjects.get("acme", "alice")
+    behind.meanwhile = lambda: None
+    found = subjects.get("acme", "alice")
+    assert found is not None
+    assert found.subject.name == "Alicia"
+
+
+def test_a_token_close_to_its_end_is_read_again(watch: RevisionWatch, clock: FakeClock, token: IssuedToken) -> None:
+    behind = FakeTokens(clock)
+    tokens = CachedTokens(behind, watch, clock)
+    tokens.put(token)
+    tokens.get(KEY)
+    renewed = replace(token, token_id="id-2", expires_at=clock() + 40_000)
+    behind.put(renewed)
+    assert tokens.get(KEY) == token
+    clock.advance(20_800)
+    assert tokens.get(KEY) == renewed
+
+
+def test_fresh_goes_past_the_copy(watch: RevisionWatch) -> None:
+    behind = FakeSubjects()
+    subjects = CachedSubjects(behind, watch)
+    subjects.note("acme", ALICE, 1)
+    subjects.get("acme", "alice")
+    behind.note("acme", replace(ALICE, name="Alicia"), 2)
+    for fresh in (True, False):
+        found = subjects.get("acme", "alice", fresh=fresh)
+        assert found is not None
+        assert found.subject.name == "Alicia"
+
+
+def test_touches_are_written_once_a_minute(watch: RevisionWatch) -> None:
+    behind = FakeSessions()
+    sessions = CachedSessions(behind, watch)
+    sessions.add(Session("hash", Identity(ALICE, "demo", "demo", 1), 100, 100))
+    for seen_at in (110, 159, 160, 200, 220):
+        sessions.touch("hash", seen_at)
+    assert behind.rows["hash"].seen_at == 220
+    sessions.touch("hash", 279)
+    assert behind.rows["hash"].seen_at == 220

@@ -1,0 +1,134 @@
+"""Signing keys as files."""
+
+import os
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from bridge.adapters.keyfiles import KeyFiles
+from bridge.errors import ConfigError
+
+BREAKABLE = 1024
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> KeyFiles:
+    return KeyFiles(tmp_path / "keys")
+
+
+def pem(
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, encryption: KeySerializationEncryption | None = None
+) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+
+
+def test_a_new_key_loads_and_its_certificate_fits(files: KeyFiles) -> None:
+    pair = files.create("acme", bits=2048, days=30)
+    key = files.load("acme.pem")
+    certificate = x509.load_pem_x509_certificate(pair.certificate_pem.encode())
+    assert key.key_size == 2048
+    assert certificate.public_key() == key.public_key()
+    certificate.verify_directly_issued_by(certificate)
+    assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days == 30
+    assert pair.certificate_path.read_text() == pair.certificate_pem
+    assert pair.key_path.read_bytes().startswith(b"-----BEGIN PRIVATE KEY-----")
+    assert pair.key_path.stat().st_mode & 0o777 == 0o600
+    assert pair.key_id.startswith("acme-")
+
+
+def test_a_key_is_parsed_once_and_again_when_it_changed(files: KeyFiles) -> None:
+    pair = files.create("acme", bits=2048)
+    first = files.load("acme.pem")
+    assert files.load("acme.pem") is first
+    other = rsa.generate_private_key(65537, 2048)
+    pair.key_path.write_bytes(pem(other))
+    os.utime(pair.key_path, ns=(1, 1))
+    assert files.load("acme.pem").private_numbers() == other.private_numbers()
+
+
+def test_nothing_is_overwritten(files: KeyFiles) -> None:
+    pair = files.create("acme", bits=2048)
+    before = pair.key_path.read_bytes()
+    with pytest.raises(ConfigError, match="never overwritten"):
+        files.create("acme", bits=2048)
+    pair.key_path.unlink()
+    with pytest.raises(ConfigError, match=r"acme\.crt exists already"):
+        files.create("acme", bits=2048)
+    assert not pair.key_path.exists()
+    assert before
+
+
+@pytest.mark.parametrize(
+    "name", ["../acme", "a/b", "/etc/passwd", "", ".hidden", "a\\b", "a\0b", "a b", "a\n", "x" * 200]
+)
+def test_a_name_is_a_plain_file_name(files: KeyFiles, name: str) -> None:
+    with pytest.raises(ConfigError, match="no key name"):
+        files.load(name)
+    with pytest.raises(ConfigError, match="no key name"):
+        files.create(name, bits=2048)
+
+
+def test_other_sizes_are_refused(files: KeyFiles) -> None:
+    with pytest.raises(ConfigError, match="2048 or 4096"):
+        files.create("acme", bits=1024)
+
+
+def test_what_cannot_be_used_says_what_to_do(files: KeyFiles, tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    good = rsa.generate_private_key(65537, 2048)
+    contents = {
+        "small.pem": (pem(rsa.generate_private_key(65537, BREAKABLE)), "1024 bits"),
+        "curve.pem": (pem(ec.generate_private_key(ec.SECP256R1())), "not an RSA key"),
+        "locked.pem": (pem(good, BestAvailableEncryption(b"geheim")), "has a password"),
+        "text.pem": (b"hello", "not a private key"),
+        "empty.pem": (b"", "not a private key"),
+        "missing.pem": (None, "qlik-bridge keys new missing"),
+    }
+    for name, (content, sentence) in contents.items():
+        if content is not None:
+            (folder / name).write_bytes(content)
+        with pytest.raises(ConfigError, match=sentence):
+            files.load(name)
+    (folder / "folder.pem").mkdir()
+    with pytest.raises(ConfigError, match=r"folder\.pem"):
+        files.load("folder.pem")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("a file")
+    with pytest.raises(ConfigError, match="BRIDGE_KEYS_DIR"):
+        KeyFiles(tmp_path / "keys").create("acme", bits=2048)
+
+
+def test_keys_are_listed_with_their_certificates(files: KeyFiles, tmp_path: Path) -> None:
+    assert files.list() == []
+    pair = files.create("acme", bits=2048, days=30)
+    bare = tmp_path / "keys" / "bare.pem"
+    bare.write_bytes(pem(rsa.generate_private_key(65537, 2048)))
+    (tmp_path / "keys" / "README.md").write_text("not a key")
+    (tmp_path / "keys" / "small.pem").write_bytes(pem(rsa.generate_private_key(65537, BREAKABLE)))
+    expires = x509.load_pem_x509_certificate(pair.certificate_pem.encode()).not_valid_after_utc.date().isoformat()
+    assert [(each.name, each.bits, each.expires, each.fingerprint) for each in files.list()] == [
+        ("acme.pem", 2048, expires, pair.fingerprint),
+        ("bare.pem", 2048, "", ""),
+    ]
+
+
+def test_keys_that_others_can_read_are_warned_of(files: KeyFiles) -> None:
+    pair = files.create("acme", bits=2048)
+    assert list(files.warnings()) == []
+    for mode in (0o640, 0o604):
+        pair.key_path.chmod(mode)
+        assert list(files.warnings()) == [
+            f"{pair.key_path} can be read by others on this machine; run chmod 600 {pair.key_path}"
+        ]
