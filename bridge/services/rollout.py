@@ -37,7 +37,7 @@ class Rollouts:
         context = EvaluationContext(subject.sub, {"tenant": slug, "groups": sorted(subject.groups)})
         try:
             return Path(self._evaluate(context))
-        except (ValueError, LookupError, FlagTooSlow) as problem:
+        except (ValueError, LookupError, FlagTooSlow, RuntimeError) as problem:  # RuntimeError: no thread to be had
             self._metrics.flag_fallbacks.labels(slug).inc()
             log.warning("flag_not_evaluated", tenant=slug, problem=type(problem).__name__)
             return state.rollout.stage.safe_path
@@ -45,7 +45,11 @@ class Rollouts:
     def _evaluate(self, context: EvaluationContext) -> str:
         if self._pool is None:
             return self._ask(context)
-        return self._pool.submit(self._ask, context).result(PATIENCE_S)
+        answer = self._pool.submit(self._ask, context)
+        try:
+            return answer.result(PATIENCE_S)
+        finally:
+            answer.cancel()  # or a provider that hangs would find every question still waiting when it comes back
 
     def _ask(self, context: EvaluationContext) -> str:
         """Return the flag's value. Raises LookupError where OpenFeature fell back to the default."""
