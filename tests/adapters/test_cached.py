@@ -80,32 +80,26 @@ def test_a_clock_that_went_back_does_not_stop_the_looking(
 
 
 def test_a_warm_request_reads_nothing(watch: RevisionWatch, acme: Tenant, token: IssuedToken, clock: FakeClock) -> None:
-    tenants, subjects = FakeTenants(TenantState(acme, Rollout())), FakeSubjects()
-    tokens, sessions = FakeTokens(clock), FakeSessions()
-    session = Session("hash", Identity(ALICE, "demo", "demo", 1), clock(), clock())
+    behind = FakeTenants(TenantState(acme, Rollout())), FakeSubjects(), FakeTokens(clock), FakeSessions()
+    tenants = CachedTenants(behind[0], watch)
+    subjects = CachedSubjects(behind[1], watch)
+    tokens = CachedTokens(behind[2], watch, clock)
+    sessions = CachedSessions(behind[3], watch)
     subjects.note("acme", ALICE, 1)
     tokens.put(token)
-    sessions.add(session)
-    asks: list[Callable[[], object]] = [
-        lambda: CACHED[0].get("acme"),
-        lambda: CACHED[1].get("acme", "alice"),
-        lambda: CACHED[2].get(KEY),
-        lambda: CACHED[3].get("hash"),
-    ]
-    CACHED = (  # noqa: N806 - named in the functions above
-        CachedTenants(tenants, watch),
-        CachedSubjects(subjects, watch),
-        CachedTokens(tokens, watch, clock),
-        CachedSessions(sessions, watch),
-    )
-    cold = [ask() for ask in asks]
-    for store in (tenants, subjects, tokens, sessions):
+    sessions.add(Session("hash", Identity(ALICE, "demo", "demo", 1), clock(), clock()))
+
+    def request() -> list[object]:
+        sessions.touch("hash", clock() + 59)
+        return [tenants.get("acme"), subjects.get("acme", "alice"), tokens.get(KEY), sessions.get("hash")]
+
+    cold = request()
+    for store in behind:
         store.broken = True
-    CACHED[3].touch("hash", clock() + 59)
-    with pytest.raises(UnknownTenant):
-        CACHED[0].get("nobody")
-    assert [ask() for ask in asks] == cold
+    assert request() == cold
     assert None not in cold
+    with pytest.raises(UnknownTenant):
+        tenants.get("nobody")
 
 
 def test_a_changed_counter_empties_every_copy(watch: RevisionWatch, counter: Counter, clock: FakeClock) -> None:

@@ -17,6 +17,7 @@ PATIENCE_S = 2.0
 
 EXAMPLES = "for example sqlite:///instance/bridge.db or postgresql://user:password@host/name"
 PRIVATE = 0o600
+SQLITE_CONNECTIONS = 20  # they are files, not server processes: one for each thread of a worker
 
 
 def open_database(url: str, *, patience_s: float = PATIENCE_S) -> Database:
@@ -49,7 +50,13 @@ def _sqlite(url: URL, patience_s: float) -> Database:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(address, uri=True, timeout=patience_s, isolation_level=None, check_same_thread=False)
 
-    engine = create_engine(URL.create("sqlite", database=str(path)), creator=connect, hide_parameters=True)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        creator=connect,
+        pool_size=SQLITE_CONNECTIONS,
+        pool_timeout=patience_s,
+        hide_parameters=True,
+    )
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return Database(engine, path)
