@@ -85,7 +85,11 @@ def _certificate(host: str) -> Iterator[dict[str, str]]:
 
 
 class DatedResponse(wsgi.Response):
-    """Sends the app's Date header, which follows the sandbox's clock, in place of gunicorn's own."""
+    """Sends the app's Date header, which follows the sandbox's clock; gunicorn would drop it and send its own."""
+
+    def process_headers(self, headers: list[tuple[str, str]]) -> None:
+        super().process_headers(headers)
+        self.headers += [(name, value) for name, value in headers if name.lower() == "date"]
 
     def default_headers(self) -> list[str]:
         headers: list[str] = super().default_headers()
@@ -94,16 +98,19 @@ class DatedResponse(wsgi.Response):
         return headers
 
 
-class ParentalArbiter(Arbiter):
-    """Stops when the process that started the sandbox is gone."""
+class PromptArbiter(Arbiter):
+    """Stops at once, as nothing here is worth waiting for, and also when its parent process is gone."""
 
     def __init__(self, server: Server, parent: int | None) -> None:
         super().__init__(server)
         self.parent = parent
 
+    def handle_term(self) -> None:
+        self.handle_int()  # a graceful end would wait for connections that clients keep open
+
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
         if self.parent is not None and os.getppid() != self.parent:
-            raise StopIteration  # how gunicorn's own signal handlers ask for an orderly end
+            self.handle_int()
         signals: list[int] = super().wait_for_signals(min(timeout, 0.25))
         return signals
 
@@ -146,4 +153,4 @@ class Server(BaseApplication):
         return answer
 
     def run(self) -> None:
-        ParentalArbiter(self, self.parent).run()
+        PromptArbiter(self, self.parent).run()

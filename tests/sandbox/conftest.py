@@ -23,7 +23,7 @@ def _sandbox(world: World, slug: str) -> Sandbox:
     tenant = world.tenants[slug]
     client = app.create_app(tenant).test_client(use_cookies=False)
     sandbox = Sandbox(tenant, client)
-    assert sandbox.call("POST", "/_sandbox/reset").status_code == 204
+    sandbox.reset()
     return sandbox
 
 

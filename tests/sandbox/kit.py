@@ -45,6 +45,10 @@ class Sandbox:
         answer = self.call("POST", "/_sandbox/switches", json=choices)
         assert answer.status_code == 200, answer.text
 
+    def reset(self) -> None:
+        assert self.call("POST", "/_sandbox/reset").status_code == 204
+        self._management = ""
+
     def clock(self, offset_s: float) -> None:
         self.call("POST", "/_sandbox/clock", json={"offset_s": offset_s})
 

@@ -68,7 +68,9 @@ def test_no_group_is_created_when_auto_creation_is_off(acme: Sandbox) -> None:
     "claim", ["iss", "aud", "sub", "subType", "name", "email", "email_verified", "jti", "iat", "nbf", "exp"]
 )
 def test_each_claim_is_required(acme: Sandbox, claim: str) -> None:
-    answer = acme.post_login(acme.sign(acme.claims(**{claim: None})))
+    claims = acme.claims()
+    del claims[claim]
+    answer = acme.post_login(acme.sign(claims))
     if claim == "iss":  # nobody can be asked to vouch for it
         assert answer.status_code == 401
         return

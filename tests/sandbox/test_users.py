@@ -9,7 +9,12 @@ import pytest
 from sandbox.kit import ORIGIN, error, group_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandbox.kit import Sandbox
+
+
+NO_ROLES: list[object] = ["x", [7], [{"name": "Pope"}], [{"id": {}}]]
 
 
 def made(acme: Sandbox, subject: str, **fields: object) -> str:
@@ -127,7 +132,7 @@ def test_creating(acme: Sandbox) -> None:
 @pytest.mark.parametrize(
     "sent",
     [{}, {"subject": ""}, {"subject": 7}, {"subject": "x" * 257}, {"subject": "x", "status": "deleted"}]
-    + [{"subject": "x", "assignedRoles": value} for value in ("x", [7], [{"name": "Pope"}], [{"id": {}}])],
+    + [{"subject": "x", "assignedRoles": roles} for roles in NO_ROLES],
 )
 def test_creating_nonsense_is_400(acme: Sandbox, sent: dict[str, object]) -> None:
     assert acme.api("POST", "/api/v1/users", json=sent).status_code == 400
@@ -138,7 +143,7 @@ def test_a_body_over_500_kb_is_413(acme: Sandbox) -> None:
     assert (answer.status_code, error(answer)["code"]) == (413, "HTTP-413")
 
 
-def patch(acme: Sandbox, user_id: str, *operations: dict[str, object]) -> int:
+def patch(acme: Sandbox, user_id: str, *operations: Mapping[str, object]) -> int:
     return acme.api("PATCH", f"/api/v1/users/{user_id}", json=list(operations)).status_code
 
 

@@ -1,0 +1,116 @@
+"""/spaces, /items, /tenants/me, /roles, product-info: what a caller can reach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.kit import ORIGIN, error
+
+if TYPE_CHECKING:
+    from sandbox.kit import Sandbox
+
+
+def got(acme: Sandbox, path: str, token: str = "") -> dict[str, Any]:
+    answer = acme.api("GET", path, token)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json or {})
+
+
+def names(acme: Sandbox, path: str, token: str = "") -> list[str]:
+    return [entry["name"] for entry in got(acme, path, token)["data"]]
+
+
+def finance(acme: Sandbox) -> str:
+    return f"/api/v1/spaces/{got(acme, '/api/v1/spaces?name=Finance')['data'][0]['id']}"
+
+
+def test_a_group_assignment_opens_a_space_and_its_items(acme: Sandbox) -> None:
+    alice, bob = acme.token("alice"), acme.token("bob")
+    acme.login("bob", groups=["Sales"])
+    assert names(acme, "/api/v1/spaces", alice) == ["Everybody"]
+    group = got(acme, "/api/v1/groups?filter=name%20eq%20%22Finance%22")["data"][0]["id"]
+    sent = {"type": "group", "assigneeId": group, "roles": ["consumer"]}
+    answer = acme.api("POST", f"{finance(acme)}/assignments", json=sent)
+    assert answer.status_code == 201
+    assert names(acme, "/api/v1/spaces", alice) == ["Everybody", "Finance"]
+    assert names(acme, "/api/v1/items", alice) == ["Ledger", "Retail sales"]
+    assert names(acme, "/api/v1/items", bob) == ["Retail sales"]
+    again = acme.api("POST", f"{finance(acme)}/assignments", json=sent)
+    assert (again.status_code, "status" in error(again)) == (409, False)
+
+
+def test_an_administrator_sees_and_manages_all_spaces(acme: Sandbox) -> None:
+    assert names(acme, "/api/v1/spaces") == ["Everybody", "Finance", "Sales"]
+    path = f"{finance(acme)}/assignments"
+    alice = acme.me(acme.token("alice"))["id"]
+    made = acme.api("POST", path, json={"type": "user", "assigneeId": alice, "roles": ["facilitator"]}).json
+    assert made is not None
+    one = f"{path}/{made['id']}"
+    assert (acme.api("PUT", one, json={"roles": ["consumer"]}).json or {})["roles"] == ["consumer"]
+    assert [entry["assigneeId"] for entry in got(acme, path)["data"]] == [alice]
+    assert acme.api("DELETE", one).status_code == 204
+    assert acme.api("DELETE", one).status_code == 404
+
+
+def test_members_without_the_role_manage_nothing(acme: Sandbox) -> None:
+    alice = acme.token("alice")
+    everybody = got(acme, "/api/v1/spaces", alice)["data"][0]["id"]
+    assert acme.api("DELETE", f"/api/v1/spaces/{everybody}", alice).status_code == 403
+    assert acme.api("GET", finance(acme), alice).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "change", [{"type": "team"}, {"assigneeId": "x"}, {"roles": []}, {"roles": ["pope"]}, {"roles": "consumer"}]
+)
+def test_assignments_have_rules(acme: Sandbox, change: dict[str, object]) -> None:
+    alice = acme.me(acme.token("alice"))["id"]
+    sent = {"type": "user", "assigneeId": alice, "roles": ["consumer"], **change}
+    assert acme.api("POST", f"{finance(acme)}/assignments", json=sent).status_code == 400
+
+
+def test_anyone_may_make_a_space_and_owns_it(acme: Sandbox) -> None:
+    alice = acme.token("alice")
+    answer = acme.api("POST", "/api/v1/spaces", alice, json={"name": "Mine", "type": "shared"})
+    assert answer.status_code == 201
+    space = f"/api/v1/spaces/{(answer.json or {})['id']}"
+    assert got(acme, space, alice)["meta"]["roles"] == ["owner"]
+    assert acme.api("POST", "/api/v1/spaces", alice, json={"name": "Mine"}).status_code == 409
+    assert acme.api("POST", "/api/v1/spaces", alice, json={"name": "N", "type": "secret"}).status_code == 400
+    assert acme.api("DELETE", space, alice).status_code == 204
+
+
+def test_an_item_is_found_by_id_for_members_alone(acme: Sandbox) -> None:
+    ledger = next(item for item in got(acme, "/api/v1/items")["data"] if item["name"] == "Ledger")
+    assert got(acme, f"/api/v1/items/{ledger['id']}")["resourceType"] == "app"
+    assert acme.api("GET", f"/api/v1/items/{ledger['id']}", acme.token("alice")).status_code == 404
+
+
+def test_the_tenant_redirects_to_itself(acme: Sandbox) -> None:
+    token = acme.token("alice")
+    answer = acme.api("GET", "/api/v1/tenants/me", token)
+    assert (answer.status_code, answer.headers["Location"]) == (301, f"/api/v1/tenants/{acme.tenant.id}")
+    found = got(acme, answer.headers["Location"], token)
+    assert (found["name"], found["hostnames"]) == ("Acme", ["127.0.0.1"])
+    missing = acme.api("GET", "/api/v1/tenants/other", token)
+    assert (missing.status_code, error(missing)["status"]) == (404, "404")
+
+
+def test_roles_are_listed(acme: Sandbox) -> None:
+    assert "TenantAdmin" in names(acme, "/api/v1/roles")
+    assert got(acme, "/api/v1/roles")["data"][0]["links"]["self"]["href"].startswith(ORIGIN)
+
+
+def test_clients_learn_without_credentials_that_this_is_qlik_cloud(acme: Sandbox) -> None:
+    path = "/resources/autogenerated/product-info.json"
+    answer = acme.call("GET", path, headers={"Origin": "https://anywhere.example"})
+    assert answer.status_code == 200
+    assert (answer.json or {})["composition"]["deploymentType"] == "qlikcloudservices"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_unknown_paths_and_methods_keep_the_envelope(acme: Sandbox) -> None:
+    missing = acme.call("GET", "/nowhere")
+    assert (missing.status_code, error(missing)["code"], error(missing)["status"]) == (404, "HTTP-404", "404")
+    assert acme.call("GET", "/oauth/token").status_code == 405
