@@ -17,6 +17,11 @@ TIMEOUT_S = 30
 Json = dict[str, Any]
 
 
+def a_user(name: str) -> Json:
+    """Return a user to create: somebody whom no login brought to the tenant."""
+    return {"subject": f"crm|{name}", "name": name.title(), "email": f"{name}@customer.example"}
+
+
 class Tenant:
     """A tenant of the sandbox, as a test prepares it and looks into it."""
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Qlik clients that tests/clients runs: @qlik/api (npm) and qlik-sdk (PyPI, in a virtual environment of its own).
-# Does nothing when both are there. What cannot be installed is named and its tests are skipped; with CI=true it is a failure.
+# Installs the Qlik clients that tests/clients runs: @qlik/api (npm), and qlik-sdk (PyPI) in a virtual environment of its
+# own. Does nothing when both are there. What cannot be installed is named and its tests are skipped; with CI=true it is
+# a failure.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

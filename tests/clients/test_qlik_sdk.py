@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clients.harness import a_user
+
 if TYPE_CHECKING:
     from clients.harness import Client, Json, Tenant
 
@@ -15,10 +17,6 @@ TOKEN = "POST /oauth/token 200"
 ME = "GET /api/v1/users/me 301"
 USERS = "GET /api/v1/users 200"
 CREATED = "POST /api/v1/users 201"
-
-
-def a_user(name: str) -> Json:
-    return {"subject": f"crm|{name}", "name": name.title(), "email": f"{name}@customer.example"}
 
 
 def managing(tenant: Tenant) -> Json:

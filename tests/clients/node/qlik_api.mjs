@@ -1,6 +1,6 @@
 // Runs one scenario with Qlik's own @qlik/api and prints what the client saw as one line of JSON:
 //   node qlik_api.mjs SCENARIO '{"hostConfig": {"host": ..., "clientId": ..., "clientSecret": ...}, ...}'
-import { auth, groups, oauthTokens, users } from "@qlik/api";
+import { auth, groups, items, oauthTokens, roles, spaces, tenants, users } from "@qlik/api";
 
 const [scenario, given] = [process.argv[2], JSON.parse(process.argv[3])];
 
@@ -51,6 +51,43 @@ const scenarios = {
   filter: async () => seen(await users.filterUsers(given.query, { filter: given.filter }, options)),
 
   groups: async () => seen(await groups.getGroups(given.query, options)),
+
+  // One of everything that the caller may see.
+  async survey() {
+    const spaceId = (await spaces.getSpaces({}, options)).data.data[0].id;
+    const first = async (listing) => (await listing).data.data[0];
+    return {
+      user: (await users.getMyUser(options)).data,
+      tenant: (await tenants.getMyTenant(options)).data,
+      group: await first(groups.getGroups({}, options)),
+      role: await first(roles.getRoles({}, options)),
+      space: await first(spaces.getSpaces({}, options)),
+      assignment: await first(spaces.getSpaceAssignments(spaceId, {}, options)),
+      item: await first(items.getItems({}, options)),
+      token: await first(oauthTokens.getOauthTokens({}, options)),
+    };
+  },
+
+  // What a person finds on signing in: names of spaces and items.
+  async findings() {
+    const names = ({ data }) => data.data.map(({ name }) => name);
+    return {
+      spaces: names(await spaces.getSpaces({}, options)),
+      items: names(await items.getItems({ resourceType: "app" }, options)),
+    };
+  },
+
+  // Access by a group of our own: make the group, open a space to it, put the user in.
+  async openBySpace() {
+    const named = { name: given.group, providerType: "custom" };
+    const group = (await groups.createGroup({ ...named, status: "active" }, options)).data;
+    const space = (await spaces.getSpaces({ name: given.space }, options)).data.data[0];
+    const assignment = { type: "group", assigneeId: group.id, roles: ["consumer"] };
+    const opened = await spaces.createSpaceAssignment(space.id, assignment, options);
+    const join = [{ op: "replace", path: "/assignedGroups", value: [named] }];
+    const joined = await users.patchUser(given.userId, join, options);
+    return [opened.status, joined.status];
+  },
 
   // What a portal does that holds a token for its user: the token alone, without the client's secret.
   async tokenAlone() {
