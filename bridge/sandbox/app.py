@@ -23,7 +23,8 @@ from bridge.sandbox import (
     tokens,
     users,
 )
-from bridge.sandbox.state import Call, Fault, Tenant, World, here
+from bridge.sandbox.state import Call, Fault
+from bridge.sandbox.tenant import Tenant, World, here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import g, request
 
 from bridge.sandbox import errors
-from bridge.sandbox.state import Session, Tenant, Token, User, here
+from bridge.sandbox.tenant import Tenant, here
+
+if TYPE_CHECKING:
+    from bridge.sandbox.state import Session, Token, User
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, jsonify
 
 from bridge.sandbox import auth, errors, paging
-from bridge.sandbox.state import Role, Tenant, here, iso
+from bridge.sandbox.state import Role, iso
+from bridge.sandbox.tenant import Tenant, here
 from bridge.sandbox.users import redirect_to_own
 
 if TYPE_CHECKING:

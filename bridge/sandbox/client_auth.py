@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 import jwt
@@ -11,7 +11,10 @@ from flask import request
 from bridge.sandbox import auth, body
 from bridge.sandbox.errors import ApiError
 from bridge.sandbox.jwt_login import PYJWT_CHECKS, unverified
-from bridge.sandbox.state import Client, Tenant, here
+from bridge.sandbox.tenant import Tenant, here
+
+if TYPE_CHECKING:
+    from bridge.sandbox.state import Client
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_ALGORITHMS = ["RS256", "RS512", "ES384"]

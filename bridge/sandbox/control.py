@@ -11,7 +11,8 @@ from flask import Blueprint, Response, jsonify, request
 
 from bridge.sandbox import auth, body, control_state, seed, switches
 from bridge.sandbox.errors import ApiError, not_found
-from bridge.sandbox.state import Client, Fault, Person, here
+from bridge.sandbox.state import Client, Fault, Person
+from bridge.sandbox.tenant import here
 
 routes = Blueprint("control", __name__, url_prefix="/_sandbox")
 

@@ -9,7 +9,8 @@ from bridge.sandbox import auth, groups, users
 from bridge.sandbox.state import iso
 
 if TYPE_CHECKING:
-    from bridge.sandbox.state import Client, IdentityProvider, Session, Space, Tenant, Token
+    from bridge.sandbox.state import Client, IdentityProvider, Session, Space, Token
+    from bridge.sandbox.tenant import Tenant
 
 
 def state(tenant: Tenant) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from bridge.sandbox.state import Tenant, here
+from bridge.sandbox.tenant import Tenant, here
 
 ALLOWED_HEADERS = "authorization, content-type, qlik-api-version, qlik-csrf-token, qlik-web-integration-id"
 ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"

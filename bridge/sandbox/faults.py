@@ -11,7 +11,8 @@ from flask import Response, request
 from bridge.sandbox import errors, limits
 
 if TYPE_CHECKING:
-    from bridge.sandbox.state import Fault, Memory
+    from bridge.sandbox.state import Fault
+    from bridge.sandbox.tenant import Memory
 
 
 def take(memory: Memory, path: str) -> Fault | None:

@@ -9,7 +9,8 @@ import jwt
 from bridge.sandbox.errors import ApiError
 
 if TYPE_CHECKING:
-    from bridge.sandbox.state import IdentityProvider, Tenant
+    from bridge.sandbox.state import IdentityProvider
+    from bridge.sandbox.tenant import Tenant
 
 AUDIENCE = "qlik.api/login/jwt-session"
 MAX_WINDOW_S = 3600

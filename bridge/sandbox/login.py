@@ -11,7 +11,8 @@ from flask import Blueprint, Response, redirect, request
 
 from bridge.sandbox import auth, errors, jwt_login
 from bridge.sandbox.errors import ApiError
-from bridge.sandbox.state import Group, IdentityProvider, Session, Tenant, User, here, hex_id
+from bridge.sandbox.state import Group, IdentityProvider, Session, User, hex_id
+from bridge.sandbox.tenant import Tenant, here
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse

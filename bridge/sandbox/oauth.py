@@ -8,7 +8,8 @@ from flask import Blueprint, Response, jsonify, request
 
 from bridge.sandbox import auth, body, client_auth, tokens
 from bridge.sandbox.errors import ApiError
-from bridge.sandbox.state import Client, Tenant, Token, User, here, iso
+from bridge.sandbox.state import Client, Token, User, iso
+from bridge.sandbox.tenant import Tenant, here
 
 if TYPE_CHECKING:
     from collections.abc import Callable

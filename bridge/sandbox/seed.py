@@ -15,16 +15,14 @@ from bridge.sandbox.state import (
     Client,
     IdentityProvider,
     Item,
-    Memory,
     Person,
     Role,
     Space,
-    Tenant,
     User,
     WebIntegration,
-    World,
     hex_id,
 )
+from bridge.sandbox.tenant import Memory, Tenant, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,7 +8,8 @@ from flask import Blueprint, Response, jsonify, request
 
 from bridge.sandbox import auth, body, errors, paging
 from bridge.sandbox.errors import ApiError
-from bridge.sandbox.state import EVERYONE_ID, Assignment, Item, Space, Tenant, here, hex_id, iso
+from bridge.sandbox.state import EVERYONE_ID, Assignment, Item, Space, hex_id, iso
+from bridge.sandbox.tenant import Tenant, here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,8 @@ from flask import Blueprint, Response, jsonify, request
 from jwt.algorithms import ECAlgorithm
 
 from bridge.sandbox import auth, errors, paging
-from bridge.sandbox.state import Client, Tenant, Token, User, here, hex_id, iso
+from bridge.sandbox.state import Client, Token, User, hex_id, iso
+from bridge.sandbox.tenant import Tenant, here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,8 @@ from bridge.sandbox import body, errors
 from bridge.sandbox.errors import ApiError
 
 if TYPE_CHECKING:
-    from bridge.sandbox.state import Group, Tenant, User
+    from bridge.sandbox.state import Group, User
+    from bridge.sandbox.tenant import Tenant
 
 MULTI_STATUS = 207
 SET_OPS = ("replace", "set")

@@ -8,7 +8,8 @@ from flask import Blueprint, Response, jsonify, redirect, request
 
 from bridge.sandbox import auth, body, errors, filters, paging, user_patch
 from bridge.sandbox.errors import ApiError
-from bridge.sandbox.state import EVERYONE, EVERYONE_ID, Group, Tenant, User, here, hex_id, iso
+from bridge.sandbox.state import EVERYONE, EVERYONE_ID, Group, User, hex_id, iso
+from bridge.sandbox.tenant import Tenant, here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,9 @@ from bridge.sandbox import app, seed
 from sandbox.kit import PORTAL, Sandbox
 
 if TYPE_CHECKING:
-    from bridge.sandbox.state import World
+    from flask.testing import FlaskClient
+
+    from bridge.sandbox.tenant import World
 
 
 @pytest.fixture(scope="session")
@@ -19,19 +21,23 @@ def world() -> World:
     return seed.build(["acme", "globex"], [PORTAL])
 
 
-def _sandbox(world: World, slug: str) -> Sandbox:
-    tenant = world.tenants[slug]
-    client = app.create_app(tenant).test_client(use_cookies=False)
-    sandbox = Sandbox(tenant, client)
+@pytest.fixture(scope="session")
+def clients(world: World) -> dict[str, FlaskClient]:
+    apps = app.create_apps(world)
+    return {slug: flask.test_client(use_cookies=False) for slug, flask in apps.items()}
+
+
+def _sandbox(world: World, clients: dict[str, FlaskClient], slug: str) -> Sandbox:
+    sandbox = Sandbox(world.tenants[slug], clients[slug])
     sandbox.reset()
     return sandbox
 
 
 @pytest.fixture
-def acme(world: World) -> Sandbox:
-    return _sandbox(world, "acme")
+def acme(world: World, clients: dict[str, FlaskClient]) -> Sandbox:
+    return _sandbox(world, clients, "acme")
 
 
 @pytest.fixture
-def globex(world: World) -> Sandbox:
-    return _sandbox(world, "globex")
+def globex(world: World, clients: dict[str, FlaskClient]) -> Sandbox:
+    return _sandbox(world, clients, "globex")

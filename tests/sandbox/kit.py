@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
-    from bridge.sandbox.state import Client, Tenant
+    from bridge.sandbox.state import Client
+    from bridge.sandbox.tenant import Tenant
 
 PORTAL = "http://localhost:8000"
 ORIGIN = "http://127.0.0.1:9001"
 IMPERSONATION = "urn:qlik:oauth:user-impersonation"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+
+
+@cache
+def private_key(pem: str) -> RSAPrivateKey:
+    """Reading a key checks its primes, which takes longer than a whole test."""
+    key = load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
 
 
 @dataclass
@@ -75,7 +87,7 @@ class Sandbox:
 
     def sign(self, claims: dict[str, Any], provider: int = 0, algorithm: str = "RS256") -> str:
         idp = self.tenant.identity_providers[provider]
-        return jwt.encode(claims, idp.private_key, algorithm=algorithm, headers={"kid": idp.kid})
+        return jwt.encode(claims, private_key(idp.private_key), algorithm=algorithm, headers={"kid": idp.kid})
 
     def post_login(self, token: str, **headers: str) -> TestResponse:
         return self.call("POST", "/login/jwt-session", headers={"Authorization": f"Bearer {token}", **headers})

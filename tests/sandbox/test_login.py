@@ -11,7 +11,7 @@ import pytest
 from sandbox.kit import ORIGIN, PORTAL, error, group_names, with_cookies
 
 if TYPE_CHECKING:
-    from bridge.sandbox.state import Tenant
+    from bridge.sandbox.tenant import Tenant
     from sandbox.kit import Sandbox
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 
-from sandbox.kit import ACCESS_TOKEN, EXCHANGE, IMPERSONATION, ORIGIN, PORTAL, error
+from sandbox.kit import ACCESS_TOKEN, EXCHANGE, IMPERSONATION, ORIGIN, PORTAL, error, private_key
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
@@ -156,7 +156,9 @@ def assertion(acme: Sandbox, headers: dict[str, str] | None = None, **changes: A
     client, now = acme.issuing, int(time.time())
     claims = {"iss": client.client_id, "sub": client.client_id, "aud": f"{ORIGIN}/oauth/token", "iat": now}
     claims |= {"exp": now + 300, "jti": str(uuid.uuid4())} | changes
-    signed = jwt.encode(claims, client.private_key, algorithm="RS256", headers=headers or {"kid": client.key_id})
+    signed = jwt.encode(
+        claims, private_key(client.private_key), algorithm="RS256", headers=headers or {"kid": client.key_id}
+    )
     kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     return {"client_assertion": signed, "client_assertion_type": kind}
 

@@ -168,7 +168,7 @@ def reads_until_429(acme: Sandbox) -> int:
 
 
 def logins_until_429(acme: Sandbox) -> int:
-    return next((number for number in range(40) if login(acme) == 429), 40)
+    return next((number for number in range(15) if login(acme) == 429), 15)
 
 
 def filters_until_429(acme: Sandbox) -> int:
@@ -282,9 +282,9 @@ PROBES: dict[str, tuple[int | str, Probe, object, object]] = {
     "revoke_client_auth": ("required", revoke, 200, 400),
     "revoke_unknown_status": (400, revoke, 200, 400),
     "tier1_per_minute": (2, reads_until_429, 40, 10),
-    "tier2_per_minute": (2, logins_until_429, 40, 10),
+    "tier2_per_minute": (2, logins_until_429, 15, 10),
     "special_per_minute": (2, filters_until_429, 40, 10),
-    "tier_window_s": (1, logins_until_429, 40, 1),
+    "tier_window_s": (1, logins_until_429, 15, 1),
     "rate_identity": ("shared", shared_budget, [200, 200], [200, 429]),
     "tenant_rate_limit": ("off", tenant_budget, 10, 12),
     "failed_requests_count": ("no", failures_counted, 2, 0),
