@@ -16,6 +16,9 @@ import jwt
 import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
+from openfeature.exception import GeneralError
+from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.provider.no_op_provider import NoOpProvider
 from werkzeug.serving import make_server
 
 from bridge.bootstrap import Bridge
@@ -78,6 +81,15 @@ class Tenant:
     def forget_calls(self) -> None:
         self.control("DELETE", "calls")
 
+    def admin(self) -> dict[str, str]:
+        """Return the header of the tenant's management client."""
+        client = next(each for each in self.state()["clients"] if each["role"] == "management")
+        proof = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+        answer = requests.post(
+            f"{self.origin}/oauth/token", json={"grant_type": "client_credentials", **proof}, timeout=10
+        )
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
     def me(self, token: str) -> dict[str, Any]:
         answer = requests.get(
             f"{self.origin}/api/v1/users/me", headers={"Authorization": f"Bearer {token}"}, timeout=10
@@ -88,7 +100,7 @@ class Tenant:
 
     def idp_groups(self, token: str) -> set[str]:
         groups = self.me(token)["assignedGroups"]
-        return {group["name"] for group in groups if group["providerType"] == "idp"} - {"com.qlik.Everyone"}
+        return {group["name"] for group in groups if group.get("providerType") == "idp"} - {"com.qlik.Everyone"}
 
 
 @dataclass
@@ -172,14 +184,14 @@ class Portal:
     bridge: Bridge
     key: ec.EllipticCurvePrivateKey
 
-    def vouch(self, sub: str, *groups: str, **changed: object) -> dict[str, str]:
-        """Return the header for a call on behalf of *sub*; None as a changed claim leaves it out."""
+    def vouch(self, who: str, *groups: str, **changed: object) -> dict[str, str]:
+        """Return the header for a call on behalf of *who*; None as a changed claim leaves it out."""
         now = int(time.time())
         claims: dict[str, object] = {
             "iss": "https://portal.example",
             "aud": self.bridge.settings.public_url,
-            "sub": sub,
-            "name": sub.title(),
+            "sub": who,
+            "name": who.title(),
             "email": "somebody@example.com",
             "groups": list(groups),
             "tenant": "acme",
@@ -192,8 +204,8 @@ class Portal:
         signed = jwt.encode(kept, self.key, algorithm="ES256", headers={"kid": "portal-1"})
         return {"Authorization": f"Bearer {signed}"}
 
-    def token_for(self, sub: str, *groups: str, **changed: object) -> requests.Response:
-        return self.world.person().post("/t/acme/access-token", headers=self.vouch(sub, *groups, **changed))
+    def token_for(self, who: str, *groups: str, **changed: object) -> requests.Response:
+        return self.world.person().post("/t/acme/access-token", headers=self.vouch(who, *groups, **changed))
 
     def at(self, stage: str, percent: float = 100) -> None:
         order = list(Stage)
@@ -209,10 +221,17 @@ def change_tenant(bridge: Bridge, slug: str = "", **fields: object) -> None:
     bridge.declared.apply(bridge.declared.plan(declared), actor="test")
 
 
+class BrokenFlags(NoOpProvider):
+    """A company's flag service on a bad day."""
+
+    def resolve_string_details(self, *_: object, **__: object) -> FlagResolutionDetails[str]:
+        raise GeneralError("the flag service is away")
+
+
 @contextmanager
 def served(app: Flask, port: int) -> Iterator[None]:
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield

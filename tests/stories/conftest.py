@@ -33,7 +33,6 @@ from bridge.cli.demo import apply_states, demo_environment
 from bridge.settings import read_settings
 from bridge.web import create_app
 
-
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from pydantic import SecretStr
 from storykit import Portal, World, change_tenant
 
@@ -231,7 +232,7 @@ def test_a_wrong_key_an_unknown_kid_and_a_revoked_secret_need_an_operator(produc
     world.at("oauth")
     tenant = product.tenants.get("acme").tenant
     assert tenant.issuing_client
-    wrong = [
+    wrong: list[dict[str, Any]] = [
         {"signing_key": "globex.pem"},
         {"key_id": "nobody-knows-it"},
         {"issuing_client": tenant.issuing_client.model_copy(update={"secret": SecretStr("revoked")})},
@@ -247,7 +248,9 @@ def test_a_wrong_key_an_unknown_kid_and_a_revoked_secret_need_an_operator(produc
 
 def test_groups_that_the_tenant_does_not_create_are_missing_but_the_token_is_issued(world: World) -> None:
     world.at("oauth")
-    world.acme.control("POST", "switches", {"auto_create_groups": False})
+    off = [{"op": "replace", "path": "/autoCreateGroups", "value": False}]
+    settings = f"{world.acme.origin}/api/v1/groups/settings"
+    assert requests.patch(settings, json=off, headers=world.acme.admin(), timeout=10).status_code == 204
 
     token = world.person("alice").access_token("acme")
 
@@ -303,7 +306,7 @@ def test_a_locked_database_stops_no_warm_request_and_says_so_to_a_cold_one(world
 def test_a_broken_flag_service_takes_the_safe_side(
     make_product: Callable[..., Bridge], serve: Callable[[Bridge], World]
 ) -> None:
-    world = serve(make_product(BRIDGE_FLAGS="fakes:BrokenFlags"))
+    world = serve(make_product(BRIDGE_FLAGS="storykit:BrokenFlags"))
     world.at("rollout", percent=100)
 
     assert world.person("alice").session("acme")["path"] == "jwt"

@@ -121,19 +121,7 @@ def test_a_user_deleted_at_the_tenant_is_made_anew(world: World) -> None:
     alice = world.person("alice")
     first = alice.access_token("acme")
     user_id = world.acme.me(first.text)["id"]
-    manager = next(each for each in world.acme.state()["clients"] if each["role"] == "management")
-    admin = requests.post(
-        world.acme.origin + TOKEN,
-        json={
-            "grant_type": "client_credentials",
-            "client_id": manager["client_id"],
-            "client_secret": manager["client_secret"],
-        },
-        timeout=10,
-    ).json()["access_token"]
-    gone = requests.delete(
-        f"{world.acme.origin}/api/v1/users/{user_id}", headers={"Authorization": f"Bearer {admin}"}, timeout=10
-    )
+    gone = requests.delete(f"{world.acme.origin}/api/v1/users/{user_id}", headers=world.acme.admin(), timeout=10)
     assert gone.status_code == 204
 
     again = alice.access_token("acme", **{"X-Rejected-Token": first.headers["Token-Id"]})
