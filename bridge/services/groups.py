@@ -1,6 +1,7 @@
 """Group sync: is it needed, do it, remember it."""
 
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -50,9 +51,11 @@ class GroupSync:
         """
         record = self.note(tenant, identity)
         while not self._is_synced(tenant, record):
-            outcome = self._flights.run((tenant.slug, record.subject.sub), lambda: self._sync_newest(tenant, record))
-            if outcome.asserted_at >= record.asserted_at:
+            work = partial(self._sync_newest, tenant, record)
+            outcome = self._flights.run((tenant.slug, record.subject.sub), work)
+            if outcome.subject == record.subject or outcome.asserted_at > record.asserted_at:
                 return outcome
+            record = self._newest(tenant, record)  # that login had begun before these facts were noted
         return record
 
     def forget(self, tenant: Tenant, sub: str) -> None:
@@ -62,9 +65,12 @@ class GroupSync:
     def _is_synced(self, tenant: Tenant, record: SubjectRecord) -> bool:
         return record.is_synced(now=self._clock(), max_age_s=tenant.sync_max_age_s)
 
+    def _newest(self, tenant: Tenant, noted: SubjectRecord) -> SubjectRecord:
+        return self._subjects.get(tenant.slug, noted.subject.sub, fresh=True) or noted
+
     def _sync_newest(self, tenant: Tenant, noted: SubjectRecord) -> SubjectRecord:
         """Sync from the stored row: another worker may have synced, or know newer groups."""
-        record = self._subjects.get(tenant.slug, noted.subject.sub, fresh=True) or noted
+        record = self._newest(tenant, noted)
         if self._is_synced(tenant, record):
             return record
         try:
@@ -99,9 +105,13 @@ class GroupSync:
         return synced
 
     def _refuse_strangers(self, tenant: Tenant, record: SubjectRecord, user: QlikUser) -> None:
-        """Refuse when the tenant logged in somebody else, or would show the subject more than they may see."""
+        """Refuse when the tenant logged in somebody else, or would show the subject more than they may see.
+
+        What was good before is forgotten, or the next failed sync would be bridged by it.
+        """
         if user.subject != record.subject.sub:
             self._metrics.syncs.labels(tenant.slug, "other_subject").inc()
+            self.forget(tenant, record.subject.sub)
             raise SyncRefused(
                 "Qlik Cloud knows this person under another subject, so no token is issued. Ask an operator.",
                 detail="the session's subject is not the one that was signed",
@@ -109,15 +119,21 @@ class GroupSync:
         extra = user.idp_groups - record.subject.groups
         if extra:
             self._metrics.syncs.labels(tenant.slug, "extra_groups").inc()
+            self.forget(tenant, record.subject.sub)
             raise SyncRefused(detail=f"{tenant.slug}: the tenant still has the groups {_some(extra)}")
 
     def _last_good(self, tenant: Tenant, record: SubjectRecord, failure: TenantError) -> SubjectRecord:
-        """Serve on the last good sync, but fail closed when a group was taken away since, or the user disabled."""
+        """Serve on the last good sync, but fail closed when a group was taken away since, or the user disabled.
+
+        Unknown memberships have no last good sync: a browser that logged in by itself may have brought groups
+        that ours did not see.
+        """
         self._metrics.syncs.labels(tenant.slug, failure.code()).inc()
         if isinstance(failure, TenantRefused) and failure.status == FORBIDDEN:
+            self.forget(tenant, record.subject.sub)
             raise SubjectNotProvisioned(detail=failure.detail) from failure
         taken_away = record.synced_groups - record.subject.groups
-        if record.user_id is None or taken_away:
+        if record.synced_at is None or taken_away:
             raise failure
         self._metrics.stale_syncs.labels(tenant.slug).inc()
         log.warning("sync_failed_served_on_last_good", tenant=tenant.slug, error=failure.code(), detail=failure.detail)
