@@ -1,6 +1,7 @@
 """Give a subject an impersonation token: flag, sync, store, one mint at a time."""
 
 import secrets
+import threading
 from dataclasses import dataclass
 
 import structlog
@@ -58,6 +59,7 @@ class Broker:
         self._clock = clock
         self._metrics = metrics
         self._flights = SingleFlight[IssuedToken]()
+        self._guard = threading.Lock()
         self._replaced: TTLCache[str, bool] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
 
     def issue(self, state: TenantState, identity: Identity, *, rejected: str = "") -> IssuedToken:
@@ -79,6 +81,7 @@ class Broker:
                 tenant.token_key(record.subject.sub), lambda: self._mint(tenant, identity, record, started)
             )
         except TenantError as failure:
+            held = self._held(tenant, record)  # looked up anew: it may have been revoked meanwhile
             if held and self._life_s(held) >= LAST_RESORT_LIFE_S:
                 log.warning("renewal_failed_served_old", tenant=tenant.slug, error=failure.code())
                 return held
@@ -102,18 +105,26 @@ class Broker:
 
     def _unless_dead(self, tenant: Tenant, held: IssuedToken | None, rejected: str) -> IssuedToken | None:
         """Look at the tenant whether a token that the page calls rejected is dead; a 401 alone says so."""
-        if held is None or held.token_id != rejected or held.key.digest() in self._replaced:
+        if held is None or held.token_id != rejected or self._was_replaced(held):
             return held
         try:
             self._qlik.whoami(tenant, held.value)
         except TenantRefused as refusal:
             if refusal.status == 401:  # noqa: PLR2004 - HTTP's own word for it
-                self._replaced[held.key.digest()] = True
                 self._tokens.drop(held)
+                self._note_replaced(held)
                 return None
         except TenantError as failure:
             log.info("rejected_token_not_checked", tenant=tenant.slug, error=failure.code())
         return held
+
+    def _was_replaced(self, token: IssuedToken) -> bool:
+        with self._guard:
+            return token.key.digest() in self._replaced
+
+    def _note_replaced(self, token: IssuedToken) -> None:
+        with self._guard:
+            self._replaced[token.key.digest()] = True
 
     def _mint(self, tenant: Tenant, identity: Identity, record: SubjectRecord, started: float) -> IssuedToken:
         """Mint, unless another caller just did; a refusal on a remembered sync is worth one fresh sync."""
