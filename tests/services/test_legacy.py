@@ -1,0 +1,90 @@
+"""The legacy path: JWTs for pages that log in by themselves."""
+
+import pytest
+from fakes import START, FakeClock, FakeKeys, FakeQlik, FakeSubjects, claims_of
+from samples import identity, state
+
+from bridge.errors import JwtRetired, StoreError, SyncRefused
+from bridge.model import Stage
+from bridge.services.groups import GroupSync
+from bridge.services.legacy import LegacyJwts
+from bridge.services.signer import Signer
+from bridge.telemetry import Metrics
+
+
+@pytest.fixture
+def legacy(groups: GroupSync, clock: FakeClock, metrics: Metrics) -> LegacyJwts:
+    return LegacyJwts(Signer(FakeKeys(), clock), groups, metrics)
+
+
+@pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.RETIRED])
+def test_every_stage_but_retired_serves_and_counts(
+    legacy: LegacyJwts, qlik: FakeQlik, metrics: Metrics, stage: Stage
+) -> None:
+    signed = legacy.issue(state(stage), identity("alice", "A"))
+
+    labels = {"tenant": "acme", "stage": stage.value}
+    assert claims_of(signed)["sub"] == "alice"
+    assert metrics.registry.get_sample_value("bridge_legacy_tokens_issued_total", labels) == 1
+    assert qlik.calls == []
+
+
+def test_retired_is_closed(legacy: LegacyJwts, subjects: FakeSubjects) -> None:
+    with pytest.raises(JwtRetired):
+        legacy.issue(state(Stage.RETIRED), identity())
+
+    assert subjects.rows == {}
+
+
+def test_each_jwt_is_a_fresh_one(legacy: LegacyJwts) -> None:
+    one, other = (claims_of(legacy.issue(state(Stage.LEGACY), identity())) for _ in range(2))
+
+    assert one["jti"] != other["jti"]
+
+
+def test_the_browsers_identity_provider_signs(legacy: LegacyJwts) -> None:
+    now = state(Stage.LEGACY, sync_issuer="issuer-sync", sync_key_id="kid-sync", sync_key="sync.pem")
+
+    assert claims_of(legacy.issue(now, identity()))["iss"] == "issuer-acme"
+
+
+def test_an_old_session_gets_the_newest_groups(legacy: LegacyJwts) -> None:
+    legacy.issue(state(Stage.LEGACY), identity("alice", "A", at=START + 10))
+
+    signed = legacy.issue(state(Stage.LEGACY), identity("alice", "A", "Secret", at=START))
+
+    assert claims_of(signed)["groups"] == ["A"]
+
+
+def test_a_login_that_the_bridge_does_not_see_makes_its_own_sync_unknown(
+    legacy: LegacyJwts, groups: GroupSync, qlik: FakeQlik, subjects: FakeSubjects
+) -> None:
+    now = state(Stage.ROLLOUT)
+    groups.ensure(now.tenant, identity())
+
+    legacy.issue(now, identity())
+
+    assert subjects.rows["acme", "alice"].synced_at is None
+    groups.ensure(now.tenant, identity())
+    assert qlik.names() == ["log_in", "log_in"]
+
+
+def test_a_sync_that_never_was_is_not_forgotten_again(
+    legacy: LegacyJwts, subjects: FakeSubjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subjects, "forget_sync", lambda *_: pytest.fail("written without need"))
+
+    legacy.issue(state(Stage.LEGACY), identity())
+
+
+def test_a_jwt_that_would_be_too_long_is_refused(legacy: LegacyJwts) -> None:
+    with pytest.raises(SyncRefused, match="7500"):
+        legacy.issue(state(Stage.LEGACY), identity("alice", *[f"{'x' * 40}{number}" for number in range(300)]))
+
+
+def test_a_store_that_is_away_gives_no_jwt(legacy: LegacyJwts, subjects: FakeSubjects) -> None:
+    """Older groups than the newest known ones must not be signed."""
+    subjects.broken = True
+
+    with pytest.raises(StoreError):
+        legacy.issue(state(Stage.LEGACY), identity())

@@ -1,0 +1,89 @@
+"""Operators: people by group, machines by token."""
+
+from dataclasses import replace
+
+import pytest
+from fakes import START, FakeAudit, FakeClock, FakeOperatorTokens
+from samples import identity
+
+from bridge.errors import NotSignedIn, StoreError
+from bridge.model import AuditEvent
+from bridge.services.operators import Operators
+
+
+@pytest.fixture
+def store() -> FakeOperatorTokens:
+    return FakeOperatorTokens()
+
+
+@pytest.fixture
+def audit() -> FakeAudit:
+    return FakeAudit()
+
+
+@pytest.fixture
+def operators(store: FakeOperatorTokens, audit: FakeAudit, clock: FakeClock) -> Operators:
+    return Operators(["assertion:bridge-admins", "demo:bosses"], store, audit, clock)
+
+
+@pytest.mark.parametrize(
+    ("source", "group", "is_operator"),
+    [
+        ("assertion", "bridge-admins", True),
+        ("demo", "bosses", True),
+        ("demo", "bridge-admins", False),
+        ("header", "bridge-admins", False),
+        ("assertion", "Bridge-Admins", False),
+        ("assertion", "assertion:bridge-admins", False),
+    ],
+)
+def test_a_person_is_one_by_source_and_group(
+    operators: Operators, source: str, group: str, *, is_operator: bool
+) -> None:
+    person = replace(identity("erin", group, "Sales"), source=source)
+
+    assert operators.include(person) is is_operator
+
+
+def test_without_groups_nobody_is(store: FakeOperatorTokens, audit: FakeAudit, clock: FakeClock) -> None:
+    assert not Operators([], store, audit, clock).include(identity("erin", "bridge-admins", ""))
+
+
+def test_a_token_is_shown_once_and_known_by_name(operators: Operators, store: FakeOperatorTokens) -> None:
+    value = operators.new_token("ci", actor="erin")
+
+    assert operators.name_of(value) == "ci"
+    assert value.startswith("qbo_")
+    assert value.removeprefix("qbo_") not in repr(store.names)
+
+
+def test_making_one_leaves_an_audit_event_without_the_value(operators: Operators, audit: FakeAudit) -> None:
+    value = operators.new_token("ci", actor="erin")
+
+    assert audit.events == [AuditEvent(START, "erin", "operator_token.create", None, "", None, {"name": "ci"})]
+    assert value not in repr(audit.events)
+
+
+@pytest.mark.parametrize("value", ["", "qbo_", "qbo_unknown", "qbs_session", "ci"])
+def test_foreign_values_are_nobody(operators: Operators, value: str) -> None:
+    operators.new_token("ci", actor="erin")
+
+    with pytest.raises(NotSignedIn, match="operators token new"):
+        operators.name_of(value)
+
+
+def test_the_stored_digest_opens_nothing(operators: Operators, store: FakeOperatorTokens) -> None:
+    operators.new_token("ci", actor="erin")
+    (kept,) = store.names
+
+    for value in (kept, f"qbo_{kept}"):
+        with pytest.raises(NotSignedIn):
+            operators.name_of(value)
+
+
+def test_a_store_that_is_away_admits_nobody(operators: Operators, store: FakeOperatorTokens) -> None:
+    value = operators.new_token("ci", actor="erin")
+    store.broken = True
+
+    with pytest.raises(StoreError):
+        operators.name_of(value)
