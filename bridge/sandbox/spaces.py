@@ -22,6 +22,8 @@ SPACE_ROLES = {
     "data": {"dataconsumer", "datapreview", "facilitator", "operator", "producer"},
 }
 ADMIN_SCOPES = ("admin.spaces",)
+MANAGERS = {"owner", "admin", "facilitator"}
+MANAGER_ACTIONS = ["change_owner", "create", "delete", "read", "update"]
 
 
 def roles_in(tenant: Tenant, principal: auth.Principal, space: Space) -> set[str]:
@@ -36,6 +38,8 @@ def roles_in(tenant: Tenant, principal: auth.Principal, space: Space) -> set[str
 
 
 def shown(space: Space) -> dict[str, Any]:
+    address = f"{auth.own_origin()}/api/v1/spaces/{space.id}"
+    roles = roles_in(here(), auth.signed_in(), space)
     return {
         "id": space.id,
         "tenantId": here().id,
@@ -47,10 +51,11 @@ def shown(space: Space) -> dict[str, Any]:
         "createdAt": iso(space.created_at),
         "updatedAt": iso(space.created_at),
         "meta": {
-            "roles": sorted(roles_in(here(), auth.signed_in(), space)),
+            "actions": MANAGER_ACTIONS if roles & MANAGERS else ["read"],
+            "roles": sorted(roles),
             "assignableRoles": sorted(SPACE_ROLES[space.kind]),
         },
-        "links": {"self": {"href": f"{auth.own_origin()}/api/v1/spaces/{space.id}"}},
+        "links": {"self": {"href": address}, "assignments": {"href": f"{address}/assignments"}},
     }
 
 
@@ -177,7 +182,7 @@ def _found(space_id: str) -> Space:
 
 def _managed(space_id: str) -> Space:
     space = _found(space_id)
-    if roles_in(here(), auth.signed_in(), space).isdisjoint({"owner", "admin", "facilitator"}):
+    if roles_in(here(), auth.signed_in(), space).isdisjoint(MANAGERS):
         raise errors.forbidden()
     return space
 
@@ -213,7 +218,12 @@ def _shown_item(item: Item) -> dict[str, Any]:
         "resourceType": item.resource_type,
         "spaceId": item.space_id,
         "ownerId": item.owner_id,
-        "createdAt": iso(item.created_at),
-        "updatedAt": iso(item.created_at),
+        **dict.fromkeys(("createdAt", "updatedAt", "resourceCreatedAt", "resourceUpdatedAt"), iso(item.created_at)),
+        "actions": ["read"],
+        "collectionIds": [],
+        "isFavorited": False,
+        "resourceAttributes": {"id": item.resource_id, "name": item.name},
+        "resourceCustomAttributes": {},
+        "meta": {"actions": ["read"], "collections": [], "isFavorited": False, "tags": []},
         "links": {"self": {"href": f"{auth.own_origin()}/api/v1/items/{item.id}"}},
     }

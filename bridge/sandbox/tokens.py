@@ -86,6 +86,7 @@ def delete_oauth_token(token_id: str) -> Response:
 
 
 def _shown(token: Token) -> dict[str, Any]:
+    used = {"lastUsed": iso(token.last_used)} if token.last_used else {}
     return {
         "id": token.id,
         "tenantId": here().id,
@@ -93,5 +94,5 @@ def _shown(token: Token) -> dict[str, Any]:
         "clientId": token.client_id,
         "description": "",
         "deviceType": "",
-        "lastUsed": iso(token.last_used) if token.last_used else None,
+        **used,
     }
