@@ -28,6 +28,14 @@ FAULT_TYPES: dict[str, type | tuple[type, ...]] = {
     "bytes": int,
     "location": str,
 }
+FAULT_BOUNDS = {
+    "status": (200, 599),
+    "times": (1, 10**9),
+    "latency_ms": (0, 600_000),
+    "retry_after": (0, 10**6),
+    "bytes": (0, 10**8),
+}
+FARTHEST_S = 10 * 365 * 86400
 PERSON_FIELDS = {"groups": list, "disabled": bool, "display_name": str, "email": str}
 CLIENT_LISTS = ("allowed_grant_types", "allowed_scopes", "allowed_origins", "allowed_auth_methods")
 
@@ -78,6 +86,8 @@ def post_fault() -> tuple[Response, int]:
     given = {name: value for name, value in given.items() if value is not None or name == "times"}
     if not given.get("endpoint", "").startswith(("/", "*")) or given.get("drop") not in (None, "before", "after"):
         raise body.bad_request("endpoint must be a path, and drop before or after")
+    if any(not low <= (given.get(name) or low) <= high for name, (low, high) in FAULT_BOUNDS.items()):
+        raise body.bad_request(f"out of bounds; the bounds are {FAULT_BOUNDS}")
     fault = Fault(**given)
     here().memory.faults.append(fault)
     return jsonify(dataclasses.asdict(fault)), 201
@@ -93,6 +103,8 @@ def delete_faults() -> Response:
 def post_clock() -> Response:
     """Shift every time that the tenant uses."""
     offset = _only(body.fields(), {"offset_s": (int, float)}).get("offset_s", 0)
+    if not -FARTHEST_S <= offset <= FARTHEST_S:
+        raise body.bad_request("offset_s may move the clock by ten years at most")
     here().memory.clock_offset_s = offset
     return jsonify(offset_s=offset)
 

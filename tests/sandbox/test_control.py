@@ -132,6 +132,8 @@ def test_a_drop_before_does_nothing_and_a_drop_after_does_the_work(acme: Sandbox
         {"endpoint": "/", "status": "500"},
         {"endpoint": "/", "status": True},
         {"endpoint": "/", "colour": "red"},
+        {"endpoint": "/", "latency_ms": -1},
+        {"endpoint": "/", "status": 99},
     ],
 )
 def test_a_fault_that_makes_no_sense_is_400(acme: Sandbox, sent: dict[str, object]) -> None:
@@ -145,6 +147,11 @@ def test_the_clock_moves_the_date_header_too(acme: Sandbox) -> None:
     dates = acme.call("GET", "/login").headers.getlist("Date")
     assert len(dates) == 1
     assert -3601 <= (parsedate_to_datetime(dates[0]) - before).total_seconds() <= -3598
+
+
+def test_the_clock_stays_within_ten_years(acme: Sandbox) -> None:
+    for offset in (1e300, -1e300, "5", True):
+        assert acme.call("POST", "/_sandbox/clock", json={"offset_s": offset}).status_code == 400
 
 
 def test_people_are_shared_by_all_tenants(acme: Sandbox, globex: Sandbox) -> None:
