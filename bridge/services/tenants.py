@@ -121,11 +121,12 @@ def _with_secret(
     secret = given.get("secret") if isinstance(given, Mapping) else None
     if secret is None:
         return whole
+    resolved = "(unknown)"  # stands in, so that the other mistakes of this client are found too
     try:
-        whole[client] = {**fields[client], "secret": resolve(_checked_reference(secret))}
+        resolved = resolve(_checked_reference(secret))
     except ValueError as problem:
         mistakes.append(f"{where}: {client}.secret: {problem}")
-        whole.pop(client)
+    whole[client] = {**fields[client], "secret": resolved}
     return whole
 
 
@@ -156,10 +157,15 @@ class Tenants:
         self._guard = guard
 
     def plan(self, declared: Sequence[Declared]) -> list[Change]:
-        """Return what `apply` would do. Raises ConfigError where the guard forbids a tenant, StoreError."""
+        """Return what `apply` would do. Raises ConfigError for what the guard or another tenant forbids, StoreError."""
         known = self._store.all()
         for each in declared:
             self._guard(each.tenant)
+        named = {each.tenant.slug for each in declared}
+        others = [Declared(state.tenant, state.rollout) for slug, state in known.items() if slug not in named]
+        mistakes = tuple(_clashes([*others, *declared]))
+        if mistakes:
+            raise ConfigError(mistakes)
         return [_change(each, known.get(each.tenant.slug)) for each in declared]
 
     def apply(self, changes: Sequence[Change], *, actor: str) -> None:
