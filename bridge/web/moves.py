@@ -33,6 +33,7 @@ class StageMove(BaseModel):
     def carry_out(self, slug: str, operator: Operator) -> TenantState:
         """Return the tenant after the move. Raises NotAllowed, StageRefused, BadRequest, UnknownTenant, Conflict."""
         operator.check(slug)
+        current.tenant(slug)
         cohorts = Cohorts(self.cohorts.subjects, self.cohorts.groups) if self.cohorts else None
         move = Move(self.to, operator.actor, self.reason, self.percent, cohorts, self.force, current.request_id())
         return current.bridge().stages.move(slug, move)

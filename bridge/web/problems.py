@@ -67,8 +67,10 @@ def _answer_ours(error: errors.BridgeError) -> ResponseReturnValue:
     log.warning("refused", code=error.code(), status=status, detail=error.detail)
     headers = {} if error.retry_after_s is None else {"Retry-After": _whole_seconds(error.retry_after_s)}
     parts = {"unmet": unmet(error)} if isinstance(error, errors.StageRefused) else {}
-    if isinstance(error, errors.NotSignedIn) and _may_sign_in_here():
-        return redirect(url_for("portal.login", next=request.path), 303)
+    if isinstance(error, errors.NotSignedIn):
+        if _may_sign_in_here():
+            return redirect(url_for("portal.login", next=request.path), 303)
+        headers["WWW-Authenticate"] = "Bearer"
     return _render(Problem(status, error.code(), error.message, headers, parts))
 
 

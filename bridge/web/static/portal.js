@@ -38,6 +38,7 @@
     const isKnown = KNOWN.includes(error.kind ?? "");
     explain(isKnown ? "cookies-blocked" : "error");
     if (!isKnown) part("problem").textContent = error.message;
+    for (const id of ["caller-id", "caller-name", "caller-groups"]) part(id).textContent = "not known";
     main.dataset.state = isKnown ? "cookies-blocked" : "error";
   }
 
