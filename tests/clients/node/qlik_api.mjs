@@ -52,7 +52,7 @@ const scenarios = {
 
   groups: async () => seen(await groups.getGroups(given.query, options)),
 
-  // One of everything that the caller may see.
+  // One of everything that the caller may see, a token of the given user among them.
   async survey() {
     const spaceId = (await spaces.getSpaces({}, options)).data.data[0].id;
     const first = async (listing) => (await listing).data.data[0];
@@ -64,7 +64,7 @@ const scenarios = {
       space: await first(spaces.getSpaces({}, options)),
       assignment: await first(spaces.getSpaceAssignments(spaceId, {}, options)),
       item: await first(items.getItems({}, options)),
-      token: await first(oauthTokens.getOauthTokens({}, options)),
+      token: await first(oauthTokens.getOauthTokens({ userId: given.userId }, options)),
     };
   },
 
