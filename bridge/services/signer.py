@@ -3,8 +3,9 @@
 import uuid
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from bridge.errors import SyncRefused
+from bridge.errors import ConfigError, SyncRefused, TenantRefused
 from bridge.model import Subject, Tenant
 from bridge.ports import Clock, SigningKeys
 
@@ -15,6 +16,10 @@ LIFETIME_S = 60
 """How long a legacy JWT lives; Qlik allows at most 3600 s between `nbf` and `exp`."""
 MAX_BYTES = 7_500
 """Proxies cut off headers at 8 KB; a JWT this long with its `Authorization: Bearer` still passes."""
+
+UNUSABLE_KEY = (
+    "The bridge cannot sign for this tenant. An operator must look at its keys: `qlik-bridge check` names them."
+)
 
 
 class Signer:
@@ -50,10 +55,16 @@ class Signer:
             "nbf": now - BACKDATE_S,
             "exp": now + LIFETIME_S,
         }
-        signed = jwt.encode(claims, self._keys.load(key_file), algorithm="RS256", headers={"kid": key_id})
+        signed = jwt.encode(claims, self._key(key_file), algorithm="RS256", headers={"kid": key_id})
         if len(signed) > MAX_BYTES:
             raise SyncRefused(
                 f"The JWT for this person has {len(signed)} bytes, more than the {MAX_BYTES} that pass as a header."
                 f" Reduce their {len(subject.groups)} groups to those that Qlik Cloud needs."
             )
         return signed
+
+    def _key(self, key_file: str) -> RSAPrivateKey:
+        try:
+            return self._keys.load(key_file)
+        except ConfigError as error:
+            raise TenantRefused(UNUSABLE_KEY, detail=error.message) from error

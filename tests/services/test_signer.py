@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from fakes import START, FakeClock, FakeKeys
 from samples import subject, tenant
 
-from bridge.errors import ConfigError, SyncRefused
+from bridge.errors import SyncRefused, TenantRefused
 from bridge.model import Subject
 from bridge.services.signer import AUDIENCE, MAX_BYTES, Signer
 
@@ -142,11 +142,14 @@ def test_the_key_object_is_asked_for_each_time_and_not_parsed(
     assert keys.asked == ["browser.pem", "browser.pem"]
 
 
-def test_a_missing_key_is_a_configuration_mistake(clock: FakeClock) -> None:
+def test_a_missing_key_is_a_matter_for_an_operator(clock: FakeClock) -> None:
     signer = Signer(FakeKeys(missing=["browser.pem"]), clock)
 
-    with pytest.raises(ConfigError, match=r"browser\.pem"):
+    with pytest.raises(TenantRefused, match="operator") as refused:
         signer.for_browser(tenant(), subject())
+
+    assert "browser.pem" in refused.value.detail
+    assert "browser.pem" not in refused.value.message
 
 
 def test_three_hundred_short_groups_fit(signer: Signer, keys: CountedKeys) -> None:
