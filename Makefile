@@ -27,9 +27,11 @@ lock: .venv/.dev  ## pin every dependency anew, with hashes
 		--quiet --output-file requirements/runtime.lock pyproject.toml
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
 		--quiet --group dev --output-file requirements/dev.lock pyproject.toml
+	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
+		--quiet --output-file requirements/qlik-sdk.lock requirements/qlik-sdk.in
 
 clean:
-	rm -rf .venv .venv-qlik-sdk instance artifacts .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-qlik-sdk tests/clients/node/node_modules instance artifacts .coverage .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Qlik Bridge needs Python 3.11 or newer; name it: make PYTHON=/path/to/python3" >&2; exit 2; }

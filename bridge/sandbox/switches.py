@@ -83,7 +83,7 @@ class Switches:
     # REST
     me_redirect: str = choice("relative", "absolute", "none", why="How /users/me and /tenants/me redirect.")
     everyone_group: str = choice(
-        "untyped", "idp", "hidden", why="How com.qlik.Everyone stands in a user's assignedGroups."
+        "hidden", "idp", "untyped", why="How com.qlik.Everyone stands in a user's assignedGroups."
     )
     users_post_active: str = choice("accept", "refuse", why="Whether POST /users takes status active.")
     users_post_status: str = choice("invited", "active", why="Status of a user created without one.")

@@ -29,7 +29,7 @@ def test_a_first_login_creates_the_user_with_the_groups_of_the_claim(acme: Sandb
     me = acme.me(acme.token("alice"))
     assert (me["subject"], me["name"], me["email"], me["status"]) == ("alice", "Alice", "alice@example.com", "active")
     assert group_names(me) == ["EMEA", "Finance"]
-    assert {group.get("providerType") for group in me["assignedGroups"]} == {"idp", None}
+    assert {group.get("providerType") for group in me["assignedGroups"]} == {"idp"}
     assert me["groups"] == ["Finance", "EMEA"]
 
 

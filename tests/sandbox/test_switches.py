@@ -293,7 +293,7 @@ PROBES: dict[str, tuple[int | str, Probe, object, object]] = {
     "csrf_error_body": ("errors", csrf_body, ["code", "errors"], ["errors"]),
     "logout_answer": ("no_content", lambda a: a.call("GET", "/logout").status_code, 302, 204),
     "me_redirect": ("absolute", me_location, (301, False), (301, True)),
-    "everyone_group": ("idp", everyone, ["untyped"], ["idp"]),
+    "everyone_group": ("idp", everyone, [], ["idp"]),
     "users_post_active": ("refuse", lambda a: invite(a, status="active").status_code, 201, 400),
     "users_post_status": ("active", lambda a: (invite(a).json or {})["status"], "invited", "active"),
     "idp_groups_patch": ("allow", lambda a: patch_groups(a, replace_groups("EMEA", "idp"))[0], 400, 204),
