@@ -15,7 +15,7 @@ SECRET_NAMES = re.compile(
 SECRET_VALUES = re.compile(
     r"eyJ[\w-]*\.[\w.-]*|eyJ[\w-]{16,}"  # a JWT, whole or cut off
     r"|(?i:bearer|basic)\s+\S+"
-    r"|(?i:eas\.sid|_csrfToken)[^;\s]*"
+    r"""|(?i:eas\.sid|_csrfToken)[\w.]*["']?\s*[=:,]\s*["']?[^;,\s"']+"""  # as header, JSON or Python
     r"|qb[so]_[\w-]+"  # our own session and operator values
     r"|-----BEGIN[^-]+-----.*?(?:-----END[^-]+-----|$)",
     re.DOTALL,
@@ -32,10 +32,12 @@ def _redacted(value: object) -> object:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {key: MASK if SECRET_NAMES.search(str(key)) else _redacted(each) for key, each in value.items()}
+        return {
+            redact(str(key)): MASK if SECRET_NAMES.search(str(key)) else _redacted(each) for key, each in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(each) for each in value]
-    return value
+    return value if value is None or isinstance(value, int | float) else redact(repr(value))
 
 
 def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -51,10 +53,10 @@ def configure_logging(level: str = "info") -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _redact_event,
     ]
+    last: list[Any] = [_redact_event, structlog.processors.JSONRenderer()]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
@@ -63,10 +65,7 @@ def configure_logging(level: str = "info") -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
