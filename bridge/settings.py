@@ -1,6 +1,7 @@
 """One frozen object from the environment (`BRIDGE_*`). Every mistake is listed at once; no secret is printed."""
 
 import json
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SecretStr,
     ValidationError,
 )
@@ -22,6 +24,7 @@ from bridge.errors import ConfigError
 from bridge.model import checked_origin, is_loopback
 
 PREFIX = "BRIDGE_"
+MASK = "**********"
 LOOPBACK = "127.0.0.0/8,::1/128"
 
 
@@ -51,6 +54,12 @@ def _qualified(groups: tuple[str, ...]) -> tuple[str, ...]:
     return groups
 
 
+def _without_password(url: str) -> str:
+    """Mask the password of a database URL, before the host or among the parameters."""
+    return re.sub(r"(?<=[?&]password=)[^&]*", MASK, re.sub(r"(://[^:/@]*:).*@", rf"\1{MASK}@", url))
+
+
+DatabaseUrl = Annotated[str, Field(repr=False), PlainSerializer(_without_password)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
@@ -65,7 +74,7 @@ class Settings(BaseModel):
         tuple[SecretStr, ...], BeforeValidator(_split), Field(min_length=1), AfterValidator(_fernet_keys)
     ]
     public_url: Annotated[str, AfterValidator(checked_origin)]
-    database_url: str = "sqlite:///instance/bridge.db"
+    database_url: DatabaseUrl = "sqlite:///instance/bridge.db"
     keys_dir: Path = Path("keys")
     identity: Annotated[tuple[Literal["demo", "assertion", "header"], ...], BeforeValidator(_split)] = ()
     assertion_issuer: str | None = None
@@ -115,7 +124,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 def _identity_mistakes(given: Mapping[str, str]) -> list[str]:
     """Look at the raw values, so that these mistakes show beside those of single settings."""
-    ways = [way.strip() for way in given.get("identity", "").split(",")]
+    ways = [way.strip() for way in given.get("identity", "").split(",") if way.strip()]
     found = []
     if "assertion" in ways and not (given.get("assertion_issuer") and given.get("assertion_jwks")):
         found.append("BRIDGE_IDENTITY=assertion needs BRIDGE_ASSERTION_ISSUER and BRIDGE_ASSERTION_JWKS")
@@ -128,11 +137,18 @@ def _demo_mistakes(given: Mapping[str, str], ways: list[str]) -> list[str]:
     found = []
     if ways != ["demo"]:
         found.append("BRIDGE_IDENTITY=demo must stand alone: everyone can sign in as anyone there")
-    if not is_loopback(_host(given.get("public_url", ""))):
+    if not _is_loopback_origin(given.get("public_url", "")):
         found.append("BRIDGE_IDENTITY=demo needs a loopback BRIDGE_PUBLIC_URL")
-    if not is_loopback(_host(given.get("demo_people", ""))):
+    if not _is_loopback_origin(given.get("demo_people", "")):
         found.append("BRIDGE_IDENTITY=demo needs BRIDGE_DEMO_PEOPLE, the address of a loopback sandbox tenant")
     return found
+
+
+def _is_loopback_origin(value: str) -> bool:
+    try:
+        return is_loopback(_host(checked_origin(value)))
+    except ValueError:
+        return False
 
 
 def _sentence(mistake: Mapping[str, Any]) -> str:
