@@ -151,7 +151,7 @@ class Broker:
             raise SubjectNotProvisioned(detail=refusal.detail) from refusal
         token = IssuedToken(
             key=tenant.token_key(record.subject.sub),
-            token_id=secrets.token_urlsafe(12),
+            token_id=secrets.token_hex(12),
             value=minted.value,
             scope=minted.scope,
             issued_at=self._clock(),

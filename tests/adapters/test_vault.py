@@ -24,3 +24,11 @@ def test_a_missing_key_names_the_setting_and_no_content() -> None:
         Vault([NEW]).open(Vault([OLD]).seal("geheim"))
     assert "BRIDGE_ENCRYPTION_KEYS" in failed.value.detail
     assert "geheim" not in failed.value.detail
+
+
+def test_what_is_sealed_holds_neither_the_text_nor_text_at_all() -> None:
+    """In base64 a search of the database file for the start of a JWT would find one by chance."""
+    sealed = Vault([NEW]).seal("geheim" * 1000)
+
+    assert b"geheim" not in sealed
+    assert not sealed.isascii()
