@@ -6,13 +6,16 @@ from flask import Blueprint, Response, g, jsonify, make_response, request, send_
 from pydantic import BaseModel, ConfigDict
 
 from bridge.errors import UnknownTenant
-from bridge.model import Tenant, TenantState
+from bridge.model import IssuedToken, Tenant, TenantState
 from bridge.services.sessions import LIFETIME_S, digest
 from bridge.web import cookies, csrf, current, identity
 from bridge.web.bodies import parsed
 from bridge.web.events import Kind
 from bridge.web.identity import Caller
 from bridge.web.times import iso
+
+TEXT = "text/plain; charset=utf-8"
+SAME_SITE = {"same-origin", "same-site"}
 
 blueprint = Blueprint("embed", __name__)
 
@@ -64,14 +67,12 @@ def get_session() -> Response:
 def post_session() -> Response:
     """Trade an assertion for a session: our cookie on the same site, a bearer for a page of another one."""
     state = _state()
-    vouched = Caller(identity.asserted(), "", by_bearer=True)
-    identity.check_admission(state, vouched.identity)
-    value = current.bridge().sessions.open(vouched.identity)
-    caller = Caller(vouched.identity, digest(value), by_bearer=False)
+    vouched = identity.asserted()
+    identity.check_admission(state, vouched)
+    value = current.bridge().sessions.open(vouched)
     site = request.headers.get("Sec-Fetch-Site", "")
-    cookie_is_enough = site in {"same-origin", "same-site"}
-    bearer = {} if cookie_is_enough else {"session": value, "expires_in": LIFETIME_S}
-    answer = jsonify(_session(state, caller) | bearer)
+    bearer = {} if site in SAME_SITE else {"session": value, "expires_in": LIFETIME_S}
+    answer = jsonify(_session(state, Caller(vouched, digest(value), by_bearer=False)) | bearer)
     if site != "cross-site":
         cookies.set_session(answer, value)
     return answer
@@ -82,19 +83,9 @@ def post_access_token() -> Response:
     state = _state()
     caller = identity.admitted(state)
     caller.check_csrf()
-    bridge = current.bridge()
-    token = bridge.broker.issue(state, caller.identity, rejected=request.headers.get("X-Rejected-Token", ""))
-    accept = request.accept_mimetypes
-    if accept["application/json"] > accept["text/plain"]:
-        answer = jsonify(
-            access_token=token.value,
-            token_type="bearer",  # noqa: S106 - RFC 6749's name for the kind
-            expires_in=max(0, int(token.expires_at - bridge.clock())),
-            expires_at=iso(token.expires_at),
-            scope=token.scope,
-        )
-    else:
-        answer = make_response(token.value, {"Content-Type": "text/plain; charset=utf-8"})
+    rejected = request.headers.get("X-Rejected-Token", "")
+    token = current.bridge().broker.issue(state, caller.identity, rejected=rejected)
+    answer = _token_json(token) if _prefers_json() else make_response(token.value, {"Content-Type": TEXT})
     answer.headers["Token-Id"] = token.token_id
     return answer
 
@@ -139,6 +130,21 @@ def _state() -> TenantState:
     if slug is None:
         raise UnknownTenant
     return current.tenant(slug)
+
+
+def _prefers_json() -> bool:
+    """Tell whether JSON is wanted more than text; text is what the pages of Qlik's sample expect."""
+    return request.accept_mimetypes["application/json"] > request.accept_mimetypes["text/plain"]
+
+
+def _token_json(token: IssuedToken) -> Response:
+    return jsonify(
+        access_token=token.value,
+        token_type="bearer",  # noqa: S106 - RFC 6749's name for the kind
+        expires_in=max(0, int(token.expires_at - current.bridge().clock())),
+        expires_at=iso(token.expires_at),
+        scope=token.scope,
+    )
 
 
 def _session(state: TenantState, caller: Caller) -> dict[str, Any]:
