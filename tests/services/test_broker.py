@@ -116,7 +116,7 @@ class TestFirstToken:
     def test_the_token_id_says_nothing_about_the_token(self, broker: Broker) -> None:
         tokens = [broker.issue(NOW, identity(sub)) for sub in ("alice", "bob")]
 
-        assert all(len(token.token_id) == 16 and token.token_id not in token.value for token in tokens)
+        assert all(len(token.token_id) == 24 and token.token_id not in token.value for token in tokens)
         assert tokens[0].token_id != tokens[1].token_id
 
     def test_a_person_without_an_id_in_the_tenant_cannot_be_impersonated(self, broker: Broker, qlik: FakeQlik) -> None:
