@@ -218,6 +218,24 @@ class TestPause:
         assert others == [PAUSE_S]
         assert qlik.names() == ["mint"]
 
+    def test_a_late_failure_of_a_call_on_its_way_does_not_lengthen_the_pause(
+        self, gate: GatedQlik, qlik: FakeQlik, clock: FakeClock
+    ) -> None:
+        def pause_meanwhile() -> None:
+            qlik.before.clear()
+            pause(gate, qlik)
+            clock.advance(PAUSE_S - 1)
+
+        qlik.before["mint"] = pause_meanwhile
+        qlik.fail["mint"] = [TenantTimeout()]
+        with pytest.raises(TenantTimeout):
+            call(gate, "mint")
+        clock.advance(1)
+
+        call(gate, "whoami")
+
+        assert qlik.names() == ["whoami"]
+
     def test_a_good_trial_opens_the_tenant_and_forgets_the_row(
         self, gate: GatedQlik, qlik: FakeQlik, clock: FakeClock
     ) -> None:
