@@ -11,4 +11,4 @@ try:
     app = web.create_app(bootstrap.build(configuration))
 except errors.ConfigError as error:
     sys.stderr.write("\n".join(error.mistakes) + "\n")
-    sys.exit(error.exit_code)
+    sys.exit(4)  # gunicorn's own "app failed to load": any other status makes it start workers for ever

@@ -1,8 +1,22 @@
 """What every test shares; at the end, how many tests ran with software that nobody here wrote."""
 
+import logging
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_each_tests_own() -> Iterator[None]:
+    """Undo what commands configure for their process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -23,10 +23,10 @@ def imported(code: str = "import app", **environment: str) -> subprocess.Complet
     )
 
 
-def test_every_mistake_is_told_and_ends_with_2() -> None:
+def test_every_mistake_is_told_and_ends_with_gunicorns_app_failed_to_load() -> None:
     done = imported(BRIDGE_IDENTITY="header", BRIDGE_SECRET_KEY="hush")
 
-    assert done.returncode == 2
+    assert done.returncode == 4
     for name in ("SECRET_KEY", "ENCRYPTION_KEYS", "PUBLIC_URL", "TRUSTED_PROXIES"):
         assert f"BRIDGE_{name}" in done.stderr
     assert "hush" not in done.stderr
