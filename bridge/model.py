@@ -129,7 +129,8 @@ class SubjectRecord:
     """What the bridge remembers of a subject in one tenant.
 
     `synced_at` None means: the tenant's memberships are unknown, sync before the next token.
-    `synced_groups` are the `idp` groups that the tenant had after the last good sync.
+    `synced_groups` are the `idp` groups that the tenant may have: those of the last good sync, and of logins
+    since then of which nobody knows whether they arrived.
     """
 
     tenant: str

@@ -88,6 +88,9 @@ class SubjectStore(Protocol):
     def record_sync(self, synced: SubjectRecord) -> None:
         """Remember the outcome of a good sync: user id, fingerprint, groups and time."""
 
+    def note_unclear_sync(self, tenant: str, subject: Subject) -> None:
+        """Remember that a login with these facts may have reached the tenant: it may hold their groups too."""
+
     def forget_sync(self, tenant: str, sub: str) -> None:
         """Mark the tenant's memberships of this subject as unknown."""
 

@@ -120,6 +120,13 @@ class FakeSubjects(_Store):
                 return
             self.rows[old.tenant, old.subject.sub] = replace(synced, subject=old.subject, asserted_at=old.asserted_at)
 
+    def note_unclear_sync(self, tenant: str, subject: Subject) -> None:
+        self._check()
+        with self._lock:
+            if old := self.rows.get((tenant, subject.sub)):
+                may_hold = old.synced_groups | subject.groups
+                self.rows[tenant, subject.sub] = replace(old, synced_fingerprint=None, synced_groups=may_hold)
+
     def forget_sync(self, tenant: str, sub: str) -> None:
         self._check()
         with self._lock:

@@ -174,6 +174,12 @@ class CachedSubjects:
         finally:
             self._copies.forget((synced.tenant, synced.subject.sub))
 
+    def note_unclear_sync(self, tenant: str, subject: Subject) -> None:
+        try:
+            self._subjects.note_unclear_sync(tenant, subject)
+        finally:
+            self._copies.forget((tenant, subject.sub))
+
     def forget_sync(self, tenant: str, sub: str) -> None:
         try:
             self._subjects.forget_sync(tenant, sub)

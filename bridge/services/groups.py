@@ -5,7 +5,14 @@ from functools import partial
 
 import structlog
 
-from bridge.errors import SubjectNotProvisioned, SyncRefused, TenantError, TenantRefused, TenantUnavailable
+from bridge.errors import (
+    SubjectNotProvisioned,
+    SyncRefused,
+    TenantError,
+    TenantRefused,
+    TenantThrottled,
+    TenantUnavailable,
+)
 from bridge.model import Identity, QlikUser, SubjectRecord, Tenant
 from bridge.ports import Clock, Qlik, SubjectStore
 from bridge.services.flight import SingleFlight
@@ -126,18 +133,26 @@ class GroupSync:
         """Serve on the last good sync, but fail closed when a group was taken away since, or the user disabled.
 
         Unknown memberships have no last good sync: a browser that logged in by itself may have brought groups
-        that ours did not see.
+        that ours did not see. A login whose answer is lost may have arrived: its groups count as held from then on.
         """
         self._metrics.syncs.labels(tenant.slug, failure.code()).inc()
         if isinstance(failure, TenantRefused) and failure.status == FORBIDDEN:
             self.forget(tenant, record.subject.sub)
             raise SubjectNotProvisioned(detail=failure.detail) from failure
+        if not isinstance(failure, TenantRefused | TenantThrottled):
+            self._note_unclear(record)
         taken_away = record.synced_groups - record.subject.groups
         if record.synced_at is None or taken_away:
             raise failure
         self._metrics.stale_syncs.labels(tenant.slug).inc()
         log.warning("sync_failed_served_on_last_good", tenant=tenant.slug, error=failure.code(), detail=failure.detail)
         return record
+
+    def _note_unclear(self, record: SubjectRecord) -> None:
+        """Write once what the tenant may hold by now; an outage must not write with every request."""
+        is_news = record.synced_fingerprint is not None or not record.subject.groups <= record.synced_groups
+        if is_news:
+            self._subjects.note_unclear_sync(record.tenant, record.subject)
 
     def _cause(self, tenant: Tenant) -> str:
         """Say why groups are missing, where the management client lets us look."""

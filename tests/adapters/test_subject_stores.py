@@ -98,6 +98,19 @@ def test_a_forgotten_sync_keeps_user_and_groups(stores: Stores) -> None:
     assert stores.subjects.get("acme", "alice", fresh=True) == replace(record, synced_at=None)
 
 
+def test_an_unclear_sync_may_have_brought_its_groups(stores: Stores) -> None:
+    stores.subjects.note_unclear_sync("acme", ALICE)
+    assert stores.subjects.get("acme", "alice") is None
+    stores.subjects.record_sync(synced(stores.subjects.note("acme", FEWER, 10)))
+    stores.subjects.get("acme", "alice")
+    stores.subjects.note_unclear_sync("acme", ALICE)
+    found = stores.subjects.get("acme", "alice")
+    assert found is not None
+    assert (found.user_id, found.synced_at, found.subject) == ("u-1", 50, FEWER)
+    assert found.synced_groups == ALICE.groups
+    assert not found.is_synced(now=60, max_age_s=3600)
+
+
 ODD = ["Bob", "bob", "o'neil\"\\", "Zoë", "Zoe\u0308", "名前", "a b", "%", "bob ", "x" * 1000]
 
 

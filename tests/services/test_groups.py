@@ -20,7 +20,7 @@ from bridge.errors import (
     TenantTimeout,
     TenantUnavailable,
 )
-from bridge.model import QlikUser, SubjectRecord, Tenant
+from bridge.model import QlikUser, Subject, SubjectRecord, Tenant
 from bridge.services.groups import GroupSync
 from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
@@ -365,6 +365,38 @@ class TestFailure:
         record = groups.ensure(ACME, identity("alice", "A", "B", "C", at=START + 1))
 
         assert record.synced_groups == {"A", "B"}
+
+    @pytest.mark.usefixtures("synced")
+    def test_a_login_that_may_have_arrived_may_have_brought_its_groups(self, groups: GroupSync, qlik: JwtQlik) -> None:
+        """Back to the old facts: the tenant may show the group of the lost login, so they are not synced."""
+        qlik.fail["log_in"] = [TenantTimeout(), TenantTimeout()]
+        groups.ensure(ACME, identity("alice", "A", "B", "C", at=START + 1))
+
+        with pytest.raises(TenantTimeout):
+            groups.ensure(ACME, identity("alice", "A", "B", at=START + 2))
+        record = groups.ensure(ACME, identity("alice", "A", "B", at=START + 2))
+
+        assert groups_sent(qlik)[-2:] == [["A", "B"], ["A", "B"]]
+        assert record.synced_groups == {"A", "B"}
+
+    @pytest.mark.usefixtures("synced")
+    def test_an_outage_is_bridged_again_and_again_but_written_once(
+        self, groups: GroupSync, qlik: JwtQlik, subjects: FakeSubjects, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[frozenset[str]] = []
+        note = subjects.note_unclear_sync
+
+        def counted(slug: str, subject: Subject) -> None:
+            written.append(subject.groups)
+            note(slug, subject)
+
+        monkeypatch.setattr(subjects, "note_unclear_sync", counted)
+        qlik.fail["log_in"] = [TenantTimeout()] * 3
+
+        for _ in range(3):
+            groups.ensure(ACME, identity("alice", "A", "B", "C", at=START + 1))
+
+        assert (written, qlik.names()) == ([frozenset("ABC")], ["log_in"] * 3)
 
     @pytest.mark.usefixtures("synced")
     def test_a_bridged_sync_is_tried_again_with_the_next_request(self, groups: GroupSync, qlik: JwtQlik) -> None:

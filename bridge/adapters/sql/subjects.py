@@ -43,6 +43,16 @@ class SqlSubjects:
                 # The facts changed meanwhile, and nobody knows which login the tenant saw last.
                 _forget(connection, me)
 
+    def note_unclear_sync(self, tenant: str, subject: Subject) -> None:
+        me = _is(tenant, subject.sub)
+        with self._database.writing() as connection:
+            row = connection.execute(select(SUBJECTS).where(me)).one_or_none()
+            if row is None:
+                return
+            may_hold = sorted({*row.synced_groups, *subject.groups})
+            connection.execute(update(SUBJECTS).where(me).values(synced_fingerprint=None, synced_groups=may_hold))
+            bump(connection)
+
     def forget_sync(self, tenant: str, sub: str) -> None:
         with self._database.writing() as connection:
             _forget(connection, _is(tenant, sub))
