@@ -101,6 +101,9 @@ class Visitor:
     def post(self, path: str, **options: Any) -> TestResponse:  # noqa: ANN401 - passed on to werkzeug
         return self._ask("POST", path, **options)
 
+    def delete(self, path: str, **options: Any) -> TestResponse:  # noqa: ANN401 - passed on to werkzeug
+        return self._ask("DELETE", path, **options)
+
     def options(self, path: str, **options: Any) -> TestResponse:  # noqa: ANN401 - passed on to werkzeug
         return self._ask("OPTIONS", path, **options)
 

@@ -78,6 +78,24 @@ def post_session() -> Response:
     return answer
 
 
+@blueprint.delete("/session")
+def delete_session() -> Response:
+    """Sign out: end the session, and the person's tokens at this tenant, which would outlive it by hours.
+
+    With an assertion there is no session to end; the portal's backend signs somebody out of the tenant that way.
+    """
+    state = _state()
+    caller = identity.admitted(state)
+    caller.check_csrf()
+    answer = Response(status=204)
+    if value := identity.bearer():
+        current.bridge().sessions.close(value)
+    else:
+        cookies.end_session(answer)
+    current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
+    return answer
+
+
 @blueprint.post("/access-token")
 def post_access_token() -> Response:
     state = _state()

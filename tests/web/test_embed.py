@@ -327,3 +327,39 @@ def test_the_fake_tenant_is_asked_as_the_person(demo: Web) -> None:
         demo.visitor(name).access_token()
 
     assert [call[2] for call in demo.qlik.calls] == ["alice", "id-alice", "bob", "id-bob"]
+
+
+# --- signing out -----------------------------------------------------------------------------------------
+
+
+def test_signing_out_by_cookie_ends_session_and_tokens_of_this_tenant(demo: Web, alice: Visitor) -> None:
+    for slug in ("acme", "globex"):
+        demo.at("oauth", slug=slug)
+        alice.access_token(slug)
+
+    assert problem(alice.delete("/t/acme/session")) == (403, "bad_csrf")
+    assert alice.delete("/t/acme/session", headers=alice.csrf()).status_code == 204
+    assert alice.cookie() is None
+    assert demo.qlik.revoked == {"fake-token-1"}
+    assert problem(alice.get("/t/acme/session")) == (401, "not_signed_in")
+
+
+def test_signing_out_by_bearer_ends_that_session(portal: Web) -> None:
+    portal.at("oauth")
+    page = portal.visitor()
+    opened = page.post("/t/acme/session", headers=portal.vouch() | {"Sec-Fetch-Site": "cross-site"}).get_json()
+    bearer = {"Authorization": f"Bearer {opened['session']}"}
+    page.post("/t/acme/access-token", headers=bearer)
+
+    assert page.delete("/t/acme/session", headers=bearer).status_code == 204
+    assert portal.qlik.revoked == {"fake-token-1"}
+    assert problem(page.get("/t/acme/session", headers=bearer)) == (401, "not_signed_in")
+
+
+def test_a_portals_backend_signs_somebody_out_of_the_tenant(portal: Web) -> None:
+    portal.at("oauth")
+    portal.visitor().post("/t/acme/access-token", headers=portal.vouch("ada"))
+    portal.visitor().post("/t/acme/access-token", headers=portal.vouch("bea"))
+
+    assert portal.visitor().delete("/t/acme/session", headers=portal.vouch("ada")).status_code == 204
+    assert portal.qlik.revoked == {"fake-token-1"}

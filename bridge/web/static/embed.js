@@ -172,6 +172,15 @@
       return connected;
     },
 
+    /** Sign out: the bridge ends the session and the token, this page forgets both. */
+    async signOut() {
+      const session = await connected;
+      if (!session) return;
+      await ask("session", { method: "DELETE", headers: { "CSRF-Token": session.csrf } });
+      bearer = accessToken = tokenId = "";
+      connected = undefined;
+    },
+
     /** What the tenant itself says about the reader, on the credential of the path. */
     async whoami() {
       const session = await qlikBridge.connect();
