@@ -25,6 +25,7 @@ from bridge.model import checked_origin, is_loopback
 
 PREFIX = "BRIDGE_"
 MASK = "**********"
+SHORTEST_SECRET = 32
 LOOPBACK = "127.0.0.0/8,::1/128"
 
 
@@ -48,6 +49,12 @@ def _fernet_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return keys
 
 
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"needs {SHORTEST_SECRET} characters or more; make one with `qlik-bridge keys secret`")
+    return secret
+
+
 def _qualified(groups: tuple[str, ...]) -> tuple[str, ...]:
     if any(not source or not group for source, _, group in (entry.partition(":") for entry in groups)):
         raise ValueError("entries are `source:group`, for example `assertion:bridge-admins`")
@@ -69,7 +76,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    secret_key: Annotated[SecretStr, Field(min_length=32)]
+    secret_key: Annotated[SecretStr, AfterValidator(_long_enough)]
     encryption_keys: Annotated[
         tuple[SecretStr, ...], BeforeValidator(_split), Field(min_length=1), AfterValidator(_fernet_keys)
     ]

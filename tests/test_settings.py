@@ -92,7 +92,7 @@ class TestMistakes:
         found = refusal.value.mistakes
         assert len(found) == 9
         for wanted in (
-            "BRIDGE_SECRET_KEY value should have at least 32",
+            "BRIDGE_SECRET_KEY needs 32 characters or more",
             "BRIDGE_ENCRYPTION_KEYS holds a key that is not 32 url-safe base64 bytes",
             "BRIDGE_PUBLIC_URL is required: the address at which browsers reach the bridge",
             "BRIDGE_IDENTITY input should be 'demo', 'assertion' or 'header'",
