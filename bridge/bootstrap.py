@@ -83,6 +83,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     groups = GroupSync(qlik, signer, subjects, clock, metrics)
     rollouts = Rollouts(_flag_client(settings, tenants), metrics, may_block=settings.flags != "builtin")
     audit = SqlAuditLog(database)
+    key_set = Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None
     return Bridge(
         settings=settings,
         clock=clock,
@@ -100,9 +101,9 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         audit=audit,
         ledger=SqlAssertionLedger(database),
         keys=keys,
-        assertion_keys=Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None,
+        assertion_keys=key_set,
         people=SandboxPeople(settings.demo_people, clock) if settings.demo_people else None,
-        probes=[database],
+        probes=[database, keys, *filter(None, [key_set])],
     )
 
 

@@ -23,11 +23,13 @@ MAX_AGE_S = 3600.0
 
 
 class Jwks:
-    """Implements ports.KeySet.
+    """Implements ports.KeySet and ports.Probe.
 
     *source* is a file path, or an https address (http for loopback hosts alone, else ConfigError). A source that
     cannot be read is logged, and what was known before stays.
     """
+
+    name = "assertion_keys"
 
     def __init__(self, source: str, clock: Clock, *, patience: Patience | None = None) -> None:
         self._source = _checked(source)
@@ -46,6 +48,14 @@ class Jwks:
             if self._is_due(wait_s):  # else another thread looked while this one waited
                 self._look()
         return self._keys.get(key_id)
+
+    def check(self) -> None:
+        """Raise ConfigError while no usable key is known."""
+        with self._guard:
+            if not self._keys and self._is_due(LOOK_EVERY_S):
+                self._look()
+        if not self._keys:
+            raise ConfigError([f"BRIDGE_ASSERTION_JWKS={self._source} cannot be read, or holds no usable public key"])
 
     def _is_due(self, wait_s: float) -> bool:
         return self._clock() - self._looked_at >= wait_s

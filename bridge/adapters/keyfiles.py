@@ -52,7 +52,9 @@ class KeyFile:
 
 
 class KeyFiles:
-    """Implements ports.SigningKeys. A key is parsed once, and again when its file has changed."""
+    """Implements ports.SigningKeys and ports.Probe. A key is parsed once, and again when its file has changed."""
+
+    name = "signing_keys"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -71,6 +73,11 @@ class KeyFiles:
             if kept is None or kept[0] != changed_at:
                 kept = self._kept[name] = (changed_at, _read_key(path))
         return kept[1]
+
+    def check(self) -> None:
+        """Raise ConfigError when the folder cannot be read."""
+        if not os.access(self._folder, os.R_OK | os.X_OK):
+            raise ConfigError([f"BRIDGE_KEYS_DIR={self._folder} cannot be read; make the folder, or name another one"])
 
     def create(self, name: str, *, bits: int = 4096, days: int = 1825) -> KeyPair:
         """Write a fresh key and its self-signed certificate. Raises ConfigError; nothing is ever overwritten."""

@@ -19,7 +19,7 @@ def check(*, as_json: bool) -> None:
     settings = read_settings(os.environ)
     configure_logging("error")
     bridge = build(settings)
-    mistakes = list(_key_mistakes(bridge))
+    mistakes = _probe_mistakes(bridge) + _key_mistakes(bridge)
     if settings.default_tenant and settings.default_tenant not in bridge.tenants.all():
         mistakes.append(f"BRIDGE_DEFAULT_TENANT names {settings.default_tenant}, which is not applied yet")
     if mistakes:
@@ -31,6 +31,16 @@ def check(*, as_json: bool) -> None:
     for warning in bridge.keys.warnings():
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"No mistakes found. Tenants: {', '.join(sorted(bridge.tenants.all())) or 'none yet'}.")
+
+
+def _probe_mistakes(bridge: Bridge) -> list[str]:
+    found = []
+    for probe in bridge.probes:
+        try:
+            probe.check()
+        except BridgeError as error:
+            found.append(error.message)
+    return found
 
 
 def _key_mistakes(bridge: Bridge) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -60,11 +61,12 @@ def demo() -> None:
         tenants = running.enter_context(_process(_sandbox_command(ports)))
         states = {slug: _wait_for(f"{_origin(ports[slug])}/_sandbox/state", tenants) for slug in NAMES}
         environment = demo_environment(home, ports)
+        _write(home / "env", _exports(environment))
         configure_logging("warning")
         apply_states(build(read_settings(environment)), home, ports, states)
         bridge = running.enter_context(_process(_bridge_command(ports), environment))
         _wait_for(f"http://127.0.0.1:{ports['bridge']}/healthz", bridge)
-        _welcome(ports)
+        _welcome(ports, home)
         _wait_until_one_ends(tenants, bridge)
 
 
@@ -125,6 +127,12 @@ def demo_environment(home: Path, ports: Ports) -> dict[str, str]:
         "BRIDGE_DEFAULT_TENANT": "acme",
         "BRIDGE_LOG_LEVEL": os.environ.get("BRIDGE_LOG_LEVEL", "warning"),
     }
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    """Return the demo's settings for a shell that wants to use the command line beside it."""
+    ours = sorted(name for name in environment if name.startswith("BRIDGE_"))
+    return "".join(f"export {name}={shlex.quote(environment[name])}\n" for name in ours)
 
 
 def apply_states(bridge: Bridge, home: Path, ports: Ports, states: Mapping[str, Any]) -> None:
@@ -221,12 +229,13 @@ def _wait_until_one_ends(*children: subprocess.Popen[bytes]) -> None:
     raise ConfigError(["a part of the demo stopped by itself; see the lines above"])
 
 
-def _welcome(ports: Ports) -> None:
+def _welcome(ports: Ports, home: Path) -> None:
     click.echo(
         f"""
   Portal and bridge  {_portal(ports)}/        sign in as alice, bob, carol, dave or erin (operator)
   Tenant acme        {_origin(ports["acme"])}/    control: /_sandbox/state, /_sandbox/calls
   Tenant globex      {_origin(ports["globex"])}/
 
+  Commands beside it: . {home.relative_to(ROOT)}/env && .venv/bin/qlik-bridge stage show
   A walk through it: docs/tour.md. Ctrl-C stops everything."""
     )

@@ -31,6 +31,15 @@ def test_a_key_is_found_in_a_file(path: Path, clock: FakeClock) -> None:
     assert keys.find("K1") is None
 
 
+def test_it_is_ready_once_a_key_is_known(path: Path, tmp_path: Path, clock: FakeClock) -> None:
+    Jwks(str(path), clock).check()
+    (tmp_path / "empty.json").write_text('{"keys": []}')
+
+    for unusable in ("empty.json", "nowhere.json"):
+        with pytest.raises(ConfigError, match="BRIDGE_ASSERTION_JWKS"):
+            Jwks(str(tmp_path / unusable), clock).check()
+
+
 def test_an_unknown_key_is_looked_for_once_a_minute(scripted: ScriptedTenant, clock: FakeClock) -> None:
     scripted.answers["/jwks"] = Reply(document={"keys": [RSA]})
     keys = Jwks(f"{scripted.host}/jwks", clock)

@@ -118,6 +118,21 @@ def test_check_names_a_missing_signing_key_and_an_unknown_default_tenant(
     assert "nowhere" in checked.err
 
 
+def test_check_names_what_it_cannot_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], tmp_path: Path
+) -> None:
+    assert settings
+    monkeypatch.setenv("BRIDGE_IDENTITY", "assertion")
+    monkeypatch.setenv("BRIDGE_ASSERTION_ISSUER", "https://portal.example")
+    monkeypatch.setenv("BRIDGE_ASSERTION_JWKS", str(tmp_path / "nowhere.json"))
+
+    checked = run("check")
+
+    assert checked.code == 2
+    assert "BRIDGE_ASSERTION_JWKS" in checked.err
+    assert "BRIDGE_KEYS_DIR" in checked.err
+
+
 @pytest.mark.parametrize("bits", ["2048", "4096"])
 def test_a_new_key_is_private_and_its_certificate_says_what_to_paste(
     run: Run, settings: dict[str, str], tmp_path: Path, bits: str

@@ -33,6 +33,19 @@ def test_every_stage_of_the_walk_through(demo: Demo) -> None:
     assert carol.access_token("acme").status_code == 409
 
 
+def test_a_move_by_command_line_reaches_the_running_bridge(demo: Demo) -> None:
+    erin = demo.person("erin")
+    assert erin.move("acme", "legacy").ok
+
+    command = f". {demo.home}/env && {sys.executable} -m bridge.cli stage move acme shadow --reason story"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: erin.session("acme")["stage"] == "shadow", demo.process, "the move")
+    newest = erin.get("/api/v1/audit").json()["events"][0]
+    assert newest["actor"].startswith("cli:")
+
+
 def test_a_visit_to_127_0_0_1_is_sent_on_and_other_hosts_are_refused(demo: Demo) -> None:
     port = demo.base.rsplit(":", 1)[1]
     sent_on = requests.get(f"http://127.0.0.1:{port}/login", allow_redirects=False, timeout=10)
