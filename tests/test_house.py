@@ -88,7 +88,7 @@ def test_files_stay_small(path: Path) -> None:
 def test_functions_stay_short(path: Path) -> None:
     tree = ast.parse(path.read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    long = {each.name: length for each in functions if (length := (each.end_lineno or 0) - each.lineno + 1) > 45}
+    long = {each.name: length for each in functions if (length := (each.end_lineno or 0) - each.lineno + 1) > 40}
 
     assert long == {}
 
