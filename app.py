@@ -9,6 +9,6 @@ try:
     configuration = settings.read_settings(os.environ)
     telemetry.configure_logging(configuration.log_level)
     app = web.create_app(bootstrap.build(configuration))
-except errors.ConfigError as error:
-    sys.stderr.write("\n".join(error.mistakes) + "\n")
+except errors.BridgeError as error:
+    sys.stderr.write(f"{error}\n{error.detail}\n")
     sys.exit(4)  # gunicorn's own "app failed to load": any other status makes it start workers for ever

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from openfeature import api as openfeature
 from openfeature.client import OpenFeatureClient
@@ -28,7 +29,7 @@ from bridge.adapters.sql import (
 )
 from bridge.adapters.vault import Vault
 from bridge.errors import ConfigError
-from bridge.model import Tenant, is_loopback
+from bridge.model import Tenant
 from bridge.ports import AssertionLedger, AuditLog, Clock, KeySet, People, Probe, TenantStore
 from bridge.services.broker import Broker
 from bridge.services.gate import GatedQlik
@@ -42,6 +43,7 @@ from bridge.services.stages import Stages
 from bridge.services.tenants import Tenants
 from bridge.settings import Settings
 from bridge.telemetry import Metrics
+from bridge.texts import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         ),
         legacy=LegacyJwts(signer, groups, metrics),
         stages=Stages(tenants, keys, clock, metrics),
-        declared=Tenants(tenants, clock, _tenant_guard(settings)),
+        declared=Tenants(tenants, keys, clock, _tenant_guard(settings)),
         sessions=Sessions(CachedSessions(SqlSessions(database), watch), clock),
         operators=Operators(settings.admin_groups, SqlOperatorTokens(database), audit, clock),
         audit=audit,
@@ -130,7 +132,7 @@ def _tenant_guard(settings: Settings) -> Callable[[Tenant], None]:
     """Return what checks each changed tenant: the demo lets anyone be anyone, so it may touch sandboxes alone."""
 
     def sandboxes_alone(tenant: Tenant) -> None:
-        if not is_loopback(tenant.host.split("://")[1].rsplit(":", 1)[0]) or not is_sandbox(tenant.host):
+        if not is_loopback(urlsplit(tenant.host).hostname) or not is_sandbox(tenant.host):
             raise ConfigError([f"tenant {tenant.slug}: with BRIDGE_IDENTITY=demo the host must be a loopback sandbox"])
 
     return sandboxes_alone if settings.is_demo else _any_tenant

@@ -123,6 +123,10 @@ class StageRefused(BridgeError):
         super().__init__(" ".join([self.public, *(each.message for each in unmet)]))
         self.unmet = tuple(unmet)
 
+    def unmet_document(self) -> list[dict[str, str]]:
+        """Return the conditions as machines read them."""
+        return [{"condition": each.condition, "message": each.message} for each in self.unmet]
+
 
 class SubjectNotProvisioned(BridgeError):
     """The tenant does not let this subject in, or will not impersonate them."""
@@ -179,9 +183,20 @@ class TenantRefused(TenantError):
 
 
 class TenantThrottled(TenantError):
-    """The tenant answered 429: its whole tier is closed to us until `retry_after_s` has passed."""
+    """The tenant answered 429: its whole `tier` (1: reads, 2: logins and tokens) is closed for `retry_after_s`."""
 
     public = "Qlik Cloud asks the bridge to slow down. Wait as long as Retry-After says, then try again."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        detail: str = "",
+        retry_after_s: float | None = None,
+        tier: int | None = None,
+    ) -> None:
+        super().__init__(message, detail=detail, retry_after_s=retry_after_s)
+        self.tier = tier
 
 
 class TenantUnavailable(TenantError):

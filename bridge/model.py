@@ -2,23 +2,20 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from bridge.texts import Origin, PortalHost
+
+FLAG = "embed-path"
+"""The feature flag that says which path a subject is on; its values are those of `Path`."""
 
 BUCKETS = 10_000
 """Subjects fall into this many buckets: a percentage has two decimals at most."""
-
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Half a surrogate pair is among them: JSON can hold one, no database can."""
-
-
-HOST_NAME = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 class Path(StrEnum):
@@ -130,7 +127,8 @@ class SubjectRecord:
 
     `synced_at` None means: the tenant's memberships are unknown, sync before the next token.
     `synced_groups` are the `idp` groups that the tenant may have: those of the last good sync, and of logins
-    since then of which nobody knows whether they arrived.
+    since then of which nobody knows whether they arrived. Until `browser_login_until` a browser may log in with
+    a JWT that we signed, and bring back the groups that it was signed with.
     """
 
     tenant: str
@@ -140,11 +138,14 @@ class SubjectRecord:
     synced_fingerprint: str | None = None
     synced_groups: frozenset[str] = frozenset()
     synced_at: float | None = None
+    browser_login_until: float = 0
 
     def is_synced(self, *, now: float, max_age_s: float) -> bool:
+        """Tell whether the last sync still counts; one from before a browser's JWT ended is repeated after that."""
         return (
             self.user_id is not None
             and self.synced_at is not None
+            and not self.synced_at < self.browser_login_until <= now
             and self.synced_fingerprint == self.subject.fingerprint()
             and now - self.synced_at < max_age_s
         )
@@ -222,43 +223,6 @@ class AuditEvent:
 # --- the tenant ------------------------------------------------------------------------------------------
 
 
-def is_loopback(host: str | None) -> bool:
-    """Tell whether a URL's host name can only be this machine."""
-    return host in {"localhost", "::1"} or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host or ""))
-
-
-def checked_origin(value: str) -> str:
-    """Return *value* as an exact origin, `https://host[:port]`.
-
-    Plain http is accepted for loopback hosts alone. A host without a scheme means https.
-    """
-    if CONTROL_CHARACTERS.search(value) or re.search(r"[\s\\]", value):
-        raise ValueError("must not hold spaces, backslashes or control characters")
-    try:
-        parts = urlsplit(value if "://" in value else f"https://{value}")
-        port = parts.port
-    except ValueError:  # its text repeats the value, which may hold a password
-        raise ValueError("is not an address, or has a port that is not a number") from None
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password")
-    if parts.path.rstrip("/") or parts.query or parts.fragment or "*" in value or not parts.hostname:
-        raise ValueError("must be just https://host[:port], without a path, query or wildcard")
-    if not HOST_NAME.fullmatch(parts.hostname):
-        raise ValueError("must hold a host name of ASCII letters, digits, dots and hyphens (others as xn--...)")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-        raise ValueError("must be https (http is for loopback hosts alone)")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
-
-
-def _host_and_port(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?", value):
-        raise ValueError("must be a host name with an optional port, as browsers send it in Host")
-    return value.lower()
-
-
-Origin = Annotated[str, AfterValidator(checked_origin)]
-PortalHost = Annotated[str, AfterValidator(_host_and_port)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 KeyFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Text = Annotated[str, Field(min_length=1, max_length=512)]
@@ -332,12 +296,20 @@ class Tenant(_Part):
             raise ValueError("`sync_issuer`, `sync_key_id` and `sync_key` go together")
         return self
 
+    def trusts(self, identity: Identity) -> bool:
+        """Tell whether who vouches for this person counts here, whatever the person may do."""
+        return bool({identity.source, identity.issuer} & set(self.admits)) and identity.tenant in {None, self.slug}
+
     def admits_identity(self, identity: Identity) -> bool:
         """Tell whether this person may use this tenant at all; asked before any call upstream."""
-        vouched = bool({identity.source, identity.issuer} & set(self.admits))
-        meant = identity.tenant in {None, self.slug}
-        member = self.required_group is None or self.required_group in identity.subject.groups
-        return vouched and meant and member
+        is_member = self.required_group is None or self.required_group in identity.subject.groups
+        return self.trusts(identity) and is_member
+
+    def key_files(self) -> list[str]:
+        """Return the names of all private keys that this tenant needs."""
+        clients = [client for client in (self.issuing_client, self.management_client) if client]
+        names = [self.signing_key, self.sync_key, *(client.key for client in clients)]
+        return sorted({name for name in names if name})
 
     def token_key(self, sub: str) -> TokenKey:
         """Return the key under which the impersonation token of *sub* is kept."""
@@ -373,10 +345,3 @@ class TenantState:
 
     tenant: Tenant
     rollout: Rollout
-
-
-def checked_text(value: str, what: str) -> str:
-    """Return *value*, or raise ValueError when it holds control characters (they forge logs and JWTs)."""
-    if CONTROL_CHARACTERS.search(value):
-        raise ValueError(f"{what} holds control characters")
-    return value

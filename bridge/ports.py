@@ -1,6 +1,6 @@
 """What services need from the outside world. Adapters implement these; tests pass fakes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -91,6 +91,9 @@ class SubjectStore(Protocol):
     def note_unclear_sync(self, tenant: str, subject: Subject) -> None:
         """Remember that a login with these facts may have reached the tenant: it may hold their groups too."""
 
+    def note_browser_login(self, tenant: str, sub: str, until: float) -> None:
+        """Mark the memberships as unknown, and remember until when (unix seconds) a browser may change them again."""
+
     def forget_sync(self, tenant: str, sub: str) -> None:
         """Mark the tenant's memberships of this subject as unknown."""
 
@@ -116,7 +119,8 @@ class SessionStore(Protocol):
 
     def get(self, id_hash: str) -> Session | None: ...
 
-    def add(self, session: Session) -> None: ...
+    def add(self, session: Session) -> None:
+        """Add a session; older ones of the same person (source, issuer, tenant, sub) learn its newer facts."""
 
     def touch(self, id_hash: str, seen_at: float) -> None: ...
 
@@ -146,6 +150,12 @@ class OperatorTokens(Protocol):
 
     def name_of(self, token_hash: str) -> str | None: ...
 
+    def names(self) -> Mapping[str, float]:
+        """Return when each name was made last (unix seconds)."""
+
+    def remove(self, name: str) -> bool:
+        """End every token of this name. Return whether there was one."""
+
 
 class AuditLog(Protocol):
     """Append-only. May raise StoreError."""
@@ -169,6 +179,3 @@ class Probe(Protocol):
 
     def check(self) -> None:
         """Raise any BridgeError when the resource does not work."""
-
-
-Probes = Iterable[Probe]

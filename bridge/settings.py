@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from bridge.errors import ConfigError
-from bridge.model import checked_origin, is_loopback
+from bridge.texts import checked_origin, is_loopback
 
 PREFIX = "BRIDGE_"
 MASK = "**********"

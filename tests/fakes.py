@@ -118,7 +118,12 @@ class FakeSubjects(_Store):
             if old.subject.fingerprint() != synced.synced_fingerprint:
                 self.forget_sync(synced.tenant, synced.subject.sub)
                 return
-            self.rows[old.tenant, old.subject.sub] = replace(synced, subject=old.subject, asserted_at=old.asserted_at)
+            self.rows[old.tenant, old.subject.sub] = replace(
+                synced,
+                subject=old.subject,
+                asserted_at=old.asserted_at,
+                browser_login_until=old.browser_login_until,
+            )
 
     def note_unclear_sync(self, tenant: str, subject: Subject) -> None:
         self._check()
@@ -126,6 +131,12 @@ class FakeSubjects(_Store):
             if old := self.rows.get((tenant, subject.sub)):
                 may_hold = old.synced_groups | subject.groups
                 self.rows[tenant, subject.sub] = replace(old, synced_fingerprint=None, synced_groups=may_hold)
+
+    def note_browser_login(self, tenant: str, sub: str, until: float) -> None:
+        self._check()
+        with self._lock:
+            if old := self.rows.get((tenant, sub)):
+                self.rows[tenant, sub] = replace(old, synced_at=None, browser_login_until=until)
 
     def forget_sync(self, tenant: str, sub: str) -> None:
         self._check()
@@ -185,6 +196,9 @@ class FakeSessions(_Store):
 
     def add(self, session: Session) -> None:
         self._check()
+        for known in self.rows.values():
+            if _person(known) == _person(session) and known.identity.asserted_at < session.identity.asserted_at:
+                self.rows[known.id_hash] = replace(known, identity=session.identity)
         self.rows[session.id_hash] = session
 
     def touch(self, id_hash: str, seen_at: float) -> None:
@@ -201,6 +215,11 @@ class FakeSessions(_Store):
         old = [h for h, s in self.rows.items() if s.created_at < created_before or s.seen_at < seen_before]
         for id_hash in old:
             del self.rows[id_hash]
+
+
+def _person(session: Session) -> tuple[str, str, str | None, str]:
+    identity = session.identity
+    return identity.source, identity.issuer, identity.tenant, identity.subject.sub
 
 
 class FakeLedger(_Store):
@@ -220,16 +239,27 @@ class FakeLedger(_Store):
 class FakeOperatorTokens(_Store):
     def __init__(self) -> None:
         super().__init__()
-        self.names: dict[str, str] = {}
+        self.rows: dict[str, tuple[str, float]] = {}
 
     def add(self, name: str, token_hash: str, created_at: float) -> None:
-        del created_at
         self._check()
-        self.names[token_hash] = name
+        self.rows[token_hash] = (name, created_at)
 
     def name_of(self, token_hash: str) -> str | None:
         self._check()
-        return self.names.get(token_hash)
+        name, _ = self.rows.get(token_hash, (None, 0))
+        return name
+
+    def names(self) -> Mapping[str, float]:
+        self._check()
+        return dict(sorted(self.rows.values(), key=lambda row: row[1]))
+
+    def remove(self, name: str) -> bool:
+        self._check()
+        gone = [token_hash for token_hash, row in self.rows.items() if row[0] == name]
+        for token_hash in gone:
+            del self.rows[token_hash]
+        return bool(gone)
 
 
 class FakeAudit(_Store):

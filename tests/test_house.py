@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
-NOUNS = {"errors", "model"}
+NOUNS = {"errors", "model", "texts"}
 MAY_IMPORT = {
     "__init__": set[str](),
     "errors": set[str](),
-    "model": {"errors"},
+    "texts": set[str](),
+    "model": {"errors", "texts"},
     "ports": NOUNS,
     "settings": NOUNS,
     "telemetry": {"errors"},

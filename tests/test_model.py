@@ -18,10 +18,8 @@ from bridge.model import (
     SubjectRecord,
     Tenant,
     bucket,
-    checked_origin,
-    checked_text,
-    is_loopback,
 )
+from bridge.texts import checked_origin, checked_text, is_loopback
 
 PEOPLE = [f"person-{number}" for number in range(10_000)]
 PERCENTAGES = st.floats(min_value=0, max_value=100)

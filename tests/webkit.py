@@ -177,7 +177,7 @@ class Web:
             ),
             legacy=LegacyJwts(signer, groups, self.metrics),
             stages=Stages(self.tenants, keys, self.clock, self.metrics),
-            declared=Tenants(self.tenants, self.clock, lambda _tenant: None),
+            declared=Tenants(self.tenants, keys, self.clock, lambda _tenant: None),
             sessions=Sessions(self.sessions, self.clock),
             operators=Operators(self.settings.admin_groups, self.operator_tokens, self.audit, self.clock),
             audit=self.audit,

@@ -6,8 +6,10 @@ at in passing; when it has grown, every copy is thrown away.
 
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Generic, TypeVar
 
+import structlog
 from cachetools import LRUCache
 
 from bridge.errors import StoreError, UnknownTenant
@@ -26,6 +28,8 @@ from bridge.ports import Clock, SessionStore, SubjectStore, TenantStore, TokenSt
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+log = structlog.get_logger()
 
 CAPACITY = 20_000
 TOUCH_EVERY_S = 60.0
@@ -110,6 +114,10 @@ class _Copies(Generic[K, V]):
                 self._kept[key] = value
         return value
 
+    def put(self, key: K, value: V) -> None:
+        with self._guard:
+            self._kept[key] = value
+
     def forget(self, key: K) -> None:
         with self._guard:
             self._generation += 1
@@ -180,6 +188,12 @@ class CachedSubjects:
         finally:
             self._copies.forget((tenant, subject.sub))
 
+    def note_browser_login(self, tenant: str, sub: str, until: float) -> None:
+        try:
+            self._subjects.note_browser_login(tenant, sub, until)
+        finally:
+            self._copies.forget((tenant, sub))
+
     def forget_sync(self, tenant: str, sub: str) -> None:
         try:
             self._subjects.forget_sync(tenant, sub)
@@ -231,7 +245,10 @@ class CachedSessions:
         return self._copies.get(id_hash, lambda: self._sessions.get(id_hash))
 
     def add(self, session: Session) -> None:
-        self._sessions.add(session)
+        try:
+            self._sessions.add(session)
+        finally:
+            self._copies.clear()
 
     def touch(self, id_hash: str, seen_at: float) -> None:
         known = self.get(id_hash)
@@ -239,7 +256,11 @@ class CachedSessions:
             return
         try:
             self._sessions.touch(id_hash, seen_at)
-        finally:
+        except StoreError:
+            # A warm request shall not fail because nothing can be written; the copy goes on, and tries in a minute.
+            self._copies.put(id_hash, replace(known, seen_at=seen_at))
+            log.warning("session_not_touched")
+        else:
             self._copies.forget(id_hash)
 
     def remove(self, id_hash: str) -> None:

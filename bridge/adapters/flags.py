@@ -8,9 +8,8 @@ from openfeature.exception import FlagNotFoundError, InvalidContextError, Target
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
-from bridge.model import Rollout, Stage, TenantState
+from bridge.model import FLAG, Rollout, Stage, TenantState
 
-FLAG = "embed-path"
 Boolean: TypeAlias = bool  # OpenFeature's signatures pass it by position
 Structure: TypeAlias = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 

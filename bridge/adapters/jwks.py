@@ -11,8 +11,8 @@ import structlog
 
 from bridge.adapters.wire import MAX_BODY, Patience, Wire
 from bridge.errors import ConfigError, TenantError
-from bridge.model import is_loopback
 from bridge.ports import Clock
+from bridge.texts import is_loopback
 
 log = structlog.get_logger()
 

@@ -16,6 +16,8 @@ TOKEN_LIFE_S = 21_600
 
 SKEW_THAT_MATTERS_S = 30
 MAX_RETRY_AFTER_S = 3600.0
+READS = frozenset({"users/me", "/api/v1/groups/settings"})
+"""Calls of Tier 1; the others are of Tier 2 (Qlik: rate limiting)."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 TRACE = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -107,7 +109,7 @@ def _refusal(call: str, answer: Answer, now: float) -> TenantError:
     code, trace = _named(answer)
     detail = f"{call}: {answer.status} {code}".rstrip() + (f", trace {trace}" if trace else "")
     if answer.status == 429:  # noqa: PLR2004 - HTTP's own word for it
-        return TenantThrottled(detail=detail, retry_after_s=_retry_after(answer, now))
+        return TenantThrottled(detail=detail, retry_after_s=_retry_after(answer, now), tier=1 if call in READS else 2)
     skew_s = _skew(answer, now)
     return TenantRefused(detail=detail, status=answer.status, upstream_code=code, trace_id=trace, skew_s=skew_s)
 

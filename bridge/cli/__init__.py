@@ -53,7 +53,7 @@ def _parts(error: BridgeError) -> dict[str, object]:
     if isinstance(error, ConfigError):
         return {"mistakes": [redact(mistake) for mistake in error.mistakes]}
     if isinstance(error, StageRefused):
-        return {"unmet": [{"condition": each.condition, "message": each.message} for each in error.unmet]}
+        return {"unmet": error.unmet_document()}
     return {}
 
 

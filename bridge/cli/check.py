@@ -1,13 +1,14 @@
 """`qlik-bridge check`: every mistake at once."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import click
 
 from bridge.bootstrap import Bridge, build
 from bridge.cli.common import json_option, print_json
-from bridge.errors import BridgeError, ConfigError
-from bridge.model import Tenant
+from bridge.errors import BridgeError, ConfigError, StoreError
 from bridge.settings import read_settings, settings_overview
 from bridge.telemetry import configure_logging
 
@@ -18,45 +19,48 @@ def check(*, as_json: bool) -> None:
     """Check settings, database and signing keys; list every mistake, exit 2 when there is one."""
     settings = read_settings(os.environ)
     configure_logging("error")
-    bridge = build(settings)
-    mistakes = _probe_mistakes(bridge) + _key_mistakes(bridge)
-    if settings.default_tenant and settings.default_tenant not in bridge.tenants.all():
-        mistakes.append(f"BRIDGE_DEFAULT_TENANT names {settings.default_tenant}, which is not applied yet")
+    try:
+        bridge = build(settings)
+        mistakes = list(_mistakes(bridge))
+    except StoreError as error:
+        mistakes = [f"{error.message} {error.detail}".strip()]
     if mistakes:
         raise ConfigError(mistakes)
+    warnings = list(_warnings(bridge))
     if as_json:
-        print_json({"ok": True, "tenants": sorted(bridge.tenants.all()), "warnings": bridge.keys.warnings()})
+        print_json({"ok": True, "tenants": sorted(bridge.tenants.all()), "warnings": warnings})
         return
     click.echo(settings_overview(settings))
-    for warning in bridge.keys.warnings():
+    for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"No mistakes found. Tenants: {', '.join(sorted(bridge.tenants.all())) or 'none yet'}.")
 
 
-def _probe_mistakes(bridge: Bridge) -> list[str]:
-    found = []
+def _mistakes(bridge: Bridge) -> Iterator[str]:
+    default = bridge.settings.default_tenant
+    states = bridge.tenants.all()
+    if default and default not in states:
+        yield f"BRIDGE_DEFAULT_TENANT names {default}, which is not applied yet"
     for probe in bridge.probes:
-        try:
-            probe.check()
-        except BridgeError as error:
-            found.append(error.message)
-    return found
+        yield from _what_raises(probe.check)
+    for slug, state in states.items():
+        for name in state.tenant.key_files():
+            yield from (f"tenant {slug}: {each}" for each in _what_raises(partial(bridge.keys.load, name)))
 
 
-def _key_mistakes(bridge: Bridge) -> list[str]:
-    found = []
-    for state in bridge.tenants.all().values():
-        for name in _key_files(state.tenant):
-            try:
-                bridge.keys.load(name)
-            except ConfigError as error:
-                found += [f"tenant {state.tenant.slug}: {mistake}" for mistake in error.mistakes]
-            except BridgeError as error:
-                found.append(f"tenant {state.tenant.slug}: {error.message}")
-    return found
+def _what_raises(check: Callable[[], object]) -> Sequence[str]:
+    try:
+        check()
+    except ConfigError as error:
+        return error.mistakes
+    except BridgeError as error:
+        return [error.message]
+    return []
 
 
-def _key_files(tenant: Tenant) -> list[str]:
-    clients = [client for client in (tenant.issuing_client, tenant.management_client) if client]
-    names = [tenant.signing_key, tenant.sync_key, *(client.key for client in clients)]
-    return [name for name in names if name]
+def _warnings(bridge: Bridge) -> Iterator[str]:
+    yield from bridge.keys.warnings()
+    known = {*bridge.settings.identity, bridge.settings.assertion_issuer}
+    for slug, state in bridge.tenants.all().items():
+        if not known & set(state.tenant.admits):
+            yield f"tenant {slug} admits {', '.join(state.tenant.admits)}, and nobody can sign in that way"

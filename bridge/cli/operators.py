@@ -1,8 +1,10 @@
 """`qlik-bridge operators ...`: tokens for operators' machines."""
 
+from datetime import UTC, datetime
+
 import click
 
-from bridge.cli.common import actor, json_option, print_json, wired
+from bridge.cli.common import actor, json_option, print_json, print_table, wired
 
 
 @click.group()
@@ -26,3 +28,22 @@ def new(*, name: str, as_json: bool) -> None:
     else:
         click.echo(value)
         click.echo("Shown once. Send it as `Authorization: Bearer` to /api/v1.", err=True)
+
+
+@token.command("list")
+@json_option
+def list_tokens(*, as_json: bool) -> None:
+    """List the names of operator tokens."""
+    made = {name: datetime.fromtimestamp(at, UTC).isoformat() for name, at in wired().operators.names().items()}
+    if as_json:
+        print_json([{"name": name, "created": at} for name, at in made.items()])
+    else:
+        print_table(["name", "made"], list(made.items()))
+
+
+@token.command()
+@click.argument("name")
+def revoke(*, name: str) -> None:
+    """End every operator token called NAME, at once."""
+    wired().operators.revoke(name, actor=actor())
+    click.echo(f"Revoked {name}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -123,7 +124,8 @@ def _is_number(value: object) -> bool:
 
 
 def _is_jti(value: object, *, numeric: bool) -> bool:
-    return isinstance(value, str) or (numeric and _is_number(value))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, str) or (numeric and is_number)
 
 
 def _is_names(value: object) -> bool:

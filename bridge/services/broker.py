@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 from cachetools import TTLCache
 
-from bridge.errors import StillOnJwt, SubjectNotProvisioned, TenantError, TenantRefused, UnknownTenant
+from bridge.errors import NotSignedIn, StillOnJwt, SubjectNotProvisioned, TenantError, TenantRefused
 from bridge.model import Identity, IssuedToken, Path, SubjectRecord, Tenant, TenantState
 from bridge.ports import Clock, Qlik, TenantStore, TokenStore
 from bridge.services.flight import SingleFlight
@@ -61,6 +61,8 @@ class Broker:
         self._flights = SingleFlight[IssuedToken]()
         self._guard = threading.Lock()
         self._replaced: TTLCache[str, bool] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
+        self._revocations = 0
+        self._revoked: TTLCache[tuple[str | None, str | None], int] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
 
     def issue(self, state: TenantState, identity: Identity, *, rejected: str = "") -> IssuedToken:
         """Return a token of the tenant for this identity; `rejected` is the Token-Id that the tenant refused.
@@ -73,7 +75,7 @@ class Broker:
         started = self._clock()
         record = self._groups.ensure(tenant, identity)
         held = self._unless_dead(tenant, self._held(tenant, record), rejected)
-        if held and self._life_s(held) >= MIN_LIFE_S:
+        if held and self._is_lively(held):
             self._metrics.tokens.labels(tenant.slug, "store").inc()
             return held
         try:
@@ -89,6 +91,9 @@ class Broker:
 
     def revoke(self, *, tenant: str | None = None, sub: str | None = None) -> Revocations:
         """Take matching tokens out of use here at once, and end them at their tenants."""
+        with self._guard:
+            self._revocations += 1
+            self._revoked[tenant, sub] = self._revocations
         states = self._tenants.all()
         failed = 0
         doomed = self._tokens.doom(tenant=tenant, sub=sub)
@@ -102,6 +107,10 @@ class Broker:
 
     def _life_s(self, token: IssuedToken) -> float:
         return token.expires_at - self._clock()
+
+    def _is_lively(self, token: IssuedToken) -> bool:
+        """Tell whether a token is good for handing out; a short-lived one is up to its last quarter."""
+        return self._life_s(token) >= min(MIN_LIFE_S, (token.expires_at - token.issued_at) / 4)
 
     def _unless_dead(self, tenant: Tenant, held: IssuedToken | None, rejected: str) -> IssuedToken | None:
         """Look at the tenant whether a token that the page calls rejected is dead; a 401 alone says so."""
@@ -129,7 +138,7 @@ class Broker:
     def _mint(self, tenant: Tenant, identity: Identity, record: SubjectRecord, started: float) -> IssuedToken:
         """Mint, unless another caller just did; a refusal on a remembered sync is worth one fresh sync."""
         held = self._held(tenant, record)
-        if held and self._life_s(held) >= MIN_LIFE_S:
+        if held and self._is_lively(held):
             return held
         try:
             return self._mint_once(tenant, record)
@@ -143,6 +152,7 @@ class Broker:
     def _mint_once(self, tenant: Tenant, record: SubjectRecord) -> IssuedToken:
         if record.user_id is None:
             raise SubjectNotProvisioned(detail="never synced")
+        before = self._revocations
         try:
             minted = self._qlik.mint(tenant, record.user_id)
         except TenantRefused as refusal:
@@ -158,16 +168,29 @@ class Broker:
             expires_at=minted.expires_at,
         )
         self._tokens.put(token)
+        self._end_if_revoked(tenant.slug, record.subject.sub, since=before)
         self._metrics.tokens.labels(tenant.slug, "mint").inc()
         return token
+
+    def _end_if_revoked(self, slug: str, sub: str, *, since: int) -> None:
+        """End a token whose person signed out while it was being minted. Raises NotSignedIn."""
+        with self._guard:
+            latest = max(self._revoked.get(key, 0) for key in ((slug, sub), (slug, None), (None, sub), (None, None)))
+        if latest > since:
+            self.revoke(tenant=slug, sub=sub)
+            raise NotSignedIn("The tokens of this person were revoked meanwhile. Sign in and try again.")
 
     def _end(self, state: TenantState | None, token: IssuedToken) -> bool:
         """Tell whether the token is over at its tenant; only then is it forgotten here."""
         outcome = "ok"
         try:
+            if state and state.tenant.token_key(token.key.sub) != token.key:
+                raise TenantRefused(
+                    detail="the tenant has another host, client or scope by now; the token is not theirs"
+                )
             if state:
                 self._qlik.revoke(state.tenant, token.value)
-        except (TenantError, UnknownTenant) as failure:
+        except TenantError as failure:
             outcome = failure.code()
             log.warning("revocation_failed", tenant=token.key.tenant, error=outcome, detail=failure.detail)
         else:

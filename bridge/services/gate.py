@@ -13,6 +13,12 @@ from bridge.telemetry import Metrics
 
 T = TypeVar("T")
 
+Tiers = tuple[int, ...]
+READ: Tiers = (1,)
+WRITE: Tiers = (2,)
+LOGIN: Tiers = (2, 1)
+"""A login is followed by the question who that was."""
+
 FAILURES_BEFORE_PAUSE = 5
 PAUSE_S = 10.0
 
@@ -41,30 +47,30 @@ class GatedQlik:
 
     def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
         """Log in once: a legacy JWT is single use, so a repetition needs a fresh one from the caller."""
-        return self._call("log_in", 2, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt))
+        return self._call("log_in", LOGIN, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt))
 
     def mint(self, tenant: Tenant, user_id: str) -> Minted:
-        return self._twice("mint", 2, tenant, lambda: self._qlik.mint(tenant, user_id))
+        return self._twice("mint", WRITE, tenant, lambda: self._qlik.mint(tenant, user_id))
 
     def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
-        return self._twice("whoami", 1, tenant, lambda: self._qlik.whoami(tenant, access_token))
+        return self._twice("whoami", READ, tenant, lambda: self._qlik.whoami(tenant, access_token))
 
     def revoke(self, tenant: Tenant, access_token: str) -> None:
-        self._twice("revoke", 2, tenant, lambda: self._qlik.revoke(tenant, access_token))
+        self._twice("revoke", WRITE, tenant, lambda: self._qlik.revoke(tenant, access_token))
 
     def auto_creates_groups(self, tenant: Tenant) -> bool:
-        return self._twice("group_settings", 1, tenant, lambda: self._qlik.auto_creates_groups(tenant))
+        return self._twice("group_settings", READ, tenant, lambda: self._qlik.auto_creates_groups(tenant))
 
-    def _twice(self, call: str, tier: int, tenant: Tenant, work: Callable[[], T]) -> T:
+    def _twice(self, call: str, tiers: Tiers, tenant: Tenant, work: Callable[[], T]) -> T:
         try:
-            return self._call(call, tier, tenant, work)
+            return self._call(call, tiers, tenant, work)
         except TenantUnavailable as failure:
             if failure.retry_after_s is not None:
                 raise
-            return self._call(call, tier, tenant, work)
+            return self._call(call, tiers, tenant, work)
 
-    def _call(self, call: str, tier: int, tenant: Tenant, work: Callable[[], T]) -> T:
-        self._enter(tenant.slug, tier)
+    def _call(self, call: str, tiers: Tiers, tenant: Tenant, work: Callable[[], T]) -> T:
+        self._enter(tenant.slug, tiers)
         outcome = "internal_error"
         try:
             with self._metrics.upstream_seconds.labels(tenant.slug, call).time():
@@ -72,18 +78,19 @@ class GatedQlik:
             outcome = "ok"
         except BridgeError as error:
             outcome = error.code()
-            self._note_failure(tenant.slug, tier, error)
+            self._note_failure(tenant.slug, tiers, error)
             raise
         finally:
             self._metrics.upstream.labels(tenant.slug, call, outcome).inc()
         self._circuits[tenant.slug].failures = 0
         return answer
 
-    def _enter(self, slug: str, tier: int) -> None:
+    def _enter(self, slug: str, tiers: Tiers) -> None:
         now = self._clock()
-        wait_s = self._closed_until.get((slug, tier), 0) - now
-        if wait_s > 0:
-            raise TenantThrottled(detail=f"tier {tier} is closed to us", retry_after_s=wait_s)
+        for tier in tiers:
+            wait_s = self._closed_until.get((slug, tier), 0) - now
+            if wait_s > 0:
+                raise TenantThrottled(detail=f"tier {tier} is closed to us", retry_after_s=wait_s, tier=tier)
         with self._guard:
             circuit = self._circuits[slug]
             if circuit.failures < FAILURES_BEFORE_PAUSE:
@@ -95,11 +102,12 @@ class GatedQlik:
                 )
             circuit.paused_until = now + PAUSE_S  # this caller tries; the others wait for its outcome
 
-    def _note_failure(self, slug: str, tier: int, error: BridgeError) -> None:
+    def _note_failure(self, slug: str, tiers: Tiers, error: BridgeError) -> None:
         now = self._clock()
         with self._guard:
             circuit = self._circuits[slug]
             if isinstance(error, TenantThrottled):
+                tier = error.tier or tiers[0]
                 opens_at = now + (error.retry_after_s or 1)
                 self._closed_until[slug, tier] = max(opens_at, self._closed_until.get((slug, tier), 0))
             elif isinstance(error, TenantUnavailable | TenantTimeout):

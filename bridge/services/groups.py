@@ -16,7 +16,7 @@ from bridge.errors import (
 from bridge.model import Identity, QlikUser, SubjectRecord, Tenant
 from bridge.ports import Clock, Qlik, SubjectStore
 from bridge.services.flight import SingleFlight
-from bridge.services.signer import Signer
+from bridge.services.signer import BACKDATE_S, LIFETIME_S, Signer
 from bridge.telemetry import Metrics
 
 log = structlog.get_logger()
@@ -64,6 +64,10 @@ class GroupSync:
                 return outcome
             record = self._newest(tenant, record)  # that login had begun before these facts were noted
         return record
+
+    def expect_browser_login(self, tenant: Tenant, sub: str) -> None:
+        """Mark the memberships as unknown from now until the JWT that a browser gets is dead, on any clock."""
+        self._subjects.note_browser_login(tenant.slug, sub, self._clock() + LIFETIME_S + BACKDATE_S)
 
     def forget(self, tenant: Tenant, sub: str) -> None:
         """Mark what the tenant knows of this subject as unknown."""

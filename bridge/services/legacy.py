@@ -19,12 +19,11 @@ class LegacyJwts:
         """Return a fresh JWT, signed from the newest known facts. Raises JwtRetired.
 
         The browser's login will rewrite the tenant's memberships at a time that we do not see, so what the
-        bridge remembers of its own last sync no longer counts.
+        bridge remembers of its own last sync no longer counts, and a sync before the JWT's end is not the last.
         """
         if state.rollout.stage is Stage.RETIRED:
             raise JwtRetired
         record = self._groups.note(state.tenant, identity)
-        if record.synced_at is not None:
-            self._groups.forget(state.tenant, record.subject.sub)
+        self._groups.expect_browser_login(state.tenant, record.subject.sub)
         self._metrics.legacy_tokens.labels(state.tenant.slug, state.rollout.stage.value).inc()
         return self._signer.for_browser(state.tenant, record.subject)

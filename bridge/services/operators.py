@@ -1,9 +1,9 @@
 """Who may move stages: people in the admin groups, and machines with an operator token."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from bridge.errors import NotSignedIn
+from bridge.errors import BadRequest, NotSignedIn
 from bridge.model import AuditEvent, Identity
 from bridge.ports import AuditLog, Clock, OperatorTokens
 from bridge.services.sessions import digest
@@ -31,6 +31,16 @@ class Operators:
         self._tokens.add(name, digest(value), now)
         self._audit.append(AuditEvent(now, actor, "operator_token.create", None, "", None, {"name": name}))
         return value
+
+    def names(self) -> Mapping[str, float]:
+        """Return the names of the tokens, each with the time when it was made last (unix seconds)."""
+        return self._tokens.names()
+
+    def revoke(self, name: str, *, actor: str) -> None:
+        """End every token of this name. Raises BadRequest when there is none."""
+        if not self._tokens.remove(name):
+            raise BadRequest(f"There is no operator token named {name}. See `qlik-bridge operators token list`.")
+        self._audit.append(AuditEvent(self._clock(), actor, "operator_token.revoke", None, "", {"name": name}, None))
 
     def name_of(self, value: str) -> str:
         """Return the name under which a token was made. Raises NotSignedIn for any other value."""

@@ -7,10 +7,9 @@ import structlog
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 
-from bridge.model import Path, Stage, Subject, TenantState
+from bridge.model import FLAG, Path, Stage, Subject, TenantState
 from bridge.telemetry import Metrics
 
-FLAG = "embed-path"
 PATIENCE_S = 0.25
 """How long a flag provider of somebody else may think before its answer no longer counts."""
 

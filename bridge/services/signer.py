@@ -30,14 +30,24 @@ class Signer:
         self._clock = clock
 
     def for_browser(self, tenant: Tenant, subject: Subject) -> str:
-        """Return a JWT for the page to log in with. Raises SyncRefused when it would be too long."""
+        """Return a JWT for the page to log in with, as long as it may be: browsers have their own limits."""
         return self._sign(subject, tenant.issuer, tenant.key_id, tenant.signing_key)
 
     def for_sync(self, tenant: Tenant, subject: Subject) -> str:
-        """Return a JWT for our own backend login, by the sync identity provider where there is one."""
+        """Return a JWT for our own backend login, by the sync identity provider where there is one.
+
+        Raises SyncRefused when it would be too long for a header.
+        """
         if tenant.sync_issuer and tenant.sync_key_id and tenant.sync_key:
-            return self._sign(subject, tenant.sync_issuer, tenant.sync_key_id, tenant.sync_key)
-        return self.for_browser(tenant, subject)
+            signed = self._sign(subject, tenant.sync_issuer, tenant.sync_key_id, tenant.sync_key)
+        else:
+            signed = self.for_browser(tenant, subject)
+        if len(signed) > MAX_BYTES:
+            raise SyncRefused(
+                f"The JWT for this person has {len(signed)} bytes, more than the {MAX_BYTES} that pass as a header."
+                f" Reduce their {len(subject.groups)} groups to those that Qlik Cloud needs."
+            )
+        return signed
 
     def _sign(self, subject: Subject, issuer: str, key_id: str, key_file: str) -> str:
         now = int(self._clock())
@@ -55,13 +65,7 @@ class Signer:
             "nbf": now - BACKDATE_S,
             "exp": now + LIFETIME_S,
         }
-        signed = jwt.encode(claims, self._key(key_file), algorithm="RS256", headers={"kid": key_id})
-        if len(signed) > MAX_BYTES:
-            raise SyncRefused(
-                f"The JWT for this person has {len(signed)} bytes, more than the {MAX_BYTES} that pass as a header."
-                f" Reduce their {len(subject.groups)} groups to those that Qlik Cloud needs."
-            )
-        return signed
+        return jwt.encode(claims, self._key(key_file), algorithm="RS256", headers={"kid": key_id})
 
     def _key(self, key_file: str) -> RSAPrivateKey:
         try:

@@ -64,19 +64,20 @@ class Stages:
             following = list(Stage)[state.rollout.stage.position + 1]
             yield UnmetCondition("next_stage", f"From {state.rollout.stage} the next stage is {following}, not {to}.")
         if steps > 0:
-            yield from (UnmetCondition("tenant_complete", problem) for problem in self._incomplete(state.tenant))
+            yield from (UnmetCondition("tenant_complete", each) for each in missing_parts(state.tenant, self._keys))
 
-    def _incomplete(self, tenant: Tenant) -> Iterator[str]:
-        if tenant.issuing_client is None:
-            yield "The tenant has no issuing client: give it an `issuing_client` and apply."
-        if tenant.web_integration_id is None:
-            yield "The tenant has no web integration id, which a rollback needs: give it one and apply."
-        client_key = tenant.issuing_client.key if tenant.issuing_client else None
-        for name in sorted({key for key in (tenant.signing_key, tenant.sync_key, client_key) if key}):
-            try:
-                self._keys.load(name)
-            except BridgeError as error:
-                yield f"The key {name} cannot be used: {error.message}"
+
+def missing_parts(tenant: Tenant, keys: SigningKeys) -> Iterator[str]:
+    """Say what a tenant lacks for any stage after `legacy`."""
+    if tenant.issuing_client is None:
+        yield "The tenant has no issuing client: give it an `issuing_client` and apply."
+    if tenant.web_integration_id is None:
+        yield "The tenant has no web integration id, which a rollback needs: give it one and apply."
+    for name in tenant.key_files():
+        try:
+            keys.load(name)
+        except BridgeError as error:
+            yield f"The key {name} cannot be used: {error.message}"
 
 
 def _check_shape(move: Move) -> None:

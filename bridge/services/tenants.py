@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge.errors import ConfigError
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
-from bridge.ports import Clock, TenantStore
+from bridge.ports import Clock, SigningKeys, TenantStore
+from bridge.services.stages import missing_parts
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -41,6 +42,7 @@ class Declared:
 
     tenant: Tenant
     starting_at: Rollout
+    names_rollout: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _declare(entry: object, number: int, resolve_secret: Callable[[str], str], m
     tenant = _validated(Tenant, fields, where, mistakes)
     if len(mistakes) > before or tenant is None or rollout is None:
         return None
-    return Declared(tenant, rollout.rollout())
+    return Declared(tenant, rollout.rollout(), names_rollout=bool(plan))
 
 
 def _validated(model: type[M], fields: Mapping[str, Any], where: str, mistakes: list[str]) -> M | None:
@@ -151,22 +153,33 @@ def _clashes(declared: Sequence[Declared]) -> Iterator[str]:
 class Tenants:
     """Plan and apply declared tenants. Tenants that the file does not name are left as they are."""
 
-    def __init__(self, store: TenantStore, clock: Clock, guard: Callable[[Tenant], None]) -> None:
+    def __init__(self, store: TenantStore, keys: SigningKeys, clock: Clock, guard: Callable[[Tenant], None]) -> None:
         self._store = store
+        self._keys = keys
         self._clock = clock
         self._guard = guard
 
     def plan(self, declared: Sequence[Declared]) -> list[Change]:
-        """Return what `apply` would do. Raises ConfigError for what the guard or another tenant forbids, StoreError."""
+        """Return what `apply` would do.
+
+        Raises ConfigError for what the guard or another tenant forbids and for a new tenant that could not have
+        been moved to the stage where it starts, StoreError.
+        """
         known = self._store.all()
         for each in declared:
             self._guard(each.tenant)
         named = {each.tenant.slug for each in declared}
         others = [Declared(state.tenant, state.rollout) for slug, state in known.items() if slug not in named]
-        mistakes = tuple(_clashes([*others, *declared]))
+        mistakes = [*_clashes([*others, *declared]), *self._starts_too_far(declared, known)]
         if mistakes:
             raise ConfigError(mistakes)
         return [_change(each, known.get(each.tenant.slug)) for each in declared]
+
+    def _starts_too_far(self, declared: Sequence[Declared], known: Mapping[str, TenantState]) -> Iterator[str]:
+        """Ask of a new tenant what a stage move would have asked of it."""
+        for each in declared:
+            if each.tenant.slug not in known and each.starting_at.stage is not Stage.LEGACY:
+                yield from (f"tenant {each.tenant.slug}: {part}" for part in missing_parts(each.tenant, self._keys))
 
     def apply(self, changes: Sequence[Change], *, actor: str) -> None:
         """Do what the plan says. Raises StoreError."""
@@ -210,7 +223,7 @@ def _change(declared: Declared, state: TenantState | None) -> Change:
 
 def _stage_note(declared: Declared, state: TenantState) -> str:
     """Say that a stage in the file is where a new tenant starts, never a move of an old one."""
-    if declared.starting_at.document() == state.rollout.document():
+    if not declared.names_rollout or declared.starting_at.document() == state.rollout.document():
         return ""
     return f"stage stays {state.rollout.stage} at {state.rollout.percentage:g} %; move it with `qlik-bridge stage move`"
 

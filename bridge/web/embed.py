@@ -85,14 +85,15 @@ def delete_session() -> Response:
     With an assertion there is no session to end; the portal's backend signs somebody out of the tenant that way.
     """
     state = _state()
-    caller = identity.admitted(state)
+    caller = identity.caller()  # also for somebody who is not admitted any more
     caller.check_csrf()
     answer = Response(status=204)
     if value := identity.bearer():
         current.bridge().sessions.close(value)
     else:
         cookies.end_session(answer)
-    current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
+    if state.tenant.trusts(caller.identity):
+        current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
     return answer
 
 
@@ -110,7 +111,7 @@ def post_access_token() -> Response:
 
 @blueprint.get("/csrf-token")
 def get_csrf_token() -> Response:
-    return jsonify(csrfToken=csrf.token(identity.caller().anchor))
+    return jsonify(csrfToken=csrf.token(identity.admitted(_state()).anchor))
 
 
 @blueprint.post("/config")
@@ -159,7 +160,7 @@ def _token_json(token: IssuedToken) -> Response:
     return jsonify(
         access_token=token.value,
         token_type="bearer",  # noqa: S106 - RFC 6749's name for the kind
-        expires_in=max(0, int(token.expires_at - current.bridge().clock())),
+        expires_in=max(0, round(token.expires_at - current.bridge().clock())),
         expires_at=iso(token.expires_at),
         scope=token.scope,
     )

@@ -63,7 +63,7 @@ def caller() -> Caller:
     """Return who asks. Raises NotSignedIn, also where a bearer is wrong beside a good cookie."""
     if (value := bearer()) is not None:
         return _by_bearer(value)
-    found = _by_cookie() or _by_proxy()
+    found = _by_proxy() or _by_cookie()  # a proxy's live word counts more than a cookie that somebody left behind
     if found is None:
         raise NotSignedIn
     return found

@@ -66,7 +66,7 @@ def _answer_ours(error: errors.BridgeError) -> ResponseReturnValue:
         return _answer_defect(error)
     log.warning("refused", code=error.code(), status=status, detail=error.detail)
     headers = {} if error.retry_after_s is None else {"Retry-After": _whole_seconds(error.retry_after_s)}
-    parts = {"unmet": unmet(error)} if isinstance(error, errors.StageRefused) else {}
+    parts = {"unmet": error.unmet_document()} if isinstance(error, errors.StageRefused) else {}
     if isinstance(error, errors.NotSignedIn):
         if _may_sign_in_here():
             return redirect(url_for("portal.login", next=request.path), 303)
@@ -89,10 +89,6 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
 def _answer_defect(error: Exception) -> ResponseReturnValue:
     log.error("internal_error", exc_info=error)
     return _render(Problem(DEFECT, "internal_error", errors.BridgeError.public))
-
-
-def unmet(error: errors.StageRefused) -> list[dict[str, str]]:
-    return [{"condition": each.condition, "message": each.message} for each in error.unmet]
 
 
 def _render(problem: Problem) -> Response:

@@ -2,7 +2,7 @@
 
 from urllib.parse import unquote
 
-from bridge.model import CONTROL_CHARACTERS
+from bridge.texts import CONTROL_CHARACTERS
 
 HOME = "/"
 DEEPEST_ENCODING = 5

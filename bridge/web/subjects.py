@@ -1,6 +1,7 @@
 """Turn what a portal says about a person into a Subject, or refuse it by name."""
 
-from bridge.model import Subject, checked_text
+from bridge.model import Subject
+from bridge.texts import checked_text
 
 MAX_TEXT = 512
 MAX_GROUPS = 2000
@@ -36,6 +37,4 @@ def checked_string(value: object, what: str, longest: int = MAX_TEXT) -> str:
         raise ValueError(f"{what} is not a non-empty string")
     if len(value) > longest:
         raise ValueError(f"{what} is longer than {longest} characters")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError(f"{what} holds half a character")
     return checked_text(value, what)

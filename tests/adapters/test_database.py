@@ -105,8 +105,12 @@ def test_a_locked_file_is_a_store_error(sqlite_database: Database, tmp_path: Pat
     with pytest.raises(StoreError) as failed:
         sql_stores(sqlite_database, Vault([Fernet.generate_key().decode()]), FakeClock()).subjects.note("acme", BOB, 1)
     assert "database is locked" in failed.value.detail
-    sqlite_database.check()
+    with pytest.raises(StoreError):
+        sqlite_database.check()
     other.close()
+    before = sqlite_database.revision()
+    sqlite_database.check()
+    assert sqlite_database.revision() == before
 
 
 def test_a_read_only_file_is_a_store_error(sqlite_database: Database, event: AuditEvent) -> None:

@@ -38,6 +38,11 @@ def test_operator_tokens_are_known_by_their_hash(stores: Stores) -> None:
     stores.operators.add("ci", "hash-2", 100.0)
     assert stores.operators.name_of("hash-1") == "ci"
     assert stores.operators.name_of("HASH-1") is None
+    stores.operators.add("ops", "hash-3", 90.0)
+    assert stores.operators.names() == {"ops": 90.0, "ci": 100.0}
+    assert stores.operators.remove("ci")
+    assert not stores.operators.remove("ci")
+    assert [stores.operators.name_of(each) for each in ("hash-1", "hash-2", "hash-3")] == [None, None, "ops"]
 
 
 def test_the_audit_shows_the_newest_first(stores: Stores, event: AuditEvent) -> None:

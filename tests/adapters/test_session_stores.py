@@ -28,6 +28,27 @@ def test_an_identity_for_any_tenant(stores: Stores, session: Session) -> None:
     assert stores.sessions.get("hash-1") == anywhere
 
 
+def test_older_sessions_of_the_same_person_learn_newer_facts(stores: Stores, session: Session) -> None:
+    fewer = replace(session.identity, subject=replace(ALICE, groups=frozenset({"A"})), asserted_at=6.5)
+    others = {
+        "bob": replace(session.identity, subject=replace(ALICE, sub="bob")),
+        "elsewhere": replace(session.identity, tenant=None),
+        "proxy": replace(session.identity, source="header"),
+    }
+    stores.sessions.add(session)
+    for name, identity in others.items():
+        stores.sessions.add(replace(session, id_hash=name, identity=identity))
+    stores.sessions.get("hash-1")
+    stores.sessions.add(replace(session, id_hash="hash-2", identity=fewer))
+
+    assert stores.sessions.get("hash-1") == replace(session, identity=fewer)
+    for name, identity in others.items():
+        assert stores.sessions.get(name) == replace(session, id_hash=name, identity=identity)
+
+    stores.sessions.add(replace(session, id_hash="hash-3"))
+    assert stores.sessions.get("hash-1") == replace(session, identity=fewer)
+
+
 def test_a_touch_is_remembered(stores: Stores, session: Session) -> None:
     stores.sessions.add(session)
     stores.sessions.touch("hash-1", 1100.5)

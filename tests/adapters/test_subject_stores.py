@@ -98,6 +98,23 @@ def test_a_forgotten_sync_keeps_user_and_groups(stores: Stores) -> None:
     assert stores.subjects.get("acme", "alice", fresh=True) == replace(record, synced_at=None)
 
 
+def test_a_browser_login_makes_memberships_unknown_and_the_next_sync_provisional(stores: Stores) -> None:
+    stores.subjects.note_browser_login("acme", "alice", 200)
+    assert stores.subjects.get("acme", "alice") is None
+    record = synced(stores.subjects.note("acme", ALICE, 10))
+    stores.subjects.record_sync(record)
+    stores.subjects.get("acme", "alice")
+    stores.subjects.note_browser_login("acme", "alice", 200)
+    assert stores.subjects.get("acme", "alice") == replace(record, synced_at=None, browser_login_until=200)
+    stores.subjects.record_sync(replace(record, synced_at=150))
+    found = stores.subjects.get("acme", "alice")
+    assert found is not None
+    assert found.browser_login_until == 200
+    assert found.is_synced(now=199, max_age_s=3600)
+    assert not found.is_synced(now=200, max_age_s=3600)
+    assert replace(found, synced_at=201).is_synced(now=300, max_age_s=3600)
+
+
 def test_an_unclear_sync_may_have_brought_its_groups(stores: Stores) -> None:
     stores.subjects.note_unclear_sync("acme", ALICE)
     assert stores.subjects.get("acme", "alice") is None

@@ -13,6 +13,7 @@ from samples import CLIENT, identity, state, subject, tenant
 
 from bridge.errors import (
     BridgeError,
+    NotSignedIn,
     StillOnJwt,
     StoreError,
     SubjectNotProvisioned,
@@ -529,6 +530,18 @@ class TestStore:
         assert broker.issue(NOW, identity()).value == "fake-token-2"
 
 
+class TestShortLives:
+    def test_a_token_that_lives_briefly_is_reused_up_to_its_last_quarter(
+        self, broker: Broker, qlik: FakeQlik, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fakes.TOKEN_LIFE_S", 400)
+        for wait_s, mints in ((0, 1), (200, 1), (99, 1), (2, 2)):
+            clock.advance(wait_s)
+            broker.issue(NOW, identity())
+
+            assert qlik.names().count("mint") == mints
+
+
 class TestRevoke:
     def revoked(self, metrics: Metrics, outcome: str) -> float:
         labels = {"tenant": "acme", "outcome": outcome}
@@ -562,6 +575,41 @@ class TestRevoke:
         broker.issue(state(slug="globex"), identity())
 
         assert broker.revoke(**chosen) == Revocations(count, 0)
+
+    @pytest.mark.parametrize(
+        "chosen", [{"tenant": "acme", "sub": "alice"}, {"tenant": "acme"}, {"sub": "alice"}, {}], ids=str
+    )
+    def test_reaches_a_token_that_is_being_minted(
+        self, broker: Broker, qlik: FakeQlik, tokens: FakeTokens, chosen: dict[str, str]
+    ) -> None:
+        """Somebody signs out while their token is on its way."""
+
+        def sign_out() -> None:
+            broker.revoke(**chosen)
+
+        qlik.before["mint"] = sign_out
+
+        with pytest.raises(NotSignedIn):
+            broker.issue(NOW, identity())
+
+        assert qlik.revoked == {"fake-token-1"}
+        assert (tokens.rows, tokens.doomed) == ({}, {})
+
+    def test_of_somebody_else_does_not(self, broker: Broker, qlik: FakeQlik) -> None:
+        def sign_out() -> None:
+            broker.revoke(sub="bob")
+
+        qlik.before["mint"] = sign_out
+
+        assert broker.issue(NOW, identity()).value == "fake-token-1"
+
+    def test_sends_no_token_to_a_host_that_did_not_mint_it(
+        self, broker: Broker, qlik: FakeQlik, held: IssuedToken, tenants: FakeTenants
+    ) -> None:
+        tenants.states["acme"] = state(Stage.OAUTH, host="https://other.example.com")
+
+        assert broker.revoke(sub="alice") == Revocations(revoked=0, failed=1)
+        assert ("revoke", "acme", held.value) not in qlik.calls
 
     def test_is_in_force_before_the_tenant_is_asked(
         self, broker: Broker, qlik: FakeQlik, held: IssuedToken, tokens: FakeTokens

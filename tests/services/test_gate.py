@@ -361,3 +361,15 @@ class TestMetrics:
 
         assert self.upstream(metrics, "mint", "ok") is None
         assert self.upstream(metrics, "mint", "internal_error") == 1
+
+
+def test_a_question_that_was_throttled_during_a_login_closes_its_own_tier(gate: GatedQlik, qlik: FakeQlik) -> None:
+    qlik.fail["log_in"] = [TenantThrottled(retry_after_s=42, tier=1)]
+    with pytest.raises(TenantThrottled):
+        gate.log_in(tenant(), "jwt")
+
+    assert gate.mint(tenant(), "id-alice").value
+    with pytest.raises(TenantThrottled):
+        gate.whoami(tenant(), "token")
+    with pytest.raises(TenantThrottled):
+        gate.log_in(tenant(), "jwt")

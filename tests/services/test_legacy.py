@@ -4,11 +4,11 @@ import pytest
 from fakes import START, FakeClock, FakeKeys, FakeQlik, FakeSubjects, claims_of
 from samples import identity, state
 
-from bridge.errors import JwtRetired, StoreError, SyncRefused
+from bridge.errors import JwtRetired, StoreError
 from bridge.model import Stage
 from bridge.services.groups import GroupSync
 from bridge.services.legacy import LegacyJwts
-from bridge.services.signer import Signer
+from bridge.services.signer import BACKDATE_S, LIFETIME_S, Signer
 from bridge.telemetry import Metrics
 
 
@@ -69,17 +69,23 @@ def test_a_login_that_the_bridge_does_not_see_makes_its_own_sync_unknown(
     assert qlik.names() == ["log_in", "log_in"]
 
 
-def test_a_sync_that_never_was_is_not_forgotten_again(
-    legacy: LegacyJwts, subjects: FakeSubjects, monkeypatch: pytest.MonkeyPatch
+def test_a_sync_while_a_browser_may_still_log_in_is_repeated_once_after_that(
+    legacy: LegacyJwts, groups: GroupSync, qlik: FakeQlik, clock: FakeClock
 ) -> None:
-    monkeypatch.setattr(subjects, "forget_sync", lambda *_: pytest.fail("written without need"))
+    """The browser may bring back the groups that its JWT was signed with, after our sync took them away."""
+    now = state(Stage.OAUTH)
+    legacy.issue(now, identity("alice", "A", "Secret"))
+    for wait_s, logins in ((1, 1), (30, 1), (LIFETIME_S + BACKDATE_S, 2), (60, 2)):
+        clock.advance(wait_s)
+        groups.ensure(now.tenant, identity("alice", "A", at=START + 1))
 
-    legacy.issue(state(Stage.LEGACY), identity())
+        assert len(qlik.calls) == logins
 
 
-def test_a_jwt_that_would_be_too_long_is_refused(legacy: LegacyJwts) -> None:
-    with pytest.raises(SyncRefused, match="7500"):
-        legacy.issue(state(Stage.LEGACY), identity("alice", *[f"{'x' * 40}{number}" for number in range(300)]))
+def test_the_old_path_knows_no_limit_of_ours(legacy: LegacyJwts) -> None:
+    signed = legacy.issue(state(Stage.LEGACY), identity("alice", *[f"{'x' * 40}{number}" for number in range(300)]))
+
+    assert len(claims_of(signed)["groups"]) == 300
 
 
 def test_a_store_that_is_away_gives_no_jwt(legacy: LegacyJwts, subjects: FakeSubjects) -> None:

@@ -6,7 +6,7 @@ import pytest
 from fakes import START, FakeAudit, FakeClock, FakeOperatorTokens
 from samples import identity
 
-from bridge.errors import NotSignedIn, StoreError
+from bridge.errors import BadRequest, NotSignedIn, StoreError
 from bridge.model import AuditEvent
 from bridge.services.operators import Operators
 
@@ -74,7 +74,7 @@ def test_foreign_values_are_nobody(operators: Operators, value: str) -> None:
 
 def test_the_stored_digest_opens_nothing(operators: Operators, store: FakeOperatorTokens) -> None:
     operators.new_token("ci", actor="erin")
-    (kept,) = store.names
+    (kept,) = store.rows
 
     for value in (kept, f"qbo_{kept}"):
         with pytest.raises(NotSignedIn):
@@ -87,3 +87,22 @@ def test_a_store_that_is_away_admits_nobody(operators: Operators, store: FakeOpe
 
     with pytest.raises(StoreError):
         operators.name_of(value)
+
+
+def test_a_revoked_token_opens_nothing_and_leaves_an_audit_event(operators: Operators, audit: FakeAudit) -> None:
+    gone, kept = operators.new_token("ci", actor="erin"), operators.new_token("ops", actor="erin")
+
+    operators.revoke("ci", actor="erin")
+
+    assert list(operators.names()) == ["ops"]
+    assert operators.name_of(kept) == "ops"
+    with pytest.raises(NotSignedIn):
+        operators.name_of(gone)
+    assert audit.events[-1] == AuditEvent(START, "erin", "operator_token.revoke", None, "", {"name": "ci"}, None)
+
+
+def test_a_name_that_no_token_has_cannot_be_revoked(operators: Operators, audit: FakeAudit) -> None:
+    with pytest.raises(BadRequest, match="nobody"):
+        operators.revoke("nobody", actor="erin")
+
+    assert audit.events == []

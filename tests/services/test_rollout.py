@@ -13,8 +13,8 @@ from openfeature.provider import AbstractProvider
 from openfeature.provider.no_op_provider import NoOpProvider
 from samples import state, subject
 
-from bridge.model import Path, Stage, TenantState
-from bridge.services.rollout import FLAG, Rollouts
+from bridge.model import FLAG, Path, Stage, TenantState
+from bridge.services.rollout import Rollouts
 from bridge.telemetry import Metrics
 
 LONG_S = 5

@@ -171,11 +171,11 @@ def test_too_many_groups_are_refused_with_both_sizes(signer: Signer) -> None:
 
 
 def test_the_limit_itself_still_passes(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = len(signer.for_browser(tenant(), subject()))
+    size = len(signer.for_sync(tenant(), subject()))
     monkeypatch.setattr("bridge.services.signer.MAX_BYTES", size)
 
-    assert len(signer.for_browser(tenant(), subject())) == size
+    assert len(signer.for_sync(tenant(), subject())) == size
 
     monkeypatch.setattr("bridge.services.signer.MAX_BYTES", size - 1)
     with pytest.raises(SyncRefused, match=str(size)):
-        signer.for_browser(tenant(), subject())
+        signer.for_sync(tenant(), subject())

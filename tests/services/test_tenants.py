@@ -2,11 +2,12 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import START, FakeClock, FakeTenants
+from fakes import START, FakeClock, FakeKeys, FakeTenants
 from samples import CLIENT, MANAGEMENT, state, tenant, tenant_document
 
 from bridge.errors import ConfigError, StoreError
@@ -47,7 +48,7 @@ def only_mistake(*entries: object, **others: object) -> str:
 
 class TestReading:
     def test_a_tenant_starts_in_legacy(self) -> None:
-        assert read(entry()) == [Declared(tenant(issuing_client=CLIENT), Rollout())]
+        assert read(entry()) == [Declared(tenant(issuing_client=CLIENT), Rollout(), names_rollout=False)]
 
     def test_or_where_the_file_says(self) -> None:
         plan = {"stage": "rollout", "percentage": 12.5, "cohorts": {"subjects": ["alice"], "groups": ["Pilots"]}}
@@ -183,7 +184,7 @@ class Office:
     def __init__(self, *known: TenantState) -> None:
         self.store = FakeTenants(*known)
         self.guarded: list[str] = []
-        self.service = Tenants(self.store, FakeClock(), self._guard)
+        self.service = Tenants(self.store, FakeKeys(missing=["gone.pem"]), FakeClock(), self._guard)
 
     def _guard(self, each: Tenant) -> None:
         self.guarded.append(each.slug)
@@ -294,6 +295,28 @@ class TestPlan:
 
         with pytest.raises(StoreError):
             office.plan(declared())
+
+
+class TestStart:
+    @pytest.mark.parametrize("stage", [Stage.SHADOW, Stage.ROLLOUT, Stage.OAUTH, Stage.RETIRED])
+    def test_a_new_tenant_starts_late_only_when_a_move_there_would_have_been_allowed(self, stage: Stage) -> None:
+        start = Rollout(stage)
+        lacking: dict[str, Any] = {"issuing_client": None, "web_integration_id": None, "signing_key": "gone.pem"}
+
+        assert Office().plan(declared(starting_at=start))[0].is_new
+        with pytest.raises(ConfigError) as refusal:
+            Office().plan(declared(starting_at=start, **lacking))
+
+        assert len(refusal.value.mistakes) == 3
+        assert all(mistake.startswith("tenant acme: ") for mistake in refusal.value.mistakes)
+
+    def test_in_legacy_a_tenant_may_lack_what_only_later_stages_need(self) -> None:
+        assert Office().plan(declared(issuing_client=None, signing_key="gone.pem"))[0].is_new
+
+    def test_a_file_that_names_no_stage_leaves_no_note(self) -> None:
+        silent = replace(declared(name="Other"), names_rollout=False)
+
+        assert Office(state(Stage.OAUTH)).plan(silent)[0].note == ""
 
 
 class TestApply:

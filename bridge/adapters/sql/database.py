@@ -68,10 +68,12 @@ class Database:
             yield
 
     def check(self) -> None:
-        """Read something. Raises StoreError when that fails."""
+        """Prove that something could be written; nothing is. Raises StoreError when that fails."""
         if self._path is not None and not self._path.exists():
             raise StoreError(detail=f"the database file {self._path} is gone")
-        self.revision()
+        with self.writing() as connection, connection.begin_nested() as attempt:
+            connection.execute(update(REVISION).values(counter=REVISION.c.counter))
+            attempt.rollback()
 
     def revision(self) -> int:
         """Return the counter that grows with each change other processes must see at once."""

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.sweep import Sweep
@@ -48,6 +48,15 @@ class SqlOperatorTokens:
         with self._database.reading() as connection:
             name: str | None = connection.execute(query).scalar_one_or_none()
         return name
+
+    def names(self) -> Mapping[str, float]:
+        query = select(OPERATOR_TOKENS.c.name, OPERATOR_TOKENS.c.created_at).order_by(OPERATOR_TOKENS.c.created_at)
+        with self._database.reading() as connection:
+            return {row.name: row.created_at for row in connection.execute(query)}
+
+    def remove(self, name: str) -> bool:
+        with self._database.writing() as connection:
+            return bool(connection.execute(delete(OPERATOR_TOKENS).where(OPERATOR_TOKENS.c.name == name)).rowcount)
 
 
 def append_event(connection: Connection, event: AuditEvent) -> None:

@@ -1,6 +1,6 @@
 """Sign-in sessions in SQL, so that they can be ended from outside and hold hundreds of groups."""
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 
 from bridge.adapters.sql.database import Database, bump
 from bridge.adapters.sql.tables import SESSIONS
@@ -37,8 +37,11 @@ class SqlSessions:
             "created_at": session.created_at,
             "seen_at": session.seen_at,
         }
+        facts = {name: row[name] for name in ("name", "email", "groups", "asserted_at")}
         with self._database.writing() as connection:
             connection.execute(SESSIONS.insert().values(row))
+            if connection.execute(update(SESSIONS).where(_older_of(identity)).values(facts)).rowcount:
+                bump(connection)
 
     def touch(self, id_hash: str, seen_at: float) -> None:
         with self._database.writing() as connection:
@@ -53,3 +56,14 @@ class SqlSessions:
         old = or_(SESSIONS.c.created_at < created_before, SESSIONS.c.seen_at < seen_before)
         with self._database.writing() as connection:
             connection.execute(delete(SESSIONS).where(old))
+
+
+def _older_of(identity: Identity) -> ColumnElement[bool]:
+    """Match the sessions of the same person that know less: what was taken away must not live on in them."""
+    return and_(
+        SESSIONS.c.source == identity.source,
+        SESSIONS.c.issuer == identity.issuer,
+        SESSIONS.c.sub == identity.subject.sub,
+        SESSIONS.c.tenant.is_not_distinct_from(identity.tenant),
+        SESSIONS.c.asserted_at < identity.asserted_at,
+    )

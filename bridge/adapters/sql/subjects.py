@@ -25,7 +25,10 @@ class SqlSubjects:
         me = _is(tenant, subject.sub)
         facts = {**_facts(subject), "asserted_at": asserted_at}
         with self._database.writing() as connection:
-            if not _insert(connection, {"tenant": tenant, "sub": subject.sub, "synced_groups": [], **facts}):
+            if not _insert(
+                connection,
+                {"tenant": tenant, "sub": subject.sub, "synced_groups": [], "browser_login_until": 0, **facts},
+            ):
                 _overtake(connection, me, facts)
             return _record(connection.execute(select(SUBJECTS).where(me)).one())
 
@@ -52,6 +55,12 @@ class SqlSubjects:
             may_hold = sorted({*row.synced_groups, *subject.groups})
             connection.execute(update(SUBJECTS).where(me).values(synced_fingerprint=None, synced_groups=may_hold))
             bump(connection)
+
+    def note_browser_login(self, tenant: str, sub: str, until: float) -> None:
+        me = _is(tenant, sub)
+        with self._database.writing() as connection:
+            connection.execute(update(SUBJECTS).where(me).values(browser_login_until=until))
+            _forget(connection, me)
 
     def forget_sync(self, tenant: str, sub: str) -> None:
         with self._database.writing() as connection:
@@ -102,4 +111,5 @@ def _record(row: Row[Any]) -> SubjectRecord:
         synced_fingerprint=row.synced_fingerprint,
         synced_groups=frozenset(row.synced_groups),
         synced_at=row.synced_at,
+        browser_login_until=row.browser_login_until,
     )

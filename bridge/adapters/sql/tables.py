@@ -37,6 +37,7 @@ SUBJECTS = Table(
     Column("synced_fingerprint", Text),
     Column("synced_groups", DOCUMENT, nullable=False),
     Column("synced_at", Float(53)),
+    Column("browser_login_until", Float(53), nullable=False),
 )
 
 TOKENS = Table(

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("synced_fingerprint", sa.Text),
         sa.Column("synced_groups", DOCUMENT, nullable=False),
         sa.Column("synced_at", sa.Float(53)),
+        sa.Column("browser_login_until", sa.Float(53), nullable=False),
     )
     op.create_table(
         "tokens",

@@ -1,0 +1,61 @@
+"""Texts from outside that must have a form: origins, host names, names of people. Raises ValueError, no I/O."""
+
+import re
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Half a surrogate pair is among them: JSON can hold one, no database can."""
+HOST_NAME = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a URL's host name can only be this machine."""
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def checked_origin(value: str) -> str:
+    """Return *value* as an exact origin, `https://host[:port]`.
+
+    Plain http is accepted for loopback hosts alone. A host without a scheme means https.
+    """
+    if CONTROL_CHARACTERS.search(value) or re.search(r"[\s\\]", value):
+        raise ValueError("must not hold spaces, backslashes or control characters")
+    try:
+        parts = urlsplit(value if "://" in value else f"https://{value}")
+        port = parts.port
+    except ValueError:  # its text repeats the value, which may hold a password
+        raise ValueError("is not an address, or has a port that is not a number") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password")
+    if parts.path.rstrip("/") or parts.query or parts.fragment or "*" in value or not parts.hostname:
+        raise ValueError("must be just https://host[:port], without a path, query or wildcard")
+    if not HOST_NAME.fullmatch(parts.hostname):
+        raise ValueError("must hold a host name of ASCII letters, digits, dots and hyphens (others as xn--...)")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+        raise ValueError("must be https (http is for loopback hosts alone)")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def _host_and_port(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?", value):
+        raise ValueError("must be a host name with an optional port, as browsers send it in Host")
+    return value.lower()
+
+
+Origin = Annotated[str, AfterValidator(checked_origin)]
+PortalHost = Annotated[str, AfterValidator(_host_and_port)]
+
+
+def checked_text(value: str, what: str) -> str:
+    """Return *value*, or raise ValueError when it holds control characters (they forge logs and JWTs)."""
+    if CONTROL_CHARACTERS.search(value):
+        raise ValueError(f"{what} holds control characters")
+    return value
