@@ -126,12 +126,22 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
 def test_documents_name_only_settings_and_commands_that_exist(page: Path) -> None:
     settings = set(re.findall(r"\bBRIDGE_[A-Z_]+[A-Z]\b", page.read_text()))
     named = set(re.findall(r"qlik-bridge(?: [a-z]+)+", page.read_text()))
-    known = " ".join(f"{command} " for command in commands())
+    unknown = {name for name in named if not any(f"{name} ".startswith(f"{command} ") for command in commands())}
 
     assert settings <= {f"BRIDGE_{name.upper()}" for name in Settings.model_fields}
-    assert {
-        name for name in named if not any(name.startswith(command) for command in commands()) and name not in known
-    } == set()
+    assert unknown == set()
+
+
+def options(group: click.Command = cli) -> set[str]:
+    if isinstance(group, click.Group):
+        return set().union(*(options(command) for command in group.commands.values()))
+    return {name for parameter in group.params for name in parameter.opts if name.startswith("--")}
+
+
+def test_every_option_is_documented_and_no_other() -> None:
+    written = set(re.findall(r"--[a-z][a-z-]+", documented("commands.md"))) - {"--help"}
+
+    assert written == options()
 
 
 def test_decisions_stay_short() -> None:

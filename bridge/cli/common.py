@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,8 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.bootstrap import Bridge, build
+from bridge.errors import EXIT_UPSTREAM
+from bridge.model import AuditEvent
+from bridge.services.broker import Revocations
 from bridge.settings import read_settings
 from bridge.telemetry import configure_logging
+
+WIDE = 500
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
@@ -37,7 +43,28 @@ def print_json(document: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
+    """Print aligned columns; a cell is folded in a narrow terminal, and never cut off."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    Console(soft_wrap=True).print(table)
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console.print(table)
+
+
+def revoke_tokens(bridge: Bridge, *, tenant: str | None, subject: str | None, reason: str) -> Revocations:
+    """Revoke issued tokens and leave the audit event of whoever is typing."""
+    done = bridge.broker.revoke(tenant=tenant, sub=subject)
+    outcome = {"subject": subject, "revoked": done.revoked, "failed": done.failed}
+    bridge.audit.append(AuditEvent(bridge.clock(), actor(), "tokens.revoke", tenant, reason, None, outcome))
+    return done
+
+
+def end_revocation(done: Revocations, *, as_json: bool) -> None:
+    """Tell how many were revoked; exit 3 when some could not be ended at the tenant."""
+    if not as_json:
+        click.echo(f"Revoked {done.revoked}, failed {done.failed}.")
+    if done.failed:
+        click.echo("Failed ones are out of use here already; run `qlik-bridge tokens revoke` again.", err=True)
+        raise SystemExit(EXIT_UPSTREAM)

@@ -9,6 +9,7 @@ worker_class = "gthread"
 workers = 1  # what one request changes, the next one sees
 threads = 16
 loglevel = "warning"
+limit_request_field_size = 32_768  # an assertion may carry hundreds of groups
 control_socket_disable = True
 
 PARENT = os.getppid()

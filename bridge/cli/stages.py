@@ -1,8 +1,12 @@
 """`qlik-bridge stage ...`: show and move the stage of a tenant."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
 
-from bridge.cli.common import actor, json_option, print_json, print_table, wired
+from bridge.cli.common import actor, end_revocation, json_option, print_json, print_table, wired
+from bridge.cli.common import revoke_tokens as revoke
 from bridge.errors import BadRequest
 from bridge.model import Cohorts, Stage, TenantState
 from bridge.services.stages import Move
@@ -21,7 +25,14 @@ def stage() -> None:
 def show(*, slug: str | None, as_json: bool) -> None:
     """Show the stage of one tenant, or of all."""
     bridge = wired()
-    _print([bridge.tenants.get(slug)] if slug else list(bridge.tenants.all().values()), as_json=as_json)
+    if slug:
+        _print(bridge.tenants.get(slug), as_json=as_json)
+        return
+    states = list(bridge.tenants.all().values())
+    if as_json:
+        print_json([_document(state) for state in states])
+    else:
+        _print_table(states)
 
 
 @stage.command()
@@ -30,10 +41,18 @@ def show(*, slug: str | None, as_json: bool) -> None:
 @click.option(
     "--percent", type=click.FloatRange(0, 100), help="Share of subjects that get the OAuth path in `rollout`."
 )
-@click.option("--subject", "subjects", multiple=True, help="Cohort: this subject moves first. Repeatable.")
-@click.option("--group", "groups", multiple=True, help="Cohort: members of this group move first. Repeatable.")
+@click.option(
+    "--subject", "subjects", multiple=True, help="This subject moves first. Repeatable; replaces all cohorts."
+)
+@click.option(
+    "--group", "groups", multiple=True, help="Members of this group move first. Repeatable; replaces all cohorts."
+)
 @click.option("--no-cohorts", is_flag=True, help="Empty the cohorts.")
-@click.option("--force", is_flag=True, help="Move without evidence; needs --reason.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Skip conditions of evidence (there are none yet), never the order of stages; needs --reason.",
+)
 @reason_option
 @json_option
 def move(  # noqa: PLR0913 - one argument an option
@@ -52,7 +71,7 @@ def move(  # noqa: PLR0913 - one argument an option
     given = bool(subjects or groups or no_cohorts)
     cohorts = Cohorts(frozenset(subjects), frozenset(groups)) if given else None
     request = Move(Stage(to), actor(), reason, percent, cohorts, force)
-    _print([wired().stages.move(slug, request)], as_json=as_json)
+    _print(wired().stages.move(slug, request), as_json=as_json)
 
 
 @stage.command()
@@ -68,19 +87,32 @@ def rollback(*, slug: str, to: str | None, revoke_tokens: bool, reason: str, as_
     target = Stage(to) if to else list(Stage)[max(now.position - 1, 0)]
     if target.position >= now.position:
         raise BadRequest(f"{slug} is in stage {now}; {target} is no step back. Use `qlik-bridge stage move`.")
-    _print([bridge.stages.move(slug, Move(target, actor(), reason))], as_json=as_json)
+    state = bridge.stages.move(slug, Move(target, actor(), reason))
+    _print(state, as_json=as_json)
+    if target is Stage.ROLLOUT and state.rollout.percentage:
+        click.echo(
+            f"{state.rollout.percentage:g} % of the people stay on the OAuth path; --to shadow takes everybody back.",
+            err=True,
+        )
     if revoke_tokens:
-        bridge.broker.revoke(tenant=slug)
+        end_revocation(revoke(bridge, tenant=slug, subject=None, reason=reason), as_json=as_json)
 
 
-def _print(states: list[TenantState], *, as_json: bool) -> None:
-    documents = [{"slug": state.tenant.slug, **state.rollout.document()} for state in states]
+def _document(state: TenantState) -> dict[str, Any]:
+    return {"slug": state.tenant.slug, **state.rollout.document()}
+
+
+def _print(state: TenantState, *, as_json: bool) -> None:
     if as_json:
-        print_json(documents[0] if len(documents) == 1 else documents)
-        return
+        print_json(_document(state))
+    else:
+        _print_table([state])
+
+
+def _print_table(states: Sequence[TenantState]) -> None:
     columns = ["tenant", "stage", "percent", "subjects first", "groups first"]
     rows = [
         [each["slug"], each["stage"], f"{each['percent']:g}", *(", ".join(names) for names in each["cohorts"].values())]
-        for each in documents
+        for each in map(_document, states)
     ]
     print_table(columns, rows)

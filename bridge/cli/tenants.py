@@ -9,7 +9,7 @@ import click
 
 from bridge.bootstrap import Bridge
 from bridge.cli.common import actor, json_option, print_json, print_table, wired
-from bridge.errors import ConfigError
+from bridge.errors import EXIT_REFUSED, ConfigError
 from bridge.services.tenants import Change, Declared, Difference, read_declared
 
 
@@ -33,8 +33,9 @@ def apply(*, file: Path, yes: bool, as_json: bool) -> None:
         _print_plan(changes)
     if all(change.is_empty for change in changes):
         return
-    if not yes:
-        click.confirm("Apply?", abort=True, err=as_json)
+    if not yes and not click.confirm("Apply?", err=as_json):
+        click.echo("Nothing was applied.", err=True)
+        raise SystemExit(EXIT_REFUSED)
     bridge.declared.apply(changes, actor=actor())
     if not as_json:
         click.echo("Applied.")
@@ -54,8 +55,10 @@ def list_tenants(*, as_json: bool) -> None:
 
 @tenants.command()
 @click.argument("slug")
-def show(*, slug: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="The same: it is always JSON.")
+def show(*, slug: str, as_json: bool) -> None:
     """Show tenant SLUG as JSON, secrets masked."""
+    del as_json
     state = wired().tenants.get(slug)
     print_json({**state.tenant.public_document(), **state.rollout.document()})
 

@@ -2,9 +2,8 @@
 
 import click
 
-from bridge.cli.common import actor, json_option, print_json, wired
-from bridge.errors import EXIT_UPSTREAM, BadRequest
-from bridge.model import AuditEvent
+from bridge.cli.common import end_revocation, json_option, print_json, revoke_tokens, wired
+from bridge.errors import BadRequest
 
 
 @click.group()
@@ -25,17 +24,7 @@ def revoke(*, tenant: str | None, subject: str | None, everything: bool, reason:
     bridge = wired()
     if tenant:
         bridge.tenants.get(tenant)
-    done = bridge.broker.revoke(tenant=tenant, sub=subject)
-    outcome = {"revoked": done.revoked, "failed": done.failed}
-    bridge.audit.append(
-        AuditEvent(bridge.clock(), actor(), "tokens.revoke", tenant, reason, {"subject": subject}, outcome)
-    )
+    done = revoke_tokens(bridge, tenant=tenant, subject=subject, reason=reason)
     if as_json:
-        print_json(outcome)
-    else:
-        click.echo(f"Revoked {done.revoked}, failed {done.failed}.")
-    if done.failed:
-        click.echo(
-            "Failed ones are out of use here already; run the command again to end them at the tenant.", err=True
-        )
-        raise SystemExit(EXIT_UPSTREAM)
+        print_json({"revoked": done.revoked, "failed": done.failed})
+    end_revocation(done, as_json=as_json)

@@ -20,7 +20,7 @@ class Names(BaseModel):
 
 
 class StageMove(BaseModel):
-    """Where to, and why. What is left out stays as it is."""
+    """Where to, and why. Percent or cohorts left out stay as they are; cohorts given replace the old ones whole."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

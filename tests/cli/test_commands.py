@@ -177,7 +177,8 @@ def test_apply_shows_the_plan_and_does_nothing_without_a_yes(
 
     planned = run("tenants", "apply", str(EXAMPLE))
 
-    assert planned.code == 130
+    assert planned.code == 1
+    assert "Nothing was applied" in planned.err
     assert "acme: create" in planned.out
     assert settings["ACME_ISSUING_SECRET"] not in planned.out
     assert run("tenants", "list", "--json").json() == []
@@ -266,6 +267,55 @@ def test_tokens_revoke_wants_to_know_which(applied: Run) -> None:
     assert applied("tokens", "revoke").code == 1
     assert applied("tokens", "revoke", "--tenant", "nowhere").code == 1
     assert applied("tokens", "revoke", "--tenant", "acme", "--json").json() == {"revoked": 0, "failed": 0}
+
+
+def test_operator_tokens_are_listed_and_revoked_by_name(applied: Run) -> None:
+    for name in ("ci", "ops"):
+        applied("operators", "token", "new", name)
+
+    assert applied("operators", "token", "revoke", "ci").code == 0
+    assert [each["name"] for each in applied("operators", "token", "list", "--json").json()] == ["ops"]
+    assert "ops" in applied("operators", "token", "list").out
+    assert applied("operators", "token", "revoke", "ci").code == 1
+
+
+def test_a_step_back_to_a_full_rollout_says_that_nobody_moved(applied: Run) -> None:
+    for stage in ("shadow", "rollout", "oauth"):
+        applied("stage", "move", "acme", stage, "--percent", "100")
+
+    back = applied("stage", "rollback", "acme", "--revoke-tokens", "--json")
+
+    assert (back.code, back.json()["stage"]) == (0, "rollout")
+    assert "100 %" in back.err
+    assert "--to shadow" in back.err
+
+
+def test_several_tenants_are_a_list_and_one_that_was_named_is_not(applied: Run) -> None:
+    assert isinstance(applied("stage", "show", "--json").json(), list)
+    assert isinstance(applied("stage", "show", "acme", "--json").json(), dict)
+    assert applied("stage", "show").out.splitlines()[1].startswith("acme ")
+
+
+def test_fingerprints_are_shown_whole(applied: Run) -> None:
+    fingerprint = applied("keys", "list", "--json").json()[0]["fingerprint"]
+
+    assert len(fingerprint) > 60
+    assert fingerprint in applied("keys", "list").out
+
+
+def test_check_warns_of_a_tenant_that_nobody_can_reach(applied: Run) -> None:
+    checked = applied("check")
+
+    assert "acme admits assertion" in checked.err
+
+
+def test_check_names_a_database_that_was_sealed_with_another_key(applied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_ENCRYPTION_KEYS", Fernet.generate_key().decode())
+
+    checked = applied("check")
+
+    assert checked.code == 2
+    assert "BRIDGE_ENCRYPTION_KEYS" in checked.err
 
 
 def test_an_operator_token_is_shown_once_and_stored_hashed(applied: Run, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def _postgresql(url: URL, patience_s: float) -> Database:
             hide_parameters=True,
         )
     except ImportError as error:
-        sentence = "BRIDGE_DATABASE_URL: PostgreSQL needs its driver; run pip install 'qlik-bridge[postgres]'"
+        sentence = "BRIDGE_DATABASE_URL: PostgreSQL needs its driver; run .venv/bin/pip install -e '.[postgres]'"
         raise ConfigError([sentence]) from error
     return Database(engine)
 

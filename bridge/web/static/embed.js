@@ -6,6 +6,7 @@
  *   const me = await qlikBridge.whoami();
  *
  * What goes wrong rejects with an Error that has a `kind`:
+ * (and, where the bridge refused, its `code` and `requestId`):
  * `session_failed`, `login_failed`, `token_failed`, `cookies_blocked`, `tenant_unreachable`, `whoami_failed`.
  *
  * @typedef {{sub: string, name: string, groups: string[]}} Subject
@@ -63,7 +64,8 @@
   async function demand(answer, kind) {
     if (answer.ok) return;
     const body = await answer.json().catch(() => ({}));
-    throw problem(kind, body.message ?? `The answer was ${answer.status}.`);
+    const failure = problem(kind, body.message ?? `The answer was ${answer.status}.`);
+    throw Object.assign(failure, { code: body.error, requestId: body.request_id });
   }
 
   /**
@@ -94,6 +96,7 @@
       headers: { Authorization: `Bearer ${token}`, "qlik-web-integration-id": session.webIntegrationId },
     });
     if (!login.ok) throw problem("login_failed", `${session.host} refused the login with ${login.status}.`);
+    await login.text(); // an unread body would keep the request open
   }
 
   /**
@@ -172,11 +175,15 @@
       return connected;
     },
 
-    /** Sign out: the bridge ends the session and the token, this page forgets both. */
+    /**
+     * Sign out: the bridge ends the session and the token, this page forgets both. Cookies that the tenant set on
+     * the old path stay in the browser until they end there.
+     */
     async signOut() {
       const session = await connected;
       if (!session) return;
-      await ask("session", { method: "DELETE", headers: { "CSRF-Token": session.csrf } });
+      const answer = await ask("session", { method: "DELETE", headers: { "CSRF-Token": session.csrf } });
+      await demand(answer, "session_failed");
       bearer = accessToken = tokenId = "";
       connected = undefined;
     },

@@ -33,11 +33,14 @@
     main.dataset.state = "ready";
   }
 
-  /** @param {Error & {kind?: string}} error */
+  /** @param {Error & {kind?: string, code?: string, requestId?: string}} error */
   function admit(error) {
     const isKnown = KNOWN.includes(error.kind ?? "");
     explain(isKnown ? "cookies-blocked" : "error");
-    if (!isKnown) part("problem").textContent = error.message;
+    if (!isKnown) {
+      part("problem").textContent = error.message;
+      part("problem-code").textContent = error.code ? `${error.code}, request ${error.requestId}` : (error.kind ?? "");
+    }
     for (const id of ["caller-id", "caller-name", "caller-groups"]) part(id).textContent = "not known";
     main.dataset.state = isKnown ? "cookies-blocked" : "error";
   }
