@@ -31,6 +31,8 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 POLL_S = 0.05
 PORTS = {"bridge": ("DEMO_PORT", 8000), "acme": ("DEMO_ACME_PORT", 9001), "globex": ("DEMO_GLOBEX_PORT", 9002)}
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""All mean: stop. SIGINT is named because a shell's background job starts with it ignored."""
 NAMES = {"acme": "Acme Corporation", "globex": "Globex Corporation"}
 
 Ports = Mapping[str, int]
@@ -187,7 +189,7 @@ def _stop_on_signals() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT too: a shell's background job ignores it
+    for number in ENDINGS:
         signal.signal(number, interrupt)
     try:
         yield
@@ -202,7 +204,8 @@ def _process(command: list[str], environment: Mapping[str, str] | None = None) -
         try:
             yield child
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave a child behind
+            for number in ENDINGS:
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave a child behind
             child.terminate()
             try:
                 child.wait(10)

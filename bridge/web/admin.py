@@ -1,6 +1,7 @@
 """The page for operators: tenants, their stages, the last changes. Works without JavaScript."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -20,9 +21,17 @@ SHOWN_EVENTS = 20
 blueprint = Blueprint("admin", __name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a move was refused, and what the form held: nobody types a reason twice."""
+
+    reasons: Sequence[str]
+    fields: Mapping[str, str]
+
+
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
-    return _page(operator(), {})
+    return _page(operator())
 
 
 @blueprint.post("/tenants/<slug>/stage")
@@ -35,19 +44,20 @@ def post_stage(slug: str) -> ResponseReturnValue:
         parsed_form(StageMove, fields).carry_out(slug, who)
     except (StageRefused, BadRequest, Conflict) as error:
         reasons = [each.message for each in error.unmet] if isinstance(error, StageRefused) else [error.message]
-        return make_response(_page(who, {slug: reasons}), STATUS[type(error)])
+        return make_response(_page(who, {slug: Refused(reasons, fields)}), STATUS[type(error)])
     return redirect(url_for("admin.index"), 303)
 
 
-def _page(who: Operator, refusals: Mapping[str, Sequence[str]]) -> str:
+def _page(who: Operator, refused: Mapping[str, Refused] | None = None) -> str:
     bridge = current.bridge()
     events = bridge.audit.latest(tenant=who.tenant, limit=SHOWN_EVENTS)
     return render_template(
         "admin.html",
         actor=who.actor,
+        is_demo=current.bridge().settings.is_demo,
         states=_visible(who),
         stages=list(Stage),
-        refusals=refusals,
+        refused=refused or {},
         events=[event_document(event) for event in events],
         csrf_token=who.csrf_token(),
     )

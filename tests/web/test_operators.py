@@ -226,11 +226,13 @@ def test_the_page_moves_stages_without_javascript(demo: Web, erin: Visitor, subm
 
 
 def test_the_page_shows_refusals(demo: Web, submit: Callable[..., Any]) -> None:
-    refused = submit(to="retired")
+    refused = submit(to="retired", reason="in a hurry")
     wrong = submit(to="shadow", percent="150")
 
     assert (refused.status_code, wrong.status_code) == (409, 400)
     assert "the next stage is shadow" in refused.text
+    assert 'value="in a hurry"' in refused.text
+    assert "<option selected>retired" in refused.text
     assert "percent: " in wrong.text
     assert demo.tenants.states["acme"].rollout.stage == "legacy"
     assert submit("nowhere", to="shadow").status_code == 404
