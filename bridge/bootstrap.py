@@ -67,6 +67,8 @@ class Bridge:
     assertion_keys: KeySet | None
     people: People | None
     probes: Sequence[Probe]
+    close: Callable[[], None]
+    """Let go of the database's connections; the next use opens new ones."""
 
 
 def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
@@ -106,6 +108,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         assertion_keys=key_set,
         people=SandboxPeople(settings.demo_people, clock) if settings.demo_people else None,
         probes=[database, keys, *filter(None, [key_set])],
+        close=database.close,
     )
 
 

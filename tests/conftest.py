@@ -15,6 +15,7 @@ def _logging_is_each_tests_own() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
     root.handlers[:] = handlers
     root.setLevel(level)
 

@@ -51,7 +51,7 @@ def commands(group: click.Command = cli, path: str = "qlik-bridge") -> Iterator[
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Flask:
+def app(tmp_path: Path) -> Iterator[Flask]:
     environment = {
         "BRIDGE_SECRET_KEY": "x" * 32,
         "BRIDGE_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
@@ -60,7 +60,9 @@ def app(tmp_path: Path) -> Flask:
         "BRIDGE_IDENTITY": "demo",
         "BRIDGE_DEMO_PEOPLE": "http://127.0.0.1:9",
     }
-    return create_app(build(read_settings(environment)))
+    bridge = build(read_settings(environment))
+    yield create_app(bridge)
+    bridge.close()
 
 
 def test_every_setting_is_documented_and_no_other() -> None:

@@ -186,6 +186,7 @@ class Web:
             assertion_keys=self.key_set,
             people=self.people,
             probes=self.probes,
+            close=lambda: None,
         )
 
     def visitor(self, username: str | None = None, *, peer: str = "192.0.2.7") -> Visitor:

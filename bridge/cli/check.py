@@ -21,6 +21,7 @@ def check(*, as_json: bool) -> None:
     configure_logging("error")
     try:
         bridge = build(settings)
+        click.get_current_context().call_on_close(bridge.close)
         mistakes = list(_mistakes(bridge))
     except StoreError as error:
         mistakes = [f"{error.message} {error.detail}".strip()]

@@ -27,7 +27,9 @@ def wired() -> Bridge:
     """Return the product as the environment describes it. Raises ConfigError, StoreError."""
     settings = read_settings(os.environ)
     configure_logging("warning")
-    return build(settings)
+    bridge = build(settings)
+    click.get_current_context().call_on_close(bridge.close)
+    return bridge
 
 
 def actor() -> str:

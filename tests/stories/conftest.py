@@ -66,21 +66,27 @@ def sandbox(ports: dict[str, int]) -> Iterator[tuple[Tenant, Tenant]]:
 
 
 @pytest.fixture
-def make_product(sandbox: tuple[Tenant, Tenant], ports: dict[str, int], tmp_path: Path) -> Callable[..., Bridge]:
+def make_product(
+    sandbox: tuple[Tenant, Tenant], ports: dict[str, int], tmp_path: Path
+) -> Iterator[Callable[..., Bridge]]:
     """Builds the bridge in this process, with a database of its own and the tenants as seeded."""
     acme, globex = sandbox
     for tenant in sandbox:
         tenant.control("POST", "reset")
 
+    made = ExitStack()
+
     def make(*admits: str, **settings: str) -> Bridge:
         environment = demo_environment(tmp_path, ports) | settings
         bridge = build(read_settings({name: value for name, value in environment.items() if value}))
+        made.callback(bridge.close)
         apply_states(bridge, tmp_path, ports, {"acme": acme.state(), "globex": globex.state()})
         if admits:
             change_tenant(bridge, admits=admits)
         return bridge
 
-    return make
+    with made:
+        yield make
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +293,7 @@ def test_a_locked_database_stops_no_warm_request_and_says_so_to_a_cold_one(world
     alice, bob = world.person("alice"), world.person("bob")
     token = alice.access_token("acme").text
     csrf = {"CSRF-Token": bob.csrf("acme")}
-    with sqlite3.connect(tmp_path / "bridge.db") as lock:
+    with closing(sqlite3.connect(tmp_path / "bridge.db")) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         warm = alice.access_token("acme")
         cold = bob.post("/t/acme/access-token", headers=csrf)
