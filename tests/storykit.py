@@ -3,6 +3,7 @@
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -56,6 +57,20 @@ def answers(url: str) -> Callable[[], bool]:
             return False
 
     return asked
+
+
+@contextmanager
+def running_sandbox(acme: int, globex: int, portal_origin: str) -> Iterator[None]:
+    """Serve two sandbox tenants from a process of their own."""
+    command = [sys.executable, "-m", "bridge.sandbox", "--exit-with-parent", f"--portal-origin={portal_origin}"]
+    process = subprocess.Popen([*command, f"--acme-port={acme}", f"--globex-port={globex}"], cwd=ROOT)
+    try:
+        for port in (acme, globex):
+            wait_until(answers(f"http://127.0.0.1:{port}/_sandbox/state"), process, "sandbox")
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
 
 
 @dataclass

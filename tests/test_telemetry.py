@@ -170,7 +170,7 @@ class TestLogs:
         if through == "structlog":
             structlog.get_logger().warning(f"odd: {secret}")
         else:
-            logging.getLogger("some.library").warning("odd: %s", secret)
+            logging.getLogger("some.package").warning("odd: %s", secret)
 
         assert "odd: " in output.getvalue()
         assert not leaks(output.getvalue())
@@ -202,7 +202,7 @@ class TestLogs:
 
     @pytest.mark.parametrize("through", ["structlog", "logging"])
     def test_mask_credentials_in_the_text_of_exceptions(self, output: io.StringIO, through: str) -> None:
-        log = structlog.get_logger() if through == "structlog" else logging.getLogger("some.library")
+        log = structlog.get_logger() if through == "structlog" else logging.getLogger("some.package")
         try:
             fail()
         except RuntimeError:

@@ -5,42 +5,29 @@ from __future__ import annotations
 import filecmp
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from storykit import answers, free_ports, wait_until
+from storykit import ROOT, free_ports, running_sandbox
 
-from clients.harness import TIMEOUT_S, Client, Tenant
+from clients.harness import Client, Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 LOOPBACK = "127.0.0.1"
 
 Ports = tuple[int, int]
 
 
 @pytest.fixture(scope="session")
-def sandbox_ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
+def sandbox_ports() -> Iterator[Ports]:
     """Serve both tenants until the session ends."""
     acme, globex = free_ports(2)
-    command = [sys.executable, "-m", "bridge.sandbox", "--portal-origin", "http://localhost:8000", "--exit-with-parent"]
-    command += ["--acme-port", str(acme), "--globex-port", str(globex)]
-    log = tmp_path_factory.mktemp("sandbox") / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
-    try:
-        for port in (acme, globex):
-            wait_until(answers(f"http://{LOOPBACK}:{port}/_sandbox/state"), process, "sandbox")
+    with running_sandbox(acme, globex, "http://localhost:8000"):
         yield acme, globex
-    finally:
-        process.terminate()
-        process.wait(TIMEOUT_S)
 
 
 @pytest.fixture

@@ -499,11 +499,11 @@ class TestAtTheSameTime:
     @staticmethod
     def once(action: Callable[[], object]) -> Callable[[], None]:
         """Return a hook that does its thing the first time alone."""
-        todo = [action]
+        pending = [action]
 
         def hook() -> None:
-            if todo:
-                todo.pop()()
+            if pending:
+                pending.pop()()
 
         return hook
 

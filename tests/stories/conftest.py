@@ -21,9 +21,9 @@ from storykit import (
     Portal,
     Tenant,
     World,
-    answers,
     change_tenant,
     free_ports,
+    running_sandbox,
     served,
     wait_until,
 )
@@ -51,18 +51,8 @@ def ports() -> dict[str, int]:
 
 @pytest.fixture(scope="session")
 def sandbox(ports: dict[str, int]) -> Iterator[tuple[Tenant, Tenant]]:
-    command = [sys.executable, "-m", "bridge.sandbox", "--exit-with-parent"]
-    command += [f"--acme-port={ports['acme']}", f"--globex-port={ports['globex']}"]
-    command += [f"--portal-origin=http://localhost:{ports['bridge']}"]
-    process = subprocess.Popen(command, cwd=ROOT)
-    acme, globex = (Tenant(f"http://127.0.0.1:{ports[slug]}") for slug in ("acme", "globex"))
-    try:
-        for tenant in (acme, globex):
-            wait_until(answers(f"{tenant.origin}/_sandbox/state"), process, "sandbox")
-        yield acme, globex
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
+    with running_sandbox(ports["acme"], ports["globex"], f"http://localhost:{ports['bridge']}"):
+        yield Tenant(f"http://127.0.0.1:{ports['acme']}"), Tenant(f"http://127.0.0.1:{ports['globex']}")
 
 
 @pytest.fixture
