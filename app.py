@@ -10,5 +10,5 @@ try:
     telemetry.configure_logging(configuration.log_level)
     app = web.create_app(bootstrap.build(configuration))
 except errors.BridgeError as error:
-    sys.stderr.write(f"{error}\n{error.detail}\n")
+    sys.stderr.write("\n".join(filter(None, [str(error), error.detail])) + "\n")
     sys.exit(4)  # gunicorn's own "app failed to load": any other status makes it start workers for ever

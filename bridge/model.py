@@ -140,12 +140,19 @@ class SubjectRecord:
     synced_at: float | None = None
     browser_login_until: float = 0
 
-    def is_synced(self, *, now: float, max_age_s: float) -> bool:
-        """Tell whether the last sync still counts; one from before a browser's JWT ended is repeated after that."""
+    def has_last_good(self, *, now: float) -> bool:
+        """Tell whether the memberships are known; a sync from before a browser's JWT ended does not say, after that."""
         return (
             self.user_id is not None
             and self.synced_at is not None
             and not self.synced_at < self.browser_login_until <= now
+        )
+
+    def is_synced(self, *, now: float, max_age_s: float) -> bool:
+        """Tell whether the last sync still counts, so that no other is needed."""
+        return (
+            self.has_last_good(now=now)
+            and self.synced_at is not None
             and self.synced_fingerprint == self.subject.fingerprint()
             and now - self.synced_at < max_age_s
         )

@@ -115,8 +115,10 @@ class _Copies(Generic[K, V]):
         return value
 
     def put(self, key: K, value: V) -> None:
+        """Replace a copy; one that was forgotten meanwhile stays forgotten."""
         with self._guard:
-            self._kept[key] = value
+            if key in self._kept:
+                self._kept[key] = value
 
     def forget(self, key: K) -> None:
         with self._guard:

@@ -68,5 +68,9 @@ def end_revocation(done: Revocations, *, as_json: bool) -> None:
     if not as_json:
         click.echo(f"Revoked {done.revoked}, failed {done.failed}.")
     if done.failed:
-        click.echo("Failed ones are out of use here already; run `qlik-bridge tokens revoke` again.", err=True)
+        click.echo(
+            "Failed ones are out of use here. Run `qlik-bridge tokens revoke` again; after a change of the tenant's"
+            " host, client or scope they end by themselves within six hours.",
+            err=True,
+        )
         raise SystemExit(EXIT_UPSTREAM)

@@ -43,7 +43,11 @@ def list_tokens(*, as_json: bool) -> None:
 
 @token.command()
 @click.argument("name")
-def revoke(*, name: str) -> None:
+@json_option
+def revoke(*, name: str, as_json: bool) -> None:
     """End every operator token called NAME, at once."""
     wired().operators.revoke(name, actor=actor())
-    click.echo(f"Revoked {name}.")
+    if as_json:
+        print_json({"revoked": name})
+    else:
+        click.echo(f"Revoked {name}.")

@@ -89,11 +89,9 @@ def rollback(*, slug: str, to: str | None, revoke_tokens: bool, reason: str, as_
         raise BadRequest(f"{slug} is in stage {now}; {target} is no step back. Use `qlik-bridge stage move`.")
     state = bridge.stages.move(slug, Move(target, actor(), reason))
     _print(state, as_json=as_json)
-    if target is Stage.ROLLOUT and state.rollout.percentage:
-        click.echo(
-            f"{state.rollout.percentage:g} % of the people stay on the OAuth path; --to shadow takes everybody back.",
-            err=True,
-        )
+    if target is Stage.ROLLOUT and (state.rollout.percentage or state.rollout.cohorts != Cohorts()):
+        staying = f"{state.rollout.percentage:g} % of the people, and those named first, stay on the OAuth path"
+        click.echo(f"{staying}; --to shadow takes everybody back.", err=True)
     if revoke_tokens:
         end_revocation(revoke(bridge, tenant=slug, subject=None, reason=reason), as_json=as_json)
 

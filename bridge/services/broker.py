@@ -72,7 +72,7 @@ class Broker:
         if self._rollouts.path(state, identity.subject) is Path.JWT:
             raise StillOnJwt
         tenant = state.tenant
-        started = self._clock()
+        started, revocations = self._clock(), self._revocations
         record = self._groups.ensure(tenant, identity)
         held = self._unless_dead(tenant, self._held(tenant, record), rejected)
         if held and self._is_lively(held):
@@ -80,7 +80,8 @@ class Broker:
             return held
         try:
             return self._flights.run(
-                tenant.token_key(record.subject.sub), lambda: self._mint(tenant, identity, record, started)
+                tenant.token_key(record.subject.sub),
+                lambda: self._mint(tenant, identity, record, started=started, revocations=revocations),
             )
         except TenantError as failure:
             held = self._held(tenant, record)  # looked up anew: it may have been revoked meanwhile
@@ -135,24 +136,25 @@ class Broker:
         with self._guard:
             self._replaced[token.key.digest()] = True
 
-    def _mint(self, tenant: Tenant, identity: Identity, record: SubjectRecord, started: float) -> IssuedToken:
+    def _mint(
+        self, tenant: Tenant, identity: Identity, record: SubjectRecord, *, started: float, revocations: int
+    ) -> IssuedToken:
         """Mint, unless another caller just did; a refusal on a remembered sync is worth one fresh sync."""
         held = self._held(tenant, record)
         if held and self._is_lively(held):
             return held
         try:
-            return self._mint_once(tenant, record)
+            return self._mint_once(tenant, record, revocations)
         except SubjectNotProvisioned:
             synced_just_now = record.synced_at is not None and record.synced_at >= started
             if synced_just_now:
                 raise
         self._groups.forget(tenant, record.subject.sub)
-        return self._mint_once(tenant, self._groups.ensure(tenant, identity))
+        return self._mint_once(tenant, self._groups.ensure(tenant, identity), revocations)
 
-    def _mint_once(self, tenant: Tenant, record: SubjectRecord) -> IssuedToken:
+    def _mint_once(self, tenant: Tenant, record: SubjectRecord, revocations: int) -> IssuedToken:
         if record.user_id is None:
             raise SubjectNotProvisioned(detail="never synced")
-        before = self._revocations
         try:
             minted = self._qlik.mint(tenant, record.user_id)
         except TenantRefused as refusal:
@@ -168,7 +170,7 @@ class Broker:
             expires_at=minted.expires_at,
         )
         self._tokens.put(token)
-        self._end_if_revoked(tenant.slug, record.subject.sub, since=before)
+        self._end_if_revoked(tenant.slug, record.subject.sub, since=revocations)
         self._metrics.tokens.labels(tenant.slug, "mint").inc()
         return token
 

@@ -22,6 +22,7 @@ from bridge.telemetry import Metrics
 log = structlog.get_logger()
 
 FORBIDDEN = 403
+WRITE_TIER = 2
 NAMES_SHOWN = 10
 
 
@@ -143,10 +144,10 @@ class GroupSync:
         if isinstance(failure, TenantRefused) and failure.status == FORBIDDEN:
             self.forget(tenant, record.subject.sub)
             raise SubjectNotProvisioned(detail=failure.detail) from failure
-        if not isinstance(failure, TenantRefused | TenantThrottled):
-            self._note_unclear(record)
+        if not (isinstance(failure, TenantThrottled) and failure.tier == WRITE_TIER):
+            self._note_unclear(record)  # the login itself may have worked, and only the question who that was failed
         taken_away = record.synced_groups - record.subject.groups
-        if record.synced_at is None or taken_away:
+        if not record.has_last_good(now=self._clock()) or taken_away:
             raise failure
         self._metrics.stale_syncs.labels(tenant.slug).inc()
         log.warning("sync_failed_served_on_last_good", tenant=tenant.slug, error=failure.code(), detail=failure.detail)

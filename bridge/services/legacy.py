@@ -1,10 +1,14 @@
 """Serve the legacy path: a signed JWT for pages that log in with third-party cookies."""
 
-from bridge.errors import JwtRetired
+import structlog
+
+from bridge.errors import JwtRetired, StoreError
 from bridge.model import Identity, Stage, TenantState
 from bridge.services.groups import GroupSync
 from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
+
+log = structlog.get_logger()
 
 
 class LegacyJwts:
@@ -24,6 +28,15 @@ class LegacyJwts:
         if state.rollout.stage is Stage.RETIRED:
             raise JwtRetired
         record = self._groups.note(state.tenant, identity)
-        self._groups.expect_browser_login(state.tenant, record.subject.sub)
+        self._expect_login(state, record.subject.sub)
         self._metrics.legacy_tokens.labels(state.tenant.slug, state.rollout.stage.value).inc()
         return self._signer.for_browser(state.tenant, record.subject)
+
+    def _expect_login(self, state: TenantState, sub: str) -> None:
+        """Remember that a browser will log in. No sync depends on it before the rollout, so no disk may stop it."""
+        try:
+            self._groups.expect_browser_login(state.tenant, sub)
+        except StoreError:
+            if state.rollout.stage.position >= Stage.ROLLOUT.position:
+                raise
+            log.warning("browser_login_not_noted", tenant=state.tenant.slug)

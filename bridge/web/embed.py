@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, g, jsonify, make_response, request, send_from_directory
 from pydantic import BaseModel, ConfigDict
 
-from bridge.errors import UnknownTenant
+from bridge.errors import NotAllowed, UnknownTenant
 from bridge.model import IssuedToken, Tenant, TenantState
 from bridge.services.sessions import LIFETIME_S, digest
 from bridge.web import cookies, csrf, current, identity
@@ -87,12 +87,15 @@ def delete_session() -> Response:
     state = _state()
     caller = identity.caller()  # also for somebody who is not admitted any more
     caller.check_csrf()
+    is_trusted = state.tenant.trusts(caller.identity)
+    if not is_trusted and not caller.anchor:
+        raise NotAllowed  # there is neither a session to end here nor a token of theirs
     answer = Response(status=204)
     if value := identity.bearer():
         current.bridge().sessions.close(value)
     else:
         cookies.end_session(answer)
-    if state.tenant.trusts(caller.identity):
+    if is_trusted:
         current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
     return answer
 

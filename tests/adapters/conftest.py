@@ -64,7 +64,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
     shutil.copy(migrated_file, tmp_path / "bridge.db")
-    database = open_database(f"sqlite:///{tmp_path}/bridge.db", patience_s=0.5)
+    database = open_database(f"sqlite:///{tmp_path}/bridge.db", patience_s=1)
     yield database
     database.close()
 

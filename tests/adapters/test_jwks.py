@@ -96,7 +96,7 @@ def test_an_address_that_answers_badly_keeps_what_was_known(
 ) -> None:
     scripted.answers["/jwks"] = Reply(document={"keys": [RSA]})
     scripted.answers["/elsewhere"] = Reply(document={"keys": [EC]})
-    keys = Jwks(f"{scripted.host}/jwks", clock, patience=Patience(1, 0.1, 0.2))
+    keys = Jwks(f"{scripted.host}/jwks", clock, patience=Patience(1, 0.5, 1))
     assert keys.find("k1") == RSA
     scripted.answers["/jwks"] = reply
     clock.advance(3600)

@@ -71,6 +71,12 @@ GARBAGE = [
 
 @pytest.fixture
 def qlik(keys: FakeKeys, clock: FakeClock) -> HttpQlik:
+    return HttpQlik(keys, clock)
+
+
+@pytest.fixture
+def hasty(keys: FakeKeys, clock: FakeClock) -> HttpQlik:
+    """One that gives up at once, for answers that never come: a busy machine is late as well."""
     return HttpQlik(keys, clock, patience=Patience(1, 0.15, 0.3))
 
 
@@ -484,10 +490,10 @@ def test_a_connection_that_breaks(qlik: HttpQlik, tenant: Tenant, scripted: Scri
 
 
 @pytest.mark.parametrize("reply", [Reply(document=GRANTED, hang=True), Reply(document=GRANTED, drip=True)])
-def test_an_answer_that_takes_too_long(qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant, reply: Reply) -> None:
+def test_an_answer_that_takes_too_long(hasty: HttpQlik, tenant: Tenant, scripted: ScriptedTenant, reply: Reply) -> None:
     scripted.answers[TOKEN] = reply
-    refused(TenantTimeout, lambda: qlik.mint(tenant, "u-1"))
-    refused(TenantTimeout, lambda: qlik.auto_creates_groups(tenant))
+    refused(TenantTimeout, lambda: hasty.mint(tenant, "u-1"))
+    refused(TenantTimeout, lambda: hasty.auto_creates_groups(tenant))
 
 
 def test_a_jwt_that_breaks_a_header_does_not_show(qlik: HttpQlik, tenant: Tenant) -> None:

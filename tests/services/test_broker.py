@@ -122,7 +122,7 @@ class TestFirstToken:
 
     def test_a_person_without_an_id_in_the_tenant_cannot_be_impersonated(self, broker: Broker, qlik: FakeQlik) -> None:
         with pytest.raises(SubjectNotProvisioned):
-            broker._mint_once(tenant(), SubjectRecord("acme", subject(), START))
+            broker._mint_once(tenant(), SubjectRecord("acme", subject(), START), 0)
 
         assert qlik.calls == []
 
@@ -252,7 +252,7 @@ class TestAtTheSameTime:
         """Between the first look at the store and the flight, another caller's flight may have landed."""
         record = SubjectRecord("acme", subject(), START, "id-alice")
 
-        assert broker._mint(tenant(), identity(), record, START) == held
+        assert broker._mint(tenant(), identity(), record, started=START, revocations=0) == held
         assert qlik.calls == []
 
 
@@ -594,6 +594,18 @@ class TestRevoke:
 
         assert qlik.revoked == {"fake-token-1"}
         assert (tokens.rows, tokens.doomed) == ({}, {})
+
+    @pytest.mark.parametrize("moment", ["log_in", "mint"])
+    def test_reaches_the_whole_way_to_a_token(self, broker: Broker, qlik: FakeQlik, moment: str) -> None:
+        def sign_out() -> None:
+            broker.revoke(tenant="acme", sub="alice")
+
+        qlik.before[moment] = sign_out
+
+        with pytest.raises(NotSignedIn):
+            broker.issue(NOW, identity())
+
+        assert qlik.revoked == {"fake-token-1"}
 
     def test_of_somebody_else_does_not(self, broker: Broker, qlik: FakeQlik) -> None:
         def sign_out() -> None:

@@ -367,9 +367,16 @@ class TestFailure:
         assert record.synced_groups == {"A", "B"}
 
     @pytest.mark.usefixtures("synced")
-    def test_a_login_that_may_have_arrived_may_have_brought_its_groups(self, groups: GroupSync, qlik: JwtQlik) -> None:
+    @pytest.mark.parametrize(
+        "failure",
+        [TenantTimeout(), TenantThrottled(tier=1), TenantRefused(status=401), TenantRefused(status=404)],
+        ids=named,
+    )
+    def test_a_login_that_may_have_arrived_may_have_brought_its_groups(
+        self, groups: GroupSync, qlik: JwtQlik, failure: BridgeError
+    ) -> None:
         """Back to the old facts: the tenant may show the group of the lost login, so they are not synced."""
-        qlik.fail["log_in"] = [TenantTimeout(), TenantTimeout()]
+        qlik.fail["log_in"] = [failure, TenantTimeout()]
         groups.ensure(ACME, identity("alice", "A", "B", "C", at=START + 1))
 
         with pytest.raises(TenantTimeout):

@@ -1,10 +1,12 @@
 """The legacy path: JWTs for pages that log in by themselves."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import pytest
 from fakes import START, FakeClock, FakeKeys, FakeQlik, FakeSubjects, claims_of
 from samples import identity, state
 
-from bridge.errors import JwtRetired, StoreError
+from bridge.errors import JwtRetired, StoreError, TenantTimeout
 from bridge.model import Stage
 from bridge.services.groups import GroupSync
 from bridge.services.legacy import LegacyJwts
@@ -80,6 +82,34 @@ def test_a_sync_while_a_browser_may_still_log_in_is_repeated_once_after_that(
         groups.ensure(now.tenant, identity("alice", "A", at=START + 1))
 
         assert len(qlik.calls) == logins
+
+
+def test_after_that_a_failed_sync_is_not_bridged_by_one_from_before(
+    legacy: LegacyJwts, groups: GroupSync, qlik: FakeQlik, clock: FakeClock
+) -> None:
+    now = state(Stage.OAUTH)
+    legacy.issue(now, identity("alice", "A", "Secret"))
+    groups.ensure(now.tenant, identity("alice", "A", at=START + 1))
+    clock.advance(LIFETIME_S + BACKDATE_S)
+    qlik.fail["log_in"] = [TenantTimeout()]
+
+    with pytest.raises(TenantTimeout):
+        groups.ensure(now.tenant, identity("alice", "A", at=START + 1))
+
+
+@pytest.mark.parametrize(
+    ("stage", "outcome"), [("legacy", "served"), ("shadow", "served"), ("rollout", "refused"), ("oauth", "refused")]
+)
+def test_while_nothing_can_be_written_the_old_path_goes_on_until_a_sync_could_depend_on_it(
+    legacy: LegacyJwts, subjects: FakeSubjects, monkeypatch: pytest.MonkeyPatch, stage: str, outcome: str
+) -> None:
+    def locked(*_: object) -> None:
+        raise StoreError
+
+    monkeypatch.setattr(subjects, "note_browser_login", locked)
+    expected: AbstractContextManager[object] = nullcontext() if outcome == "served" else pytest.raises(StoreError)
+    with expected:
+        assert legacy.issue(state(Stage(stage)), identity())
 
 
 def test_the_old_path_knows_no_limit_of_ours(legacy: LegacyJwts) -> None:

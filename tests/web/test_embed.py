@@ -363,3 +363,23 @@ def test_a_portals_backend_signs_somebody_out_of_the_tenant(portal: Web) -> None
 
     assert portal.visitor().delete("/t/acme/session", headers=portal.vouch("ada")).status_code == 204
     assert portal.qlik.revoked == {"fake-token-1"}
+
+
+def test_somebody_who_is_not_admitted_any_more_can_still_sign_out(demo: Web, alice: Visitor) -> None:
+    demo.at("oauth")
+    alice.access_token()
+    csrf = alice.csrf()
+    demo.change(required_group="Others")
+
+    assert alice.delete("/t/acme/session", headers=csrf).status_code == 204
+    assert demo.qlik.revoked == {"fake-token-1"}
+
+
+def test_an_assertion_for_another_tenant_signs_nobody_out(portal: Web) -> None:
+    portal.at("oauth")
+    portal.visitor().post("/t/acme/access-token", headers=portal.vouch("ada"))
+
+    elsewhere = portal.visitor().delete("/t/acme/session", headers=portal.vouch("ada", tenant="globex"))
+
+    assert problem(elsewhere) == (403, "not_allowed")
+    assert portal.qlik.revoked == set()

@@ -5,9 +5,8 @@
  *   const session = await qlikBridge.connect();
  *   const me = await qlikBridge.whoami();
  *
- * What goes wrong rejects with an Error that has a `kind`:
- * (and, where the bridge refused, its `code` and `requestId`):
- * `session_failed`, `login_failed`, `token_failed`, `cookies_blocked`, `tenant_unreachable`, `whoami_failed`.
+ * What goes wrong rejects with an Error that has a `kind`, one of `session_failed`, `login_failed`, `token_failed`,
+ * `cookies_blocked`, `tenant_unreachable`, `whoami_failed`; where the bridge refused, also its `code` and `requestId`.
  *
  * @typedef {{sub: string, name: string, groups: string[]}} Subject
  * @typedef {{path: "jwt" | "oauth", stage: string, host: string, clientId: string, webIntegrationId: string,
