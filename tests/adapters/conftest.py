@@ -100,7 +100,7 @@ def postgresql_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgresql_url: str) -> Iterator[Database]:
-    database = open_database(postgresql_url, patience_s=0.5)
+    database = open_database(postgresql_url, patience_s=2)
     database.upgrade()
     yield database
     database.close()
