@@ -35,6 +35,9 @@ ONLY_HERE = {  # outside library -> the rooms, or the single files, that may use
     "click": {"cli"},
     "rich": {"cli"},
     "gunicorn": {"sandbox"},
+    "flask_sock": {"sandbox"},
+    "simple_websocket": {"sandbox"},
+    "websockets": {"adapters/engine"},
 }
 FILES = sorted(BRIDGE.rglob("*.py"))
 MIGRATIONS = BRIDGE / "adapters" / "sql" / "migrations"
