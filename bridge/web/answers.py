@@ -8,7 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from bridge.errors import TooLarge
-from bridge.web import cors, current
+from bridge.web import cors, current, policy
 
 log = structlog.get_logger()
 
@@ -41,11 +41,7 @@ def _refuse_large() -> None:
 
 
 def _secure(response: Response) -> Response:
-    connect = " ".join(["'self'", *g.get("connect_to", ())])
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'self'; connect-src {connect}; object-src 'none'; base-uri 'none'; form-action 'self';"
-        " frame-ancestors 'none'"
-    )
+    response.headers["Content-Security-Policy"] = policy.header()
     response.headers["X-Content-Type-Options"] = "nosniff"
     # Not `no-referrer`: it would make browsers send `Origin: null` with our own forms.
     response.headers["Referrer-Policy"] = "same-origin"

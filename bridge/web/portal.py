@@ -3,12 +3,12 @@
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Flask, Response, g, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from bridge.errors import BadRequest
 from bridge.model import Identity, Stage, TenantState
-from bridge.web import cookies, csrf, current, identity
+from bridge.web import cookies, csrf, current, identity, policy
 from bridge.web.identity import Caller
 from bridge.web.redirects import safe_target
 
@@ -63,7 +63,7 @@ def sign_out() -> ResponseReturnValue:
 def page(tenant: str) -> ResponseReturnValue:
     state = current.tenant(tenant)
     caller = identity.admitted(state)
-    g.connect_to = (state.tenant.host,)
+    policy.allow_embeds(state.tenant)
     return render_template(
         "portal.html",
         tenant=state.tenant,

@@ -14,20 +14,55 @@ def test_security_headers_are_everywhere(demo: Web, path: str) -> None:
 
         policy = headers["Content-Security-Policy"]
         assert {"default-src 'self'", "frame-ancestors 'none'"} <= {part.strip() for part in policy.split(";")}
-        assert "unsafe" not in policy
+        assert ("unsafe" in policy) == ("script-src" in policy) == (path == "/t/acme/" and visitor.cookie() is not None)
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "same-origin"
         assert headers["Cache-Control"] == ("no-cache" if path.startswith("/static/") else "no-store")
         assert len(headers["X-Request-Id"]) >= 1
 
 
-def test_the_portal_page_may_ask_its_tenant_and_no_other_page_may(demo: Web, alice: Visitor) -> None:
-    def connect(path: str) -> str:
-        return alice.get(path).headers["Content-Security-Policy"].split("connect-src ")[1].split(";")[0]
+def directives(visitor: Visitor, path: str) -> dict[str, list[str]]:
+    policy = visitor.get(path).headers["Content-Security-Policy"]
+    return {name: sources for name, *sources in (part.split() for part in policy.split(";"))}
 
-    assert connect("/t/acme/") == "'self' https://acme.example.com"
-    assert connect("/") == connect("/login") == "'self'"
-    assert demo.tenants.states["acme"].tenant.host == "https://acme.example.com"
+
+def test_a_page_with_embeds_may_use_its_tenant_and_no_other_page_may(demo: Web, alice: Visitor) -> None:
+    tenant, websocket = "https://acme.example.com", "wss://acme.example.com"
+    strict = directives(alice, "/")
+
+    assert directives(alice, "/t/acme/") == strict | {
+        "script-src": ["'self'", "https://cdn.jsdelivr.net", tenant],
+        "connect-src": ["'self'", tenant, websocket],
+        "style-src": ["'self'", "'unsafe-inline'", tenant],
+        "img-src": ["'self'", "data:", "blob:", tenant],
+        "font-src": ["'self'", "data:", tenant],
+        "frame-src": [tenant],
+    }
+    assert directives(alice, "/login") == directives(alice, "/t/acme/session") == strict
+    assert set(strict) == {"default-src", "object-src", "base-uri", "form-action", "frame-ancestors"}
+    assert demo.tenants.states["acme"].tenant.host == tenant
+
+
+@pytest.mark.parametrize(
+    ("script", "origins"),
+    [
+        ("http://127.0.0.1:9001/npm/embed.js", ["http://127.0.0.1:9001"]),
+        ("/static/embed.js", []),
+        ("https://evil.example; script-src *//x.js", []),
+        ("https://evil.example 'unsafe-inline'/x.js", []),
+        ("http://insecure.example/x.js", []),
+        ("https://[", []),
+    ],
+)
+def test_the_embed_script_is_allowed_by_its_origin_alone(
+    demo: Web, alice: Visitor, script: str, origins: list[str]
+) -> None:
+    demo.change(embed_script=script, host="http://127.0.0.1:9001")
+
+    found = directives(alice, "/t/acme/")
+
+    assert found["script-src"] == ["'self'", *(origins or ["http://127.0.0.1:9001"])]
+    assert found["connect-src"] == ["'self'", "http://127.0.0.1:9001", "ws://127.0.0.1:9001"]
 
 
 def test_no_page_has_inline_scripts_or_styles(erin: Visitor) -> None:

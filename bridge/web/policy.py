@@ -1,0 +1,50 @@
+"""The Content-Security-Policy of a page: strict, wider where Qlik content is embedded."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from flask import g
+
+from bridge.model import Tenant
+from bridge.texts import checked_origin
+
+SELF = "'self'"
+ALWAYS = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'")
+
+
+def allow_embeds(tenant: Tenant) -> None:
+    """Let the page that is being answered embed content of *tenant*, and of no other."""
+    g.embeds = tenant
+
+
+def header() -> str:
+    """Return the policy of this answer."""
+    tenant: Tenant | None = g.get("embeds")
+    return "; ".join([*ALWAYS, *(_for_embeds(tenant) if tenant else ())])
+
+
+def _for_embeds(tenant: Tenant) -> Iterator[str]:
+    """Name what qlik-embed needs: its script and the tenant's, both protocols of the tenant, and its frames.
+
+    Charts write styles while they draw, and show images that they hold in memory.
+    """
+    host = tenant.host
+    sources = {
+        "script-src": [SELF, *_origin(tenant.embed_script), host],
+        "connect-src": [SELF, host, host.replace("http", "ws", 1)],
+        "style-src": [SELF, "'unsafe-inline'", host],
+        "img-src": [SELF, "data:", "blob:", host],
+        "font-src": [SELF, "data:", host],
+        "frame-src": [host],
+    }
+    for name, allowed in sources.items():
+        yield " ".join([name, *dict.fromkeys(allowed)])
+
+
+def _origin(address: str) -> list[str]:
+    """Return the origin of a script's address; none where it is a path of ours, or nothing that a header may hold."""
+    try:
+        parts = urlsplit(address)
+        return [checked_origin(f"{parts.scheme}://{parts.netloc}")] if parts.netloc else []
+    except ValueError:
+        return []
