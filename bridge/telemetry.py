@@ -1,13 +1,20 @@
-"""Logs and metrics. Nothing that opens a door may pass through here: see `redact`."""
+"""Logs, metrics, and the steps of one request. Nothing that opens a door may pass through here: see `redact`."""
 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from bridge.errors import BridgeError
 
 SECRET_NAMES = re.compile(
     r"token$|secret|password|cookie|authorization|jwt|assertion|private|credential", re.IGNORECASE
@@ -71,6 +78,60 @@ def configure_logging(level: str = "info") -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # Authlib's debug lines print whole tokens; no level of ours may switch them on.
     logging.getLogger("authlib").setLevel(logging.WARNING)
+
+
+class Step(StrEnum):
+    """What a request may have to do on the way to its answer; docs/reference/routes.md lists them for people."""
+
+    SESSION = "session"
+    JWT_LOGIN = "jwt-login"
+    GROUPS = "groups"
+    CHECK = "check"
+    MINT = "mint"
+    KEPT = "kept"
+    SHARED = "shared"
+    WEBSOCKET = "websocket"
+    OPEN_APP = "open-app"
+    SHEETS = "sheets"
+    HYPERCUBE = "hypercube"
+
+
+@dataclass(frozen=True, slots=True)
+class StepTaken:
+    """One step: how long it took (None: no time worth naming), and the code of the error that ended it."""
+
+    step: Step
+    seconds: float | None = None
+    problem: str = ""
+
+
+_steps: ContextVar[list[StepTaken] | None] = ContextVar("steps", default=None)
+
+
+def collect_steps() -> list[StepTaken]:
+    """Return a list that fills with the steps of this thread from now on, until the next call."""
+    steps: list[StepTaken] = []
+    _steps.set(steps)
+    return steps
+
+
+def note_step(taken: StepTaken) -> None:
+    """Add a step, where anybody collects."""
+    if (steps := _steps.get()) is not None:
+        steps.append(taken)
+
+
+@contextmanager
+def timed(step: Step) -> Iterator[None]:
+    """Add what happens inside as a step, also when it fails."""
+    started, problem = time.perf_counter(), ""
+    try:
+        yield
+    except BridgeError as error:
+        problem = error.code()
+        raise
+    finally:
+        note_step(StepTaken(step, time.perf_counter() - started, problem))
 
 
 class Metrics:

@@ -27,6 +27,7 @@ from bridge.model import (
     TokenKey,
 )
 from bridge.ports import Clock
+from bridge.telemetry import Step, StepTaken, note_step, timed
 
 START = 1_800_000_000.0
 TOKEN_LIFE_S = 21_600
@@ -341,11 +342,14 @@ class FakeQlik:
     def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
         claims = claims_of(legacy_jwt)
         sub = str(claims["sub"])
-        self._called("log_in", tenant.slug, sub)
+        with timed(Step.JWT_LOGIN):
+            self._called("log_in", tenant.slug, sub)
+        note_step(StepTaken(Step.GROUPS, 0.0))
         user = self.users.get(sub) or QlikUser(f"id-{sub}", sub, frozenset(claims.get("groups", ())))
         self._known[user.id] = user
         return user
 
+    @timed(Step.MINT)
     def mint(self, tenant: Tenant, user_id: str) -> Minted:
         self._called("mint", tenant.slug, user_id)
         with self._lock:
@@ -353,6 +357,7 @@ class FakeQlik:
             self.tokens[value] = self._known.get(user_id) or QlikUser(user_id, user_id, frozenset())
         return Minted(value, tenant.scope, self.clock() + TOKEN_LIFE_S)
 
+    @timed(Step.CHECK)
     def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
         self._called("whoami", tenant.slug, access_token)
         if access_token in self.revoked or access_token not in self.tokens:

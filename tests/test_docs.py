@@ -18,7 +18,7 @@ from bridge.errors import BridgeError, TenantError
 from bridge.model import Content, OAuthClient, Tenant
 from bridge.services.tenants import RolloutDocument, read_declared
 from bridge.settings import Settings, read_settings
-from bridge.telemetry import Metrics
+from bridge.telemetry import Metrics, Step
 from bridge.web import create_app
 
 ROOT = Path(__file__).parents[1]
@@ -100,6 +100,10 @@ def test_every_route_is_documented_and_no_other(app: Flask) -> None:
 
     written = {name for name in first_cells("routes.md") if " " in name}
     assert written == embeds | {name for name in served - aliases if "/t/<tenant>/" not in name or name[-1] == "/"}
+
+
+def test_every_step_is_documented_and_no_other() -> None:
+    assert {name for name in first_cells("routes.md") if " " not in name} == set(Step)
 
 
 def test_the_example_tenants_file_is_valid_and_shows_every_field() -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from fakes import FakeClock, FakeKeys
 from prometheus_client import generate_latest
 from samples import subject, tenant
 
+from bridge.errors import TenantTimeout
 from bridge.services.signer import Signer
-from bridge.telemetry import MASK, Metrics, configure_logging, redact
+from bridge.telemetry import MASK, Metrics, Step, StepTaken, collect_steps, configure_logging, note_step, redact, timed
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl-_hush"
 PEM = "-----BEGIN PRIVATE KEY-----\nhush\nhush\n-----END PRIVATE KEY-----"
@@ -246,3 +248,35 @@ class TestMetrics:
 
         assert b'bridge_errors_total{code="not_signed_in"} 1.0' in generate_latest(one.registry)
         assert b"not_signed_in" not in generate_latest(other.registry)
+
+
+class TestSteps:
+    def test_they_are_collected_in_order_with_what_ended_them(self) -> None:
+        steps = collect_steps()
+        with timed(Step.JWT_LOGIN):
+            note_step(StepTaken(Step.KEPT))
+        with pytest.raises(TenantTimeout), timed(Step.MINT):
+            raise TenantTimeout
+        with pytest.raises(KeyError), timed(Step.CHECK):
+            raise KeyError
+
+        assert [(each.step, each.problem) for each in steps] == [
+            ("kept", ""),
+            ("jwt-login", ""),
+            ("mint", "tenant_timeout"),
+            ("check", ""),
+        ]
+        assert all(each.seconds is None or each.seconds >= 0 for each in steps)
+
+    def test_a_new_collection_leaves_the_old_one_alone(self) -> None:
+        first, second = collect_steps(), collect_steps()
+        note_step(StepTaken(Step.KEPT))
+
+        assert (first, second) == ([], [StepTaken(Step.KEPT)])
+
+    def test_other_threads_do_not_add_to_it(self) -> None:
+        steps = collect_steps()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(note_step, StepTaken(Step.KEPT)).result()
+
+        assert steps == []

@@ -10,6 +10,7 @@ from bridge.adapters.wire import Answer, Patience, Wire
 from bridge.errors import TenantGarbled, TenantRefused
 from bridge.model import Minted, QlikUser, Tenant
 from bridge.ports import Clock, SigningKeys
+from bridge.telemetry import Step, timed
 
 ME = "/api/v1/users/me"
 GROUP_SETTINGS = "/api/v1/groups/settings"
@@ -29,14 +30,12 @@ class HttpQlik:
 
     def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
         """Trade the JWT for a session (Qlik: POST /login/jwt-session), ask who it is, let it go."""
-        answer = self._wire.send("POST", f"{tenant.host}/login/jwt-session", headers=_bearer(legacy_jwt))
-        try:
-            require_success("jwt-session", answer, self._clock())
-        except TenantRefused as refusal:
-            raise blame_the_clock(refusal) from None
-        document("jwt-session", answer)
-        return self._me(tenant, {"Cookie": _cookies(answer)})
+        with timed(Step.JWT_LOGIN):
+            cookies = self._open_session(tenant, legacy_jwt)
+        with timed(Step.GROUPS):
+            return self._me(tenant, {"Cookie": cookies})
 
+    @timed(Step.MINT)
     def mint(self, tenant: Tenant, user_id: str) -> Minted:
         """Impersonate by user id (Qlik: POST /oauth/token). TenantRefused too when there is no issuing client."""
         client = tenant.issuing_client
@@ -55,6 +54,7 @@ class HttpQlik:
             raise (blame_the_clock(refusal) if client.key else refusal) from None
         return minted("impersonation", answer, asked_scope=tenant.scope, now=self._clock())
 
+    @timed(Step.CHECK)
     def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
         return self._me(tenant, _bearer(access_token))
 
@@ -72,6 +72,16 @@ class HttpQlik:
         if not isinstance(setting, bool):
             raise TenantGarbled(detail="group settings: no autoCreateGroups")
         return setting
+
+    def _open_session(self, tenant: Tenant, legacy_jwt: str) -> str:
+        """Return the Cookie header of a new session."""
+        answer = self._wire.send("POST", f"{tenant.host}/login/jwt-session", headers=_bearer(legacy_jwt))
+        try:
+            require_success("jwt-session", answer, self._clock())
+        except TenantRefused as refusal:
+            raise blame_the_clock(refusal) from None
+        document("jwt-session", answer)
+        return _cookies(answer)
 
     def _me(self, tenant: Tenant, headers: Mapping[str, str]) -> QlikUser:
         """Ask for the caller (Qlik: GET /api/v1/users/me, a 301 to the user itself)."""

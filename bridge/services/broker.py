@@ -13,7 +13,7 @@ from bridge.ports import Clock, Qlik, TenantStore, TokenStore
 from bridge.services.flight import SingleFlight
 from bridge.services.groups import GroupSync
 from bridge.services.rollout import Rollouts
-from bridge.telemetry import Metrics
+from bridge.telemetry import Metrics, Step, StepTaken, note_step
 
 log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ class Broker:
         held = self._unless_dead(tenant, self._held(tenant, record), rejected)
         if held and self._is_lively(held):
             self._metrics.tokens.labels(tenant.slug, "store").inc()
-            return held
+            return _kept(held)
         try:
             return self._flights.run(
                 tenant.token_key(record.subject.sub),
@@ -87,7 +87,7 @@ class Broker:
             held = self._held(tenant, record)  # looked up anew: it may have been revoked meanwhile
             if held and self._life_s(held) >= LAST_RESORT_LIFE_S:
                 log.warning("renewal_failed_served_old", tenant=tenant.slug, error=failure.code())
-                return held
+                return _kept(held)
             raise
 
     def revoke(self, *, tenant: str | None = None, sub: str | None = None) -> Revocations:
@@ -142,7 +142,7 @@ class Broker:
         """Mint, unless another caller just did; a refusal on a remembered sync is worth one fresh sync."""
         held = self._held(tenant, record)
         if held and self._is_lively(held):
-            return held
+            return _kept(held)
         try:
             return self._mint_once(tenant, record, revocations)
         except SubjectNotProvisioned:
@@ -199,3 +199,8 @@ class Broker:
             self._tokens.drop(token)
         self._metrics.revocations.labels(token.key.tenant, outcome).inc()
         return outcome == "ok"
+
+
+def _kept(token: IssuedToken) -> IssuedToken:
+    note_step(StepTaken(Step.KEPT))
+    return token

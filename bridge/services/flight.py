@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from bridge.errors import TenantTimeout
+from bridge.telemetry import Step, timed
 
 T = TypeVar("T")
 
@@ -29,6 +30,11 @@ class SingleFlight(Generic[T]):
                 flight = self._flights[key] = Future()
         if leading:
             self._fly(key, flight, work)
+            return flight.result()
+        with timed(Step.SHARED):
+            return self._wait(flight)
+
+    def _wait(self, flight: Future[T]) -> T:
         try:
             return flight.result(self._patience_s)
         except TimeoutError:

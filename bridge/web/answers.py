@@ -8,6 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from bridge.errors import TooLarge
+from bridge.telemetry import StepTaken, collect_steps
 from bridge.web import cors, current, policy
 
 log = structlog.get_logger()
@@ -23,6 +24,7 @@ def install(app: Flask) -> None:
     app.before_request(_refuse_large)
     app.after_request(_note)  # Flask runs these from the last to the first
     app.after_request(cors.add_headers)
+    app.after_request(_time)
     app.after_request(_secure)
 
 
@@ -30,6 +32,7 @@ def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     g.started = time.perf_counter()
+    g.steps = collect_steps()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
@@ -48,6 +51,19 @@ def _secure(response: Response) -> Response:
     response.headers["X-Request-Id"] = current.request_id()
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _time(response: Response) -> Response:
+    """Say which steps led to this answer, where any did (W3C: Server Timing)."""
+    if steps := g.get("steps"):
+        total_ms = (time.perf_counter() - g.started) * 1000
+        response.headers["Server-Timing"] = ", ".join([*map(_metric, steps), f"total;dur={total_ms:.1f}"])
+    return response
+
+
+def _metric(taken: StepTaken) -> str:
+    lasted = "" if taken.seconds is None else f";dur={taken.seconds * 1000:.1f}"
+    return taken.step + lasted + (f';desc="{taken.problem}"' if taken.problem else "")
 
 
 def _note(response: Response) -> Response:

@@ -8,7 +8,7 @@ from bridge.errors import StoreError
 from bridge.web import current
 
 ALLOWED_HEADERS = "Authorization, Content-Type, CSRF-Token, X-CSRF-Token, X-Rejected-Token, X-Request-Id"
-EXPOSED_HEADERS = "Retry-After, X-Request-Id, Token-Id"
+EXPOSED_HEADERS = "Retry-After, X-Request-Id, Token-Id, Server-Timing"
 PREFLIGHT_S = "600"
 
 
@@ -35,6 +35,7 @@ def add_headers(response: Response) -> Response:
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Allow-Credentials"] = "true"
     response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+    response.headers["Timing-Allow-Origin"] = origin
     if request.method == "OPTIONS":
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
         response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS

@@ -11,6 +11,7 @@ from jwt.exceptions import InvalidJTIError, InvalidSubjectError
 from bridge.errors import NotAllowed, NotSignedIn
 from bridge.model import Identity, TenantState
 from bridge.services import operators, sessions
+from bridge.telemetry import Step, timed
 from bridge.web import cookies, csrf, current
 from bridge.web.proxies import named_by_proxy
 from bridge.web.subjects import checked_string, subject_of
@@ -59,6 +60,7 @@ class Caller:
             csrf.check(self.anchor)
 
 
+@timed(Step.SESSION)
 def caller() -> Caller:
     """Return who asks. Raises NotSignedIn, also where a bearer is wrong beside a good cookie."""
     if (value := bearer()) is not None:
@@ -90,6 +92,7 @@ def bearer() -> str | None:
     return value.strip() if scheme.lower() == "bearer" else None
 
 
+@timed(Step.SESSION)
 def asserted() -> Identity:
     """Return the person of the assertion that the request carries, and use it up. Raises NotSignedIn."""
     value = bearer()
