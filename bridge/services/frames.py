@@ -97,11 +97,15 @@ class _Wish:
         return Difference(self.name, MASK if shown and SECRET.search(self.name) else shown, why)
 
 
+def is_frame(src: str) -> bool:
+    """Tell whether this is the address of an old frame, wherever it leads."""
+    path = _path(src)
+    return bool(SINGLE.search(path) or re.search(r"(?:^|/)sense/app(?:/|$)", path, re.IGNORECASE))
+
+
 def replacement(src: str) -> Replacement:
     """Return what stands for a frame with this address (an attribute's value, HTML entities decoded)."""
-    address = re.sub(r"[\t\n\r]", "", src.strip())  # as browsers read it
-    before, _, query = address.partition("#")[0].partition("?")
-    path = ORIGIN.sub("", before)
+    path, query = _path(src), _tidy(src).partition("?")[2]
     wishes = [_Wish(name, value, tuple(value.split(","))) for name, value in parse_qsl(query, keep_blank_values=True)]
     if SINGLE.search(path):
         return _single(wishes)
@@ -109,6 +113,15 @@ def replacement(src: str) -> Replacement:
         app_id, rest = match.groups(default="")
         return _Frame("app", _decoded(app_id)).filled([*_of_path(rest.split("/")), *wishes])
     return _nothing("path", path, NO_FRAME)
+
+
+def _path(src: str) -> str:
+    return ORIGIN.sub("", _tidy(src).partition("?")[0])
+
+
+def _tidy(src: str) -> str:
+    """Return the address as browsers read it, without its fragment."""
+    return re.sub(r"[\t\n\r]", "", src.strip()).partition("#")[0]
 
 
 def _single(wishes: Sequence[_Wish]) -> Replacement:
@@ -270,7 +283,7 @@ class _Frame:
         state = self._initial_state()
         if state or self.selections:
             children = tuple(_field(name, values) for name, values in self.selections)
-            yield Element("qlik-initial-selections", self._common() | state, children)
+            yield Element("qlik-initial-selections", self._common() | {"hidden": ""} | state, children)
         if self.bar:
             yield Element("qlik-embed", {"ui": "analytics/selections"} | self._common())
         yield Element("qlik-embed", self._of_chart() if self.target == "chart" else self._of_sheet())
