@@ -1,5 +1,6 @@
 """What stories are told with: processes, tenants seen from outside, people without a browser."""
 
+import json
 import re
 import socket
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,18 +60,48 @@ def answers(url: str) -> Callable[[], bool]:
     return asked
 
 
+def listens(port: int) -> Callable[[], bool]:
+    def asked() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    return asked
+
+
 @contextmanager
-def running_sandbox(acme: int, globex: int, portal_origin: str) -> Iterator[None]:
+def running_sandbox(acme: int, globex: int, *portal_origins: str, tls: bool = False) -> Iterator[None]:
     """Serve two sandbox tenants from a process of their own."""
-    command = [sys.executable, "-m", "bridge.sandbox", "--exit-with-parent", f"--portal-origin={portal_origin}"]
-    process = subprocess.Popen([*command, f"--acme-port={acme}", f"--globex-port={globex}"], cwd=ROOT)
+    command = [sys.executable, "-m", "bridge.sandbox", "--exit-with-parent", *(["--tls"] if tls else [])]
+    origins = [f"--portal-origin={origin}" for origin in portal_origins]
+    process = subprocess.Popen([*command, *origins, f"--acme-port={acme}", f"--globex-port={globex}"], cwd=ROOT)
     try:
         for port in (acme, globex):
-            wait_until(answers(f"http://127.0.0.1:{port}/_sandbox/state"), process, "sandbox")
+            is_up = listens(port) if tls else answers(f"http://127.0.0.1:{port}/_sandbox/state")
+            wait_until(is_up, process, "sandbox")
         yield
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+@contextmanager
+def running_bridge(port: int, environment: Mapping[str, str], log: Path) -> Iterator[None]:
+    """Serve the bridge from a process of its own, as the demo does; its output goes to *log*."""
+    command = [sys.executable, "-m", "gunicorn", "--config=python:bridge.cli.demo_server", f"--chdir={ROOT}"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, f"--bind=127.0.0.1:{port}", "app:app"],
+            cwd=ROOT,
+            env=dict(environment),
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            wait_until(answers(f"http://127.0.0.1:{port}/healthz"), process, "bridge")
+            yield
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_S)
 
 
 @dataclass
@@ -78,13 +109,17 @@ class Tenant:
     """A sandbox tenant, looked at from outside."""
 
     origin: str
+    certificate: str | bool = True
+    """Where the origin is https: the file of the certificate to believe."""
 
     def state(self) -> dict[str, Any]:
-        answer: dict[str, Any] = requests.get(f"{self.origin}/_sandbox/state", timeout=10).json()
+        answer: dict[str, Any] = self.control("GET", "state").json()
         return answer
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:
-        answer = requests.request(method, f"{self.origin}/_sandbox/{path}", json=body, timeout=10)
+        answer = requests.request(
+            method, f"{self.origin}/_sandbox/{path}", json=body, timeout=20, verify=self.certificate
+        )
         assert answer.ok, answer.text
         return answer
 
@@ -191,6 +226,38 @@ class World:
         self.globex.forget_calls()
 
 
+PORTAL_ISSUER = "https://portal.example"
+
+
+def portal_keys() -> tuple[ec.EllipticCurvePrivateKey, str]:
+    """Return a portal's signing key, and its public half as the text of a JWKS file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    jwk = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "portal-1", "alg": "ES256"}
+    return key, json.dumps({"keys": [jwk]})
+
+
+def assertion(
+    key: ec.EllipticCurvePrivateKey, audience: str, who: str, groups: Iterable[str], changed: Mapping[str, object]
+) -> str:
+    """Return what a portal's backend signs for one of its people; None as a changed claim leaves it out."""
+    now = int(time.time())
+    claims: dict[str, object] = {
+        "iss": PORTAL_ISSUER,
+        "aud": audience,
+        "sub": who,
+        "name": who.title(),
+        "email": "somebody@example.com",
+        "groups": list(groups),
+        "tenant": "acme",
+        "iat": now,
+        "exp": now + 60,
+        "jti": str(uuid.uuid4()),
+        **changed,
+    }
+    kept = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(kept, key, algorithm="ES256", headers={"kid": "portal-1"})
+
+
 @dataclass
 class Portal:
     """A portal's backend that vouches for its people by signed assertions."""
@@ -200,23 +267,8 @@ class Portal:
     key: ec.EllipticCurvePrivateKey
 
     def vouch(self, who: str, *groups: str, **changed: object) -> dict[str, str]:
-        """Return the header for a call on behalf of *who*; None as a changed claim leaves it out."""
-        now = int(time.time())
-        claims: dict[str, object] = {
-            "iss": "https://portal.example",
-            "aud": self.bridge.settings.public_url,
-            "sub": who,
-            "name": who.title(),
-            "email": "somebody@example.com",
-            "groups": list(groups),
-            "tenant": "acme",
-            "iat": now,
-            "exp": now + 60,
-            "jti": str(uuid.uuid4()),
-            **changed,
-        }
-        kept = {name: value for name, value in claims.items() if value is not None}
-        signed = jwt.encode(kept, self.key, algorithm="ES256", headers={"kid": "portal-1"})
+        """Return the header for a call on behalf of *who*."""
+        signed = assertion(self.key, self.bridge.settings.public_url, who, groups, changed)
         return {"Authorization": f"Bearer {signed}"}
 
     def token_for(self, who: str, *groups: str, **changed: object) -> requests.Response:

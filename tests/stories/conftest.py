@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import BrowserContext, sync_playwright
 from storykit import (
     PATIENCE_S,
+    PORTAL_ISSUER,
     ROOT,
     Demo,
     Portal,
@@ -23,6 +22,7 @@ from storykit import (
     World,
     change_tenant,
     free_ports,
+    portal_keys,
     running_sandbox,
     served,
     wait_until,
@@ -105,14 +105,13 @@ def world(product: Bridge, serve: Callable[[Bridge], World]) -> World:
 @pytest.fixture
 def portal(make_product: Callable[..., Bridge], serve: Callable[[Bridge], World], tmp_path: Path) -> Portal:
     """A bridge that believes a portal's assertions."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    jwk = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "portal-1", "alg": "ES256"}
+    key, public = portal_keys()
     jwks = tmp_path / "jwks.json"
-    jwks.write_text(json.dumps({"keys": [jwk]}))
+    jwks.write_text(public)
     bridge = make_product(
         "assertion",
         BRIDGE_IDENTITY="assertion",
-        BRIDGE_ASSERTION_ISSUER="https://portal.example",
+        BRIDGE_ASSERTION_ISSUER=PORTAL_ISSUER,
         BRIDGE_ASSERTION_JWKS=str(jwks),
         BRIDGE_ADMIN_GROUPS="assertion:bridge-admins",
         BRIDGE_DEMO_PEOPLE="",
