@@ -1,6 +1,8 @@
 """What every test shares; at the end, how many tests ran with software that nobody here wrote."""
 
 import logging
+import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,6 +20,17 @@ def _logging_is_each_tests_own() -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The system's own Chromium; Playwright downloads none."""
+    found = shutil.which("chromium")
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail("Chromium is not installed; `make test` installs it where apt-get may be used")
+    if found is None:
+        pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
+    return found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

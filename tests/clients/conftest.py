@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from storykit import ROOT, free_ports, running_sandbox
 
-from clients.harness import Client, Tenant
+from clients.harness import NODE, Client, Tenant, go_without, is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,10 +48,9 @@ def fresh_tenant(port: int) -> Tenant:
 def qlik_api() -> Client:
     """Qlik's @qlik/api for Node."""
     node = shutil.which("node")
-    lock = HERE / "node" / "package-lock.json"
-    if node is None or not is_installed(lock, HERE / "node" / "node_modules"):
+    if node is None or not is_installed(NODE / "package-lock.json", NODE / "node_modules"):
         go_without("@qlik/api")
-    return Client((str(node), str(HERE / "node" / "qlik_api.mjs")))
+    return Client((str(node), str(NODE / "qlik_api.mjs")))
 
 
 @pytest.fixture(scope="session")
@@ -63,16 +60,3 @@ def qlik_sdk() -> Client:
     if not is_installed(ROOT / "requirements" / "qlik-sdk.lock", venv):
         go_without("qlik-sdk")
     return Client((str(venv / "bin" / "python"), str(HERE / "qlik_sdk_scenarios.py")))
-
-
-def is_installed(lock: Path, place: Path) -> bool:
-    """Tell whether `place` was made from `lock` as it stands now."""
-    stamp = place / ".installed.lock"
-    return stamp.exists() and filecmp.cmp(lock, stamp, shallow=False)
-
-
-def go_without(what: str) -> None:
-    reason = f"{what} is not installed as locked: run tests/clients/setup.sh"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
+import os
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import jwt
+import pytest
 import requests
 
 TIMEOUT_S = 30
+NODE = Path(__file__).parent / "node"
 
 Json = dict[str, Any]
 
@@ -20,6 +25,19 @@ Json = dict[str, Any]
 def a_user(name: str) -> Json:
     """Return a user to create: somebody whom no login brought to the tenant."""
     return {"subject": f"crm|{name}", "name": name.title(), "email": f"{name}@customer.example"}
+
+
+def is_installed(lock: Path, place: Path) -> bool:
+    """Tell whether `place` was made from `lock` as it stands now."""
+    stamp = place / ".installed.lock"
+    return stamp.exists() and filecmp.cmp(lock, stamp, shallow=False)
+
+
+def go_without(what: str) -> NoReturn:
+    reason = f"{what} is not installed as locked: run tests/clients/setup.sh"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 class Tenant:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Qlik clients that tests/clients runs: @qlik/api (npm), and qlik-sdk (PyPI) in a virtual environment of its
-# own. Does nothing when both are there. What cannot be installed is named and its tests are skipped; with CI=true it is
+# Installs the Qlik clients that tests run: @qlik/api and @qlik/embed-react with what the browser tests need beside them
+# (npm), and qlik-sdk (PyPI) in a virtual environment of its own. Does nothing when both are there. What cannot be installed is named and its tests are skipped; with CI=true it is
 # a failure.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -26,19 +26,19 @@ get_node() {
 }
 
 # The lock that was installed is kept beside what it installed.
-qlik_api() {
+node_packages() {
   local lock=tests/clients/node/package-lock.json modules=tests/clients/node/node_modules
   ! cmp --silent "$lock" "$modules/.installed.lock" || return 0
   command -v npm >/dev/null || get_node
   if ! has_node; then
-    missing "@qlik/api needs Node.js 20 or newer with npm"
+    missing "the packages of $lock need Node.js 20 or newer with npm"
     return
   fi
-  echo "Installing @qlik/api into $modules ..."
+  echo "Installing Node packages into $modules ..."
   if npm --prefix tests/clients/node ci --no-audit --no-fund --loglevel=error; then
     cp "$lock" "$modules/.installed.lock"
   else
-    missing "npm could not install @qlik/api"
+    missing "npm could not install $lock"
   fi
 }
 
@@ -56,5 +56,5 @@ qlik_sdk() {
   fi
 }
 
-qlik_api
+node_packages
 qlik_sdk

@@ -1,8 +1,6 @@
 """The product as its users run it: real sandbox, real sockets, real processes."""
 
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +20,7 @@ from storykit import (
     World,
     change_tenant,
     free_ports,
+    launch,
     portal_keys,
     running_sandbox,
     served,
@@ -32,16 +31,6 @@ from bridge.bootstrap import Bridge, build
 from bridge.cli.demo import apply_states, demo_environment
 from bridge.settings import read_settings
 from bridge.web import create_app
-
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
@@ -119,17 +108,6 @@ def portal(make_product: Callable[..., Bridge], serve: Callable[[Bridge], World]
     return Portal(serve(bridge), bridge, key)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The system's own Chromium; Playwright downloads none."""
-    found = shutil.which("chromium")
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("Chromium is not installed; `make test` installs it where apt-get may be used")
-    if found is None:
-        pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
-    return found
-
-
 @pytest.fixture
 def browse(chromium: str, tmp_path: Path) -> Iterator[Callable[[bool], BrowserContext]]:
     """Opens a browser with a profile of its own that allows or blocks third-party cookies."""
@@ -137,12 +115,7 @@ def browse(chromium: str, tmp_path: Path) -> Iterator[Callable[[bool], BrowserCo
 
         def start(third_party_cookies: bool) -> BrowserContext:  # noqa: FBT001 - reads well where it is called
             profile = tmp_path / f"profile-{third_party_cookies}"
-            (profile / "Default").mkdir(parents=True)
-            mode = {"profile": {"cookie_controls_mode": 0 if third_party_cookies else 1}}
-            (profile / "Default" / "Preferences").write_text(json.dumps(mode))
-            context = playwright.chromium.launch_persistent_context(
-                profile, executable_path=chromium, headless=True, args=CHROMIUM_ARGUMENTS
-            )
+            context = launch(playwright, chromium, profile, third_party_cookies=third_party_cookies)
             open_browsers.callback(context.close)
             return context
 
