@@ -12,6 +12,7 @@ from openfeature.client import OpenFeatureClient
 from openfeature.provider import AbstractProvider
 
 from bridge.adapters.cached import CachedSessions, CachedSubjects, CachedTenants, CachedTokens, RevisionWatch
+from bridge.adapters.engine import WebSocketEngine
 from bridge.adapters.flags import RolloutProvider
 from bridge.adapters.jwks import Jwks
 from bridge.adapters.keyfiles import KeyFiles
@@ -31,8 +32,9 @@ from bridge.adapters.vault import Vault
 from bridge.errors import ConfigError
 from bridge.model import Tenant
 from bridge.ports import AssertionLedger, AuditLog, Clock, KeySet, People, Probe, TenantStore
+from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
-from bridge.services.gate import GatedQlik
+from bridge.services.gate import GatedEngine, GatedQlik
 from bridge.services.groups import GroupSync
 from bridge.services.legacy import LegacyJwts
 from bridge.services.operators import Operators
@@ -56,6 +58,7 @@ class Bridge:
     tenants: TenantStore
     rollouts: Rollouts
     broker: Broker
+    app_content: AppContent
     legacy: LegacyJwts
     stages: Stages
     declared: Tenants
@@ -73,8 +76,7 @@ class Bridge:
 
 def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
-    metrics = Metrics()
-    database = open_database(settings.database_url)
+    metrics, database = Metrics(), open_database(settings.database_url)
     database.upgrade()
     vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
     watch = RevisionWatch(database.revision, clock)
@@ -86,7 +88,10 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     signer = Signer(keys, clock)
     groups = GroupSync(qlik, signer, subjects, clock, metrics)
     rollouts = Rollouts(_flag_client(settings, tenants), metrics, may_block=settings.flags != "builtin")
-    audit = SqlAuditLog(database)
+    broker = Broker(
+        qlik=qlik, groups=groups, rollouts=rollouts, tokens=tokens, tenants=tenants, clock=clock, metrics=metrics
+    )
+    audit, engine = SqlAuditLog(database), GatedEngine(WebSocketEngine(clock), clock, metrics)
     key_set = Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None
     return Bridge(
         settings=settings,
@@ -94,9 +99,8 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         metrics=metrics,
         tenants=tenants,
         rollouts=rollouts,
-        broker=Broker(
-            qlik=qlik, groups=groups, rollouts=rollouts, tokens=tokens, tenants=tenants, clock=clock, metrics=metrics
-        ),
+        broker=broker,
+        app_content=AppContent(engine, broker),
         legacy=LegacyJwts(signer, groups, metrics),
         stages=Stages(tenants, keys, clock, metrics),
         declared=Tenants(tenants, keys, clock, _tenant_guard(settings)),

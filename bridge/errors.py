@@ -137,6 +137,18 @@ class SubjectNotProvisioned(BridgeError):
     )
 
 
+class AppRefused(BridgeError):
+    """The tenant does not let this subject open an app."""
+
+    public = "Qlik Cloud does not let this person open the app. Ask whoever manages the app's space for access."
+
+
+class BadContent(BridgeError):
+    """The tenant's `content` does not name what a page asks for, or names something that is not there."""
+
+    public = "The tenant's `content` does not fit its apps. An operator must correct it."
+
+
 class SyncRefused(BridgeError):
     """The tenant's groups would show the subject more than they may see, or the JWT cannot carry them."""
 

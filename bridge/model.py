@@ -352,3 +352,11 @@ class TenantState:
 
     tenant: Tenant
     rollout: Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Hypercube:
+    """The rows of one dimension and one measure, as the tenant writes them for people; both have the same length."""
+
+    dimension: tuple[str, ...]
+    measure: tuple[str, ...]

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from bridge.model import (
     AuditEvent,
+    Hypercube,
     Identity,
     IssuedToken,
     Minted,
@@ -48,6 +49,20 @@ class Qlik(Protocol):
 
     def auto_creates_groups(self, tenant: Tenant) -> bool:
         """Read the tenant's group setting with the management client."""
+
+
+class Engine(Protocol):
+    """What we read from a tenant's engine, as the person of an access token: row reduction is theirs.
+
+    Every method raises AppRefused when this person may not open the app, BadContent when the app (or what is asked
+    of it) is not there, or a TenantError as `Qlik` does; TenantRefused with status 401 when the token is dead.
+    """
+
+    def sheets(self, tenant: Tenant, access_token: str, app_id: str) -> Sequence[Mapping[str, Any]]:
+        """Return the sheets that the person may see, by rank; each with Qlik's `qInfo`, `qMeta` and `qData`."""
+
+    def hypercube(self, tenant: Tenant, access_token: str, app_id: str, *, dimension: str, measure: str) -> Hypercube:
+        """Return every row of the measure by the dimension (a field or an expression each)."""
 
 
 class SigningKeys(Protocol):

@@ -4,16 +4,18 @@ import base64
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-from bridge.errors import ConfigError, Conflict, StoreError, TenantRefused, UnknownTenant
+from bridge.errors import AppRefused, BadContent, ConfigError, Conflict, StoreError, TenantRefused, UnknownTenant
 from bridge.model import (
     AuditEvent,
+    Hypercube,
     Identity,
     IssuedToken,
     Minted,
@@ -378,6 +380,60 @@ class FakeQlik:
             self.before[method]()
         if self.fail[method]:
             raise self.fail[method].pop(0)
+
+
+@dataclass
+class FakeApp:
+    """`rows[sub]` are what that person sees, for everybody else `rows[""]`; who is in `closed_to` may not open it."""
+
+    rows: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    sheets: list[Mapping[str, Any]] = field(default_factory=list)
+    closed_to: set[str] = field(default_factory=set)
+    fields: tuple[str, str] = ("Product", "Sum(Sales)")
+
+
+class FakeEngine:
+    """An engine in a dictionary, for the tokens of a FakeQlik.
+
+    `calls` lists what was asked: `("sheets", app_id, token)`, `("hypercube", app_id, token)`.
+    `fail["sheets"] = [error, ...]` raises each error once, in order.
+    """
+
+    def __init__(self, qlik: FakeQlik, **apps: FakeApp) -> None:
+        self.qlik = qlik
+        self.apps = {name.replace("_", "-"): app for name, app in apps.items()}
+        self.calls: list[tuple[str, ...]] = []
+        self.fail: defaultdict[str, list[Exception]] = defaultdict(list)
+
+    def sheets(self, tenant: Tenant, access_token: str, app_id: str) -> Sequence[Mapping[str, Any]]:
+        del tenant
+        with self._opened("sheets", access_token, app_id) as (app, _):
+            return sorted(app.sheets, key=lambda each: each["qData"].get("rank", float("inf")))
+
+    def hypercube(self, tenant: Tenant, access_token: str, app_id: str, *, dimension: str, measure: str) -> Hypercube:
+        del tenant
+        with self._opened("hypercube", access_token, app_id) as (app, sub):
+            if (dimension, measure) != app.fields:
+                raise BadContent
+            rows = app.rows.get(sub, app.rows.get("", []))
+        return Hypercube(tuple(row[0] for row in rows), tuple(row[1] for row in rows))
+
+    @contextmanager
+    def _opened(self, method: str, access_token: str, app_id: str) -> Iterator[tuple[FakeApp, str]]:
+        self.calls.append((method, app_id, access_token))
+        with timed(Step.WEBSOCKET):
+            if self.fail[method]:
+                raise self.fail[method].pop(0)
+            if access_token in self.qlik.revoked or access_token not in self.qlik.tokens:
+                raise TenantRefused(status=401)
+        sub = self.qlik.tokens[access_token].subject
+        with timed(Step.OPEN_APP):
+            if app_id not in self.apps:
+                raise BadContent
+            if sub in self.apps[app_id].closed_to:
+                raise AppRefused
+        with timed(Step.SHEETS if method == "sheets" else Step.HYPERCUBE):
+            yield self.apps[app_id], sub
 
 
 def claims_of(token: str) -> dict[str, Any]:

@@ -10,8 +10,10 @@ import jwt
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric import ec
 from fakes import (
+    FakeApp,
     FakeAudit,
     FakeClock,
+    FakeEngine,
     FakeKeys,
     FakeKeySet,
     FakeLedger,
@@ -32,6 +34,7 @@ from bridge.adapters.flags import RolloutProvider
 from bridge.bootstrap import Bridge
 from bridge.model import Cohorts, Identity, Rollout, Stage, Subject, Tenant, TenantState
 from bridge.ports import Probe
+from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.groups import GroupSync
 from bridge.services.legacy import LegacyJwts
@@ -144,6 +147,7 @@ class Web:
 
     def __post_init__(self) -> None:
         self.qlik = FakeQlik(self.clock)
+        self.engine = FakeEngine(self.qlik, app_acme=FakeApp(), app_globex=FakeApp())
         self.tenants = FakeTenants(*(_tenant(slug) for slug in ("acme", "globex")))
         self.subjects, self.tokens = FakeSubjects(), FakeTokens(self.clock)
         self.sessions, self.ledger = FakeSessions(), FakeLedger()
@@ -160,21 +164,23 @@ class Web:
         provider = RolloutProvider(self.tenants.all)
         openfeature.set_provider_and_wait(provider, domain := f"web-{id(provider)}")
         rollouts = Rollouts(openfeature.get_client(domain), self.metrics, may_block=False)
+        broker = Broker(
+            qlik=self.qlik,
+            groups=groups,
+            rollouts=rollouts,
+            tokens=self.tokens,
+            tenants=self.tenants,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
         return Bridge(
             settings=self.settings,
             clock=self.clock,
             metrics=self.metrics,
             tenants=self.tenants,
             rollouts=rollouts,
-            broker=Broker(
-                qlik=self.qlik,
-                groups=groups,
-                rollouts=rollouts,
-                tokens=self.tokens,
-                tenants=self.tenants,
-                clock=self.clock,
-                metrics=self.metrics,
-            ),
+            broker=broker,
+            app_content=AppContent(self.engine, broker),
             legacy=LegacyJwts(signer, groups, self.metrics),
             stages=Stages(self.tenants, keys, self.clock, self.metrics),
             declared=Tenants(self.tenants, keys, self.clock, lambda _tenant: None),

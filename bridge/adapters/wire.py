@@ -2,6 +2,7 @@
 
 import io
 import json
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from requests import PreparedRequest, RequestException, Response, Session, Timeout
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
@@ -40,11 +42,16 @@ class Answer:
     set_cookies: Sequence[str] = field(repr=False)
 
     def json(self) -> Any:  # noqa: ANN401 - whatever the tenant says; every caller checks it
-        """Return the parsed body. Raises ValueError, for NaN and bodies nested too deep as well."""
-        try:
-            return json.loads(self.body, parse_constant=_refuse_constant)
-        except RecursionError:
-            raise ValueError("nested too deep") from None
+        """Return the parsed body. Raises ValueError."""
+        return parsed(self.body)
+
+
+def parsed(body: bytes | str) -> Any:  # noqa: ANN401 - whatever the tenant says; every caller checks it
+    """Return what a JSON text says. Raises ValueError, for NaN and texts nested too deep as well."""
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def _refuse_constant(name: str) -> None:
@@ -102,12 +109,18 @@ def failure(error: Exception) -> TenantError:
     """Say in our words why there is no answer; by class names alone, because texts may quote what was sent."""
     if isinstance(error, TenantError):
         return error
-    detail = " < ".join(type(cause).__name__ for cause in _causes(error))
-    late = isinstance(error, Timeout) or any(isinstance(each, ReadTimeoutError) for each in _causes(error))
+    detail = " < ".join(type(cause).__name__ for cause in causes(error))
+    late = isinstance(error, Timeout) or any(isinstance(each, ReadTimeoutError) for each in causes(error))
     return TenantTimeout(detail=detail) if late else TenantUnavailable(detail=detail)
 
 
-def _causes(error: BaseException) -> Sequence[BaseException]:
+def trust() -> ssl.SSLContext:
+    """Return the certificates that our calls over HTTP trust, for those over other protocols."""
+    return ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+
+
+def causes(error: BaseException) -> Sequence[BaseException]:
+    """Return an error and what led to it."""
     found: list[BaseException] = [error]
     while (cause := found[-1].__cause__ or found[-1].__context__) and len(found) < CONNECTIONS:
         found.append(cause)

@@ -2,13 +2,13 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bridge.errors import BridgeError, TenantThrottled, TenantTimeout, TenantUnavailable
-from bridge.model import Minted, QlikUser, Tenant
-from bridge.ports import Clock, Qlik
+from bridge.model import Hypercube, Minted, QlikUser, Tenant
+from bridge.ports import Clock, Engine, Qlik
 from bridge.telemetry import Metrics
 
 T = TypeVar("T")
@@ -18,6 +18,8 @@ READ: Tiers = (1,)
 WRITE: Tiers = (2,)
 LOGIN: Tiers = (2, 1)
 """A login is followed by the question who that was."""
+ENGINE: Tiers = (0,)
+"""Not one of Qlik's tiers: the engine counts sessions, not calls."""
 
 FAILURES_BEFORE_PAUSE = 5
 PAUSE_S = 10.0
@@ -29,47 +31,30 @@ class _Circuit:
     paused_until: float = 0
 
 
-class GatedQlik:
-    """A Qlik that knows when not to call.
+class _Gate:
+    """When to call a tenant, and when not.
 
     One 429 closes the tier (1: reads, 2: logins and tokens) of that tenant until its Retry-After has
     passed (Qlik: rate limiting). Five failures in a row pause the tenant for ten seconds, then one
     caller tries. Calls that are safe to repeat are repeated once after a failed connection or a 5xx.
     """
 
-    def __init__(self, qlik: Qlik, clock: Clock, metrics: Metrics) -> None:
-        self._qlik = qlik
+    def __init__(self, clock: Clock, metrics: Metrics) -> None:
         self._clock = clock
         self._metrics = metrics
         self._guard = threading.Lock()
         self._closed_until: dict[tuple[str, int], float] = {}
         self._circuits: dict[str, _Circuit] = defaultdict(_Circuit)
 
-    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
-        """Log in once: a legacy JWT is single use, so a repetition needs a fresh one from the caller."""
-        return self._call("log_in", LOGIN, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt))
-
-    def mint(self, tenant: Tenant, user_id: str) -> Minted:
-        return self._twice("mint", WRITE, tenant, lambda: self._qlik.mint(tenant, user_id))
-
-    def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
-        return self._twice("whoami", READ, tenant, lambda: self._qlik.whoami(tenant, access_token))
-
-    def revoke(self, tenant: Tenant, access_token: str) -> None:
-        self._twice("revoke", WRITE, tenant, lambda: self._qlik.revoke(tenant, access_token))
-
-    def auto_creates_groups(self, tenant: Tenant) -> bool:
-        return self._twice("group_settings", READ, tenant, lambda: self._qlik.auto_creates_groups(tenant))
-
-    def _twice(self, call: str, tiers: Tiers, tenant: Tenant, work: Callable[[], T]) -> T:
+    def twice(self, call: str, tiers: Tiers, tenant: Tenant, work: Callable[[], T]) -> T:
         try:
-            return self._call(call, tiers, tenant, work)
+            return self.call(call, tiers, tenant, work)
         except TenantUnavailable as failure:
             if failure.retry_after_s is not None:
                 raise
-            return self._call(call, tiers, tenant, work)
+            return self.call(call, tiers, tenant, work)
 
-    def _call(self, call: str, tiers: Tiers, tenant: Tenant, work: Callable[[], T]) -> T:
+    def call(self, call: str, tiers: Tiers, tenant: Tenant, work: Callable[[], T]) -> T:
         self._enter(tenant.slug, tiers)
         outcome = "internal_error"
         try:
@@ -116,3 +101,48 @@ class GatedQlik:
                     circuit.paused_until = now + PAUSE_S
             else:
                 circuit.failures = 0
+
+
+class GatedQlik:
+    """A Qlik that knows when not to call."""
+
+    def __init__(self, qlik: Qlik, clock: Clock, metrics: Metrics) -> None:
+        self._qlik = qlik
+        self._gate = _Gate(clock, metrics)
+
+    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
+        """Log in once: a legacy JWT is single use, so a repetition needs a fresh one from the caller."""
+        return self._gate.call("log_in", LOGIN, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt))
+
+    def mint(self, tenant: Tenant, user_id: str) -> Minted:
+        return self._gate.twice("mint", WRITE, tenant, lambda: self._qlik.mint(tenant, user_id))
+
+    def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
+        return self._gate.twice("whoami", READ, tenant, lambda: self._qlik.whoami(tenant, access_token))
+
+    def revoke(self, tenant: Tenant, access_token: str) -> None:
+        self._gate.twice("revoke", WRITE, tenant, lambda: self._qlik.revoke(tenant, access_token))
+
+    def auto_creates_groups(self, tenant: Tenant) -> bool:
+        return self._gate.twice("group_settings", READ, tenant, lambda: self._qlik.auto_creates_groups(tenant))
+
+
+class GatedEngine:
+    """An Engine that knows when not to call.
+
+    Its circuit is its own: an engine without room must not stop logins and tokens, which pages need for more
+    than this, and a login that works says nothing about the engine.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, metrics: Metrics) -> None:
+        self._engine = engine
+        self._gate = _Gate(clock, metrics)
+
+    def sheets(self, tenant: Tenant, access_token: str, app_id: str) -> Sequence[Mapping[str, Any]]:
+        return self._gate.twice("sheets", ENGINE, tenant, lambda: self._engine.sheets(tenant, access_token, app_id))
+
+    def hypercube(self, tenant: Tenant, access_token: str, app_id: str, *, dimension: str, measure: str) -> Hypercube:
+        def work() -> Hypercube:
+            return self._engine.hypercube(tenant, access_token, app_id, dimension=dimension, measure=measure)
+
+        return self._gate.twice("hypercube", ENGINE, tenant, work)

@@ -125,6 +125,19 @@ def post_config() -> Response:
     return jsonify(_sample_config(state.tenant))
 
 
+@blueprint.get("/app-sheets")
+def get_app_sheets() -> Response:
+    state = _state()
+    return jsonify(current.bridge().app_content.sheets(state, identity.admitted(state).identity))
+
+
+@blueprint.get("/hypercube")
+def get_hypercube() -> Response:
+    state = _state()
+    found = current.bridge().app_content.hypercube(state, identity.admitted(state).identity)
+    return jsonify(returnedDimension=found.dimension, returnedMeasure=found.measure)
+
+
 @blueprint.post("/client-events")
 def post_client_event() -> Response:
     state = _state()

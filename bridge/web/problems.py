@@ -28,6 +28,8 @@ STATUS: dict[type[errors.BridgeError], int] = {
     errors.StageRefused: 409,
     errors.SubjectNotProvisioned: 403,
     errors.SyncRefused: 403,
+    errors.AppRefused: 403,
+    errors.BadContent: 404,
     errors.BudgetSpent: 503,
     errors.TenantRefused: 502,
     errors.TenantThrottled: 503,

@@ -143,15 +143,17 @@ def test_sample_config(demo: Web, alice: Visitor) -> None:
     assert problem(alice.post("/config")) == (403, "bad_csrf")
 
 
-@pytest.mark.parametrize("route", ["app-sheets", "hypercube"])
-def test_routes_of_later_are_not_there(demo: Web, route: str) -> None:
-    for path in (f"/{route}", f"/t/acme/{route}"):
-        assert demo.visitor().get(path).status_code == 404
-
-
 # --- refusals --------------------------------------------------------------------------------------------
 
-ROUTES = [("GET", "token"), ("GET", "session"), ("POST", "access-token"), ("POST", "config"), ("POST", "client-events")]
+ROUTES = [
+    ("GET", "token"),
+    ("GET", "session"),
+    ("GET", "app-sheets"),
+    ("GET", "hypercube"),
+    ("POST", "access-token"),
+    ("POST", "config"),
+    ("POST", "client-events"),
+]
 
 
 @pytest.mark.parametrize(("method", "route"), ROUTES)
@@ -176,7 +178,7 @@ def test_who_is_not_admitted_gets_nothing_and_the_tenant_hears_nothing(demo: Web
     assert demo.subjects.rows == {}
 
 
-@pytest.mark.parametrize("route", ["config", "token", "session", "embed.js"])
+@pytest.mark.parametrize("route", ["config", "token", "session", "app-sheets", "hypercube", "embed.js"])
 def test_an_unknown_tenant_is_named_so(alice: Visitor, route: str) -> None:
     assert problem(alice.get(f"/t/nowhere/{route}")) == (404, "unknown_tenant")
 

@@ -26,6 +26,8 @@ EXPECTED = {
     "stage_refused": 409,
     "subject_not_provisioned": 403,
     "sync_refused": 403,
+    "app_refused": 403,
+    "bad_content": 404,
     "budget_spent": 503,
     "tenant_refused": 502,
     "tenant_throttled": 503,
