@@ -33,6 +33,9 @@ POLL_S = 0.05
 PORTS = {"bridge": ("DEMO_PORT", 8000), "acme": ("DEMO_ACME_PORT", 9001), "globex": ("DEMO_GLOBEX_PORT", 9002)}
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """All mean: stop. SIGINT is named because a shell's background job starts with it ignored."""
+SHOWN_APP = "Retail sales"
+EMBED_SCRIPT = "/npm/@qlik/embed-web-components@1/dist/index.min.js"
+"""Where the sandbox mirrors what pages load from a CDN: the demo needs no network."""
 NAMES = {"acme": "Acme Corporation", "globex": "Globex Corporation"}
 
 Ports = Mapping[str, int]
@@ -149,7 +152,7 @@ def apply_states(bridge: Bridge, home: Path, ports: Ports, states: Mapping[str, 
 
 def _tenant_block(home: Path, slug: str, host: str, portal: str, state: Mapping[str, Any]) -> str:
     provider, clients = state["identity_providers"][0], {each["role"]: each for each in state["clients"]}
-    app: Mapping[str, Any] = next((item for item in state["items"] if item.get("resourceType") == "app"), {})
+    app = next(item for item in state["items"] if item["name"] == SHOWN_APP)
     _write(home / "keys" / f"{slug}.pem", provider["private_key"])
     for role, client in clients.items():
         _write(home / f"{slug}-{role}.secret", client["client_secret"])
@@ -164,6 +167,7 @@ issuer = "{provider["issuer"]}"
 key_id = "{provider["kid"]}"
 signing_key = "{slug}.pem"
 web_integration_id = "{state["web_integrations"][0]["id"]}"
+embed_script = "{host}{EMBED_SCRIPT}"
 stage = "legacy"
 
 [tenants.issuing_client]
@@ -175,7 +179,14 @@ id = "{clients["management"]["client_id"]}"
 secret = "file:{slug}-management.secret"
 
 [tenants.content]
-app_id = "{app.get("resourceId", "")}"
+app_id = "{app["resource_id"]}"
+sheet_id = "overview"
+object_id = "sales-by-product"
+field_id = "Product"
+hypercube_dimension = "Region"
+hypercube_measure = "Sum(Sales)"
+master_dimension = "Product line"
+master_measure = "Total sales"
 """
 
 

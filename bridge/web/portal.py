@@ -2,6 +2,7 @@
 
 from typing import Any
 from urllib.parse import quote
+from uuid import NAMESPACE_URL, uuid5
 
 from flask import Blueprint, Flask, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -61,16 +62,34 @@ def sign_out() -> ResponseReturnValue:
 
 @blueprint.get("/t/<tenant>/")
 def page(tenant: str) -> ResponseReturnValue:
-    state = current.tenant(tenant)
+    """Show what the bridge is for: one page, the same on both paths."""
+    return _tenant_page(tenant, "portal.html")
+
+
+@blueprint.get("/t/<tenant>/legacy")
+def legacy_page(tenant: str) -> ResponseReturnValue:
+    """Show a page as companies have it today; its relative `config` and `token` are the bridge's."""
+    return _tenant_page(tenant, "legacy.html")
+
+
+@blueprint.get("/t/<tenant>/converted")
+def converted_page(tenant: str) -> ResponseReturnValue:
+    """Show the same page with `embed.js`, its frame and its chart converted."""
+    return _tenant_page(tenant, "converted.html")
+
+
+def _tenant_page(slug: str, template: str) -> str:
+    state = current.tenant(slug)
     caller = identity.admitted(state)
     policy.allow_embeds(state.tenant)
     return render_template(
-        "portal.html",
+        template,
         tenant=state.tenant,
         rollout=state.rollout,
         path=current.bridge().rollouts.path(state, caller.identity.subject),
         stages=list(Stage),
-        others=[each.tenant for each in _open_to(caller.identity) if each.tenant.slug != tenant],
+        ledger_id=uuid5(NAMESPACE_URL, f"{slug}/Ledger"),  # the id of the sandbox's app that not everybody may open
+        tenants=[each.tenant for each in _open_to(caller.identity)],
         **_person(caller),
     )
 

@@ -1,5 +1,8 @@
 """The demo's portal, without a browser."""
 
+import re
+from uuid import NAMESPACE_URL, uuid5
+
 import pytest
 from webkit import DEMO_URL, Visitor, Web
 
@@ -90,15 +93,64 @@ def test_the_portal_page_tells_path_and_stage(demo: Web, alice: Visitor) -> None
 
     assert 'data-path="oauth" data-state="loading"' in page
     assert '<strong id="stage">rollout</strong>' in page
+    assert 'data-stage="rollout" aria-current="step"' in page
     assert 'src="/t/acme/embed.js"' in page
     assert 'href="/t/globex/"' in page
-    for part in ('id="path"', 'id="caller-name"', 'id="caller-groups"', 'id="explanation"'):
-        assert part in page
+    for part in ("path", "cookie", "caller-name", "caller-groups", "caller-rows", "explanation", "steps"):
+        assert f'id="{part}"' in page
     assert "stage-control" not in page
 
 
-def test_operators_see_the_stage_control(erin: Visitor) -> None:
+def test_the_portal_page_embeds_the_tenants_charts(alice: Visitor) -> None:
+    for slug in ("acme", "globex"):
+        page = alice.get(f"/t/{slug}/").text
+        assert f'app-id="app-{slug}" object-id="sales-by-product"' in page
+        assert f'app-id="{uuid5(NAMESPACE_URL, f"{slug}/Ledger")}"' in page
+        assert f'data-tenant="{slug}"' in page
+
+
+def test_the_legacy_page_stands_on_its_own_feet(alice: Visitor) -> None:
+    page = alice.get("/t/acme/legacy").text
+
+    assert "embed.js" not in page
+    assert 'src="/static/legacy.js"' in page
+    assert 'src="https://acme.example.com/npm/enigma.js@2/enigma.min.js"' in page
+    assert 'href="/t/acme/converted"' in page
+
+
+def test_the_converted_page_needs_one_script(alice: Visitor) -> None:
+    page = alice.get("/t/globex/converted").text
+
+    assert 'src="/t/globex/embed.js"' in page
+    frame = "https://globex.example.com/single/?appid=app-globex&amp;obj=object&amp;opt=ctxmenu,currsel"
+    assert f'data-bridge-src="{frame}"' in page
+    assert "legacy.js" not in page.split("<details>")[0]
+
+
+@pytest.mark.parametrize("path", ["/t/acme/", "/t/acme/legacy", "/t/acme/converted"])
+def test_pages_of_a_tenant_have_no_script_or_style_of_their_own(erin: Visitor, path: str) -> None:
+    answer = erin.get(path)
+
+    assert re.findall(r"<script(?![^>]* src=)|<style|\bstyle=|\bon[a-z]+=", answer.text) == []
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe-eval" not in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/t/acme/legacy", "/t/acme/converted"])
+def test_pages_of_a_tenant_are_for_those_whom_it_admits(demo: Web, alice: Visitor, path: str) -> None:
+    demo.change(required_group="Board")
+
+    assert demo.visitor().get(path).status_code == 303
+    assert alice.get(path).status_code == 403
+
+
+def test_operators_see_the_stage_control(demo: Web, erin: Visitor) -> None:
     assert 'id="stage-control"' in erin.get("/t/acme/").text
+    assert 'id="step-back"' not in erin.get("/t/acme/").text
+
+    demo.at("oauth")
+
+    assert 'id="step-back" value="rollout"' in erin.get("/t/acme/").text
 
 
 def test_names_are_escaped(demo: Web, alice: Visitor) -> None:

@@ -1,74 +1,222 @@
-/** Fills the portal page with what the tenant says about its reader, or with an honest reason why it cannot. */
+/**
+ * The demo's page around its embeds: says on which path they are, what the tenant says about their reader, and why
+ * something is not drawn. Everything here comes from embed.js, its events, and the tenant itself.
+ *
+ * @typedef {{name: string, providerType?: string}} Group
+ * @typedef {{id: string, name: string, assignedGroups?: Group[]}} Me
+ * @typedef {{region: string, rows: number}} Share
+ */
 (() => {
   "use strict";
 
   const main = /** @type {HTMLElement} */ (document.querySelector("main[data-path]"));
-  const KNOWN = ["cookies_blocked"];
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const COOKIE = { oauth: "not needed", ready: "kept by this browser", "cookies-blocked": "blocked by this browser" };
+  const EVERYONE = /(^|\.)everyone$/i;
+
+  /** Rows by region, as the engine gives them to this person. */
+  const ROWS_BY_REGION = {
+    qInfo: { qType: "rows-by-region" },
+    qHyperCubeDef: {
+      qDimensions: [{ qDef: { qFieldDefs: ["Region"] } }],
+      qMeasures: [{ qDef: { qDef: "Count(Sales)" } }],
+      qInitialDataFetch: [{ qTop: 0, qLeft: 0, qWidth: 2, qHeight: 50 }],
+    },
+  };
+
+  /** @type {Group[]} */
+  let groups = [];
 
   /** @param {string} id */
-  const part = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+  const part = (id) => document.getElementById(id);
 
-  /** @param {{name: string, providerType?: string}} group */
-  function groupLine(group) {
-    const line = document.createElement("li");
-    const type = document.createElement("span");
-    type.className = "tag";
-    type.textContent = group.providerType ?? "no provider type";
-    line.append(group.name, " ", type);
-    return line;
+  /**
+   * @param {string} id
+   * @param {...(string | Node)} content
+   */
+  const put = (id, ...content) => part(id)?.replaceChildren(...content);
+
+  /**
+   * @param {string} tag
+   * @param {...(string | Node)} content
+   */
+  function made(tag, ...content) {
+    const element = document.createElement(tag);
+    element.append(...content);
+    return element;
   }
 
-  /** @param {string} reason the id of a template, without its prefix */
-  function explain(reason) {
+  /** @param {number} count */
+  const rows = (count) => (count === 1 ? "1 row" : `${count} rows`);
+
+  /** @param {string} words */
+  const tag = (words) => Object.assign(made("span", words), { className: "tag" });
+
+  // --- the state of the page -------------------------------------------------------------------------------
+
+  /**
+   * @param {string} state
+   * @param {string} reason the id of a template, without its prefix
+   */
+  function explain(state, reason) {
     const words = /** @type {HTMLTemplateElement} */ (part(`why-${reason}`));
-    part("explanation").replaceChildren(words.content.cloneNode(true));
+    put("explanation", words.content.cloneNode(true));
+    main.dataset.state = state;
+    showCookie();
   }
 
-  /** @param {{id: string, name: string, assignedGroups?: {name: string, providerType?: string}[]}} me */
-  function show(me) {
-    part("caller-id").textContent = me.id;
-    part("caller-name").textContent = me.name;
-    part("caller-groups").replaceChildren(...(me.assignedGroups ?? []).map(groupLine));
-    explain(main.dataset.path === "oauth" ? "oauth" : "jwt");
-    main.dataset.state = "ready";
+  function showCookie() {
+    const { path, state } = main.dataset;
+    put("cookie", path === "oauth" ? COOKIE.oauth : (COOKIE[/** @type {"ready"} */ (state)] ?? "…"));
   }
 
-  /** @param {Error & {kind?: string, code?: string, requestId?: string}} error */
-  function admit(error) {
-    const isKnown = KNOWN.includes(error.kind ?? "");
-    explain(isKnown ? "cookies-blocked" : "error");
-    if (!isKnown) {
-      part("problem").textContent = error.message;
-      part("problem-code").textContent = error.code ? `${error.code}, request ${error.requestId}` : (error.kind ?? "");
+  /** @param {{path: string, stage: string}} now */
+  function showPath({ path, stage }) {
+    main.dataset.path = path;
+    put("path", path);
+    put("stage", stage);
+    for (const step of document.querySelectorAll(".rail li")) {
+      if (/** @type {HTMLElement} */ (step).dataset.stage === stage) step.setAttribute("aria-current", "step");
+      else step.removeAttribute("aria-current");
     }
-    for (const id of ["caller-id", "caller-name", "caller-groups"]) part(id).textContent = "not known";
-    main.dataset.state = isKnown ? "cookies-blocked" : "error";
+    showCookie();
   }
 
-  async function fill() {
+  /** @param {{kind?: string, message: string, code?: string, requestId?: string, retrying?: boolean}} error */
+  function admit(error) {
+    if (error.kind === "cookies_blocked") return explain("cookies-blocked", "cookies-blocked");
+    if (error.kind === "signed_out") return explain("signed-out", "signed-out");
+    explain("error", error.retrying ? "retrying" : "error");
+    put("problem", error.message);
+    put("problem-code", error.code ? `${error.code}, request ${error.requestId}` : (error.kind ?? ""));
+    part("retry")?.addEventListener("click", () => location.reload());
+  }
+
+  // --- what the tenant says ------------------------------------------------------------------------------------
+
+  /** @param {Me} me */
+  function show(me) {
+    groups = me.assignedGroups ?? [];
+    put("caller-id", me.id);
+    put("caller-name", me.name);
+    put("caller-groups", ...groups.map((each) => made("li", each.name, " ", tag(each.providerType ?? "no provider type"))));
+    explain("ready", main.dataset.path === "oauth" ? "oauth" : "jwt");
+  }
+
+  function showNobody() {
+    for (const id of ["caller-id", "caller-name", "caller-groups"]) put(id, "not known");
+    put("caller-rows", made("li", "No rows: the engine was not asked."));
+  }
+
+  async function askWhoIAm() {
     try {
       // @ts-ignore - embed.js defines it; when it did not load, this throws and is explained like the rest
       show(await window.qlikBridge.whoami());
     } catch (error) {
       admit(/** @type {Error} */ (error));
+      showNobody();
     }
   }
+
+  // --- where the groups lead -----------------------------------------------------------------------------------
+
+  /** Ask the engine on the connection of a chart, and again whenever a selection changes. */
+  async function askForRows() {
+    const embed = /** @type {any} */ (document.querySelector('qlik-embed[object-id="sales-by-region"]'));
+    if (!embed || !part("caller-rows")) return;
+    await customElements.whenDefined("qlik-embed");
+    const doc = await (await embed.getRefApi()).getDoc();
+    const model = await doc.createSessionObject(ROWS_BY_REGION);
+    const update = async () => showRows(shares(await model.getLayout()));
+    model.on("changed", update);
+    await update();
+  }
+
+  /** @returns {Share[]} */
+  function shares(/** @type {any} */ layout) {
+    const matrix = layout.qHyperCube.qDataPages[0]?.qMatrix ?? [];
+    return matrix.map((/** @type {any} */ [region, count]) => ({ region: region.qText, rows: count.qNum }));
+  }
+
+  /** @param {Share[]} regions */
+  function showRows(regions) {
+    const all = regions.reduce((sum, each) => sum + each.rows, 0);
+    put("caller-rows", ...leads(regions).map(([group, where]) => made("li", tag(group), " ", where)));
+    put("caller-total", `${rows(all)} of Retail sales, in ${regions.map(({ region }) => region).join(", ") || "no region"}.`);
+  }
+
+  /**
+   * Say which group leads where. A region belongs to the group of its name; what is left over is what everyone may
+   * see, or, where that is more than one region, what the person's other groups open.
+   * @param {Share[]} regions
+   * @returns {[group: string, where: string][]}
+   */
+  function leads(regions) {
+    const names = groups.map(({ name }) => name);
+    const own = regions.filter(({ region }) => names.includes(region));
+    const rest = regions.filter(({ region }) => !names.includes(region));
+    const others = names.filter((name) => !EVERYONE.test(name) && !own.some(({ region }) => region === name));
+    const opens = rest.length > 1;
+    return [
+      ...own.map(words),
+      ...others.map((name) => /** @type {[string, string]} */ ([name, opens ? `rows of every region` : "no rows of this app"])),
+      ...(opens ? [] : rest.map((each) => words({ ...each, group: "Everyone" }))),
+    ];
+  }
+
+  /**
+   * @param {Share & {group?: string}} share
+   * @returns {[string, string]}
+   */
+  const words = ({ region, rows: count, group = region }) => [group, `rows of region ${region} (${count})`];
+
+  // --- the embeds around it --------------------------------------------------------------------------------
+
+  function dressForTheDark() {
+    for (const embed of document.querySelectorAll("qlik-embed")) embed.setAttribute("theme", dark.matches ? "dark" : "light");
+  }
+
+  /** Say in plain words why the Ledger stays shut, beside what the tenant says in its own. */
+  function watchLedger() {
+    const ledger = document.querySelector(".ledger");
+    if (!ledger) return;
+    const observer = new MutationObserver(() => {
+      const refused = ledger.querySelector('[data-ready="0"]');
+      const words = /** @type {HTMLElement} */ (ledger.querySelector(".refusal"));
+      words.hidden = !refused;
+    });
+    observer.observe(ledger, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-ready"] });
+  }
+
+  // --- the operator's control --------------------------------------------------------------------------------------
 
   /** @param {SubmitEvent} event */
   async function moveStage(event) {
     event.preventDefault();
     const form = /** @type {HTMLFormElement} */ (event.target);
+    const back = /** @type {HTMLButtonElement | null} */ (event.submitter)?.value;
     const fields = new FormData(form);
-    const percent = fields.get("percent");
-    const body = { to: fields.get("to"), reason: fields.get("reason"), ...(percent && { percent: Number(percent) }) };
+    const percent = !back && fields.get("percent");
+    const body = { to: back || fields.get("to"), reason: fields.get("reason"), ...(percent && { percent: Number(percent) }) };
     const headers = { "Content-Type": "application/json", "CSRF-Token": String(fields.get("csrf_token")) };
     const answer = await fetch(form.action, { method: "POST", headers, body: JSON.stringify(body) });
     if (answer.ok) return location.reload();
     const refusal = await answer.json();
     const reasons = (refusal.unmet ?? [refusal]).map((/** @type {{message: string}} */ each) => each.message);
-    part("stage-refusal").textContent = reasons.join(" ");
+    put("stage-refusal", reasons.join(" "));
   }
 
-  document.getElementById("stage-control")?.addEventListener("submit", moveStage);
-  fill();
+  // --- at work ---------------------------------------------------------------------------------------------------
+
+  dressForTheDark();
+  dark.addEventListener("change", dressForTheDark);
+  watchLedger();
+  document.addEventListener("bridge:path", (event) => showPath(/** @type {CustomEvent} */ (event).detail));
+  document.addEventListener("bridge:error", (event) => admit(/** @type {CustomEvent} */ (event).detail));
+  document.addEventListener("bridge:signed-out", () => explain("signed-out", "signed-out"));
+  part("stage-control")?.addEventListener("submit", moveStage);
+  document.addEventListener("DOMContentLoaded", () => {
+    askWhoIAm();
+    askForRows();
+  });
 })();
