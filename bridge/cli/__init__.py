@@ -7,6 +7,7 @@ import click
 
 from bridge import __version__
 from bridge.cli.check import check
+from bridge.cli.convert import convert
 from bridge.cli.demo import demo, sandbox
 from bridge.cli.keys import keys
 from bridge.cli.operators import operators
@@ -23,7 +24,7 @@ def cli() -> None:
     """Move embedded Qlik Cloud analytics from JWT cookies to OAuth impersonation, tenant by tenant."""
 
 
-for command in (check, demo, keys, operators, sandbox, stage, tenants, tokens):
+for command in (check, convert, demo, keys, operators, sandbox, stage, tenants, tokens):
     cli.add_command(command)
 
 
