@@ -35,7 +35,7 @@ def move(page: Page, to: str, percent: str = "") -> None:
         form.locator("[name=percent]").fill(percent)
     form.locator("[name=reason]").fill("browser story")
     with page.expect_navigation():
-        form.locator("button").click()
+        form.get_by_role("button", name="Move").click()
     expect(page.locator("#stage")).to_have_text(to)
 
 

@@ -12,11 +12,12 @@
   const tenant = `${location.protocol}//${config.tenantDomain}`;
   const webIntegration = { "qlik-web-integration-id": config.qlikWebIntegrationId };
 
-  await fetch(`${tenant}/login/jwt-session?${new URLSearchParams(webIntegration)}`, {
+  const login = await fetch(`${tenant}/login/jwt-session?${new URLSearchParams(webIntegration)}`, {
     method: "POST",
     credentials: "include",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}`, ...webIntegration },
   });
+  await login.text();
 
   const frame = new URLSearchParams({ appid: config.appId, obj: config.objId, opt: "ctxmenu,currsel", ...webIntegration });
   document.getElementById("single").src = `${tenant}/single/?${frame}`;

@@ -104,7 +104,8 @@
   }
 
   function showNobody() {
-    for (const id of ["caller-id", "caller-name", "caller-groups"]) put(id, "not known");
+    for (const id of ["caller-id", "caller-name"]) put(id, "not known");
+    put("caller-groups", made("li", "not known"));
     put("caller-rows", made("li", "No rows: the engine was not asked."));
   }
 

@@ -17,7 +17,6 @@
     [`${location.origin}${base}token`]: "token",
     [`${location.origin}${base}access-token`]: "access-token",
     [`${host}/login/jwt-session`]: "login",
-    [`${host}/api/v1/users/me`]: "cookies",
     [`${host}/api/v1/csrf-token`]: "csrf",
     [`${host}/oauth/token`]: "exchange",
     [`${host}/npm/@qlik/embed-web-components`]: "load",
@@ -104,12 +103,21 @@
   /** @param {PerformanceResourceTiming} entry */
   function noteRequest(entry) {
     const address = entry.name.split("?")[0];
-    const name = REQUESTS.findLast(([beginning]) => address.startsWith(beginning))?.[1];
+    const name = stepOf(address);
     if (!name) return;
     const trouble = troubleOf(entry);
-    if (trouble) admit(`${address} ${trouble}`, name === "csrf" ? "refused" : "failed");
+    if (trouble) admit(`${address} ${trouble}`, ["csrf", "cookies"].includes(name) ? "refused" : "failed");
     note(name, entry.startTime, entry.responseEnd, trouble && `It ${trouble}.`);
     if (name === "access-token") showParts(entry);
+  }
+
+  /**
+   * embed.js asks for a CSRF token to see whether the browser kept the cookie; qlik-embed asks again, to use it.
+   * @param {string} address
+   */
+  function stepOf(address) {
+    const name = REQUESTS.find(([beginning]) => address.startsWith(beginning))?.[1];
+    return name === "csrf" && line("cookies") && !taken.has("cookies") ? "cookies" : name;
   }
 
   /** @param {PerformanceResourceTiming} entry */
