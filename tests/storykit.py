@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import requests
 from cryptography.hazmat.primitives.asymmetric import ec
-from flask import Flask
 from openfeature.exception import GeneralError
 from openfeature.flag_evaluation import FlagResolutionDetails
 from openfeature.provider.no_op_provider import NoOpProvider
@@ -28,6 +27,9 @@ from bridge.bootstrap import Bridge
 from bridge.model import Stage
 from bridge.services.stages import Move
 from bridge.services.tenants import Declared
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60
@@ -306,8 +308,8 @@ class BrokenFlags(NoOpProvider):
 
 
 @contextmanager
-def served(app: Flask, port: int) -> Iterator[None]:
-    server = make_server("127.0.0.1", port, app, threaded=True)
+def served(app: "WSGIApplication", port: int, host: str = "127.0.0.1") -> Iterator[None]:
+    server = make_server(host, port, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:

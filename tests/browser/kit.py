@@ -1,0 +1,155 @@
+"""What tests of this folder see of a page: paths, charts, bars, texts."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from playwright.sync_api import Frame, Locator, Page
+
+    from browser.worlds import Site
+
+RETAIL, LEDGER, PIPELINE = "Retail sales", "Ledger", "Pipeline"
+PEOPLE = ("alice", "bob", "carol", "erin")
+TOKEN_CALL = "POST /t/acme/access-token"
+CHART = "sales-by-product"
+PATIENCE_MS = 60_000
+
+BARS = """
+host => {
+  // A bar is a run of coloured pixels; the line that crosses most of them is the one at their feet.
+  const across = (data, width, height, upright) => {
+    let most = 0;
+    const [lines, along] = upright ? [height, width] : [width, height];
+    for (let line = 0; line < lines; line += 1) {
+      let bars = 0;
+      let run = 0;
+      for (let at = 0; at < along; at += 1) {
+        const pixel = 4 * (upright ? line * width + at : at * width + line);
+        const [red, green, blue, alpha] = data.slice(pixel, pixel + 4);
+        const coloured = alpha > 200 && Math.max(red, green, blue) - Math.min(red, green, blue) > 40;
+        run = coloured ? run + 1 : 0;
+        if (run === 3) bars += 1;
+      }
+      most = Math.max(most, bars);
+    }
+    return most;
+  };
+  const counts = [...host.querySelectorAll("canvas")].filter(({ width, height }) => width && height).map((canvas) => {
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    return Math.max(across(data, width, height, true), across(data, width, height, false));
+  });
+  return Math.max(0, ...counts);
+}
+"""
+
+NAMES = """
+async (element, id) => {
+  const doc = await (await element.getRefApi()).getDoc();
+  const layout = await (await doc.getObject(id)).getLayout();
+  return layout.qHyperCube.qDataPages.flatMap((page) => page.qMatrix).map((row) => row[0].qText);
+}
+"""
+
+
+def app_id(name: str, slug: str = "acme") -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{slug}/{name}"))
+
+
+def chart(app: str = RETAIL, item: str = CHART, ui: str = "analytics/chart", **more: str) -> str:
+    """Return the markup that a host page writes; the same on both paths."""
+    extra = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in more.items())
+    return f'<qlik-embed ui="{ui}" app-id="{app_id(app)}" object-id="{item}"{extra}></qlik-embed>'
+
+
+def host_page(*content: str, attributes: str = "", head: str = "") -> str:
+    """Return a page of a customer: one script tag of the bridge's and ordinary elements."""
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>A page with Qlik content</title>{head}
+<script src="/t/acme/embed.js" defer {attributes}></script>
+<style>qlik-embed {{ display: block; height: 320px; width: 640px }}</style>
+<main><h1>A page with Qlik content</h1>{"".join(content)}</main></html>"""
+
+
+def sign_in(page: Page, site: Site, who: str, then: str = "/") -> None:
+    page.goto(f"{site.base}/login?next={then}")
+    page.locator(f'button[name="username"][value="{who}"]').click()
+    page.wait_for_url(f"{site.base}{then}")
+
+
+def expect_state(page: Page, path: str, state: str) -> None:
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-bridge-state", state)
+    expect(root).to_have_attribute("data-bridge-path", path)
+
+
+def expect_bars(place: Locator, count: int) -> None:
+    """Wait until a chart of so many bars is on its canvas, animations done."""
+    expect(place.locator("canvas").first).to_be_visible()
+    page = place.page
+    page.wait_for_function(
+        f"([host, count]) => ({BARS})(host) === count", arg=[place.element_handle(), count], timeout=PATIENCE_MS
+    )
+
+
+def expect_bars_in_frame(frame: Frame, selector: str, count: int) -> None:
+    frame.wait_for_selector(f"{selector} canvas", timeout=PATIENCE_MS)
+    script = f"([selector, count]) => ({BARS})(document.querySelector(selector)) === count"
+    frame.wait_for_function(script, arg=[selector, count], timeout=PATIENCE_MS)
+
+
+def expect_blocked(page: Page) -> None:
+    """Wait for the plain message that stands where nothing could be drawn."""
+    expect_state(page, "jwt", "cookies-blocked")
+    expect(page.locator("qlik-embed").first).to_contain_text("third-party cookies")
+
+
+def expect_refused(embed: Locator) -> None:
+    """Wait for the reason that the embed itself gives for an app that the person may not open."""
+    expect(embed.locator(".qlik-embed-root")).to_have_attribute("data-ready", "0")
+    expect(embed).to_contain_text("No permission to open the app")
+
+
+def frame_in(page: Page, selector: str) -> Frame:
+    """Return what is inside of an iframe of the page."""
+    page.wait_for_selector(selector)
+    frame = page.locator(selector).element_handle().content_frame()
+    assert frame is not None, f"{selector} is no frame"
+    return frame
+
+
+def wait_for_sockets(site: Site, who: str, more_than: int = 0) -> None:
+    """Wait until a person has websockets open at the tenant."""
+    give_up = time.monotonic() + PATIENCE_MS / 1000
+    while len([each for each in site.acme.state()["sockets"] if each["user"] == who]) <= more_than:
+        assert time.monotonic() < give_up, f"no websocket of {who}"
+        time.sleep(0.05)
+
+
+def names_in(element: Locator, item: str = CHART) -> set[str]:
+    """Return the names that the real chart's own model holds for this person."""
+    return set(element.evaluate(NAMES, item))
+
+
+def person(site: Site, who: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next(each for each in site.seed["people"] if each["name"] == who)
+    return found
+
+
+def rows_of(site: Site, who: str, app: str = RETAIL) -> list[Mapping[str, Any]]:
+    """Return the rows that section access opens to this person, worked out from what the tenant holds."""
+    document = next(each for each in site.acme.state()["apps"] if each["name"] == app)
+    groups = {*person(site, who)["groups"]}
+    rows: list[Mapping[str, Any]] = document["rows"]
+    assert groups is not None
+    return rows
+
+
+def products_of(site: Site, who: str) -> set[str]:
+    return {row["Product"] for row in rows_of(site, who)}

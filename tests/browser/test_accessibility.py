@@ -1,0 +1,125 @@
+"""axe-core over every page that we serve, light and dark, wide and narrow, charts included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from browser.conftest import picture
+from browser.kit import expect_bars, expect_state, products_of, sign_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from playwright.sync_api import Frame, Page
+
+    from browser.conftest import Open
+    from browser.worlds import Site
+
+pytestmark = pytest.mark.real_client
+
+SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 360, "height": 740}}
+RUN = """
+async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"], iframes: false });
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) =>
+    `${target.join(" ")} (${failureSummary})`).join("; ")}`);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def axe(node_packages: Path) -> str:
+    return (node_packages / "axe-core" / "axe.min.js").read_text()
+
+
+def sign_in_page(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}/login")
+
+
+def tenants_page(page: Page, site: Site) -> None:
+    sign_in(page, site, "alice")
+
+
+def portal_jwt(page: Page, site: Site) -> None:
+    sign_in(page, site, "alice", "/t/acme/")
+    expect_state(page, "jwt", "ready")
+    expect_bars(page.locator("qlik-embed").first, len(products_of(site, "alice")))
+
+
+def portal_oauth(page: Page, site: Site) -> None:
+    site.stage("oauth")
+    sign_in(page, site, "alice", "/t/acme/")
+    expect_state(page, "oauth", "ready")
+    expect_bars(page.locator("qlik-embed").first, len(products_of(site, "alice")))
+
+
+def portal_blocked(page: Page, site: Site) -> None:
+    sign_in(page, site, "alice", "/t/acme/")
+    expect_state(page, "jwt", "cookies-blocked")
+
+
+def legacy(page: Page, site: Site) -> None:
+    sign_in(page, site, "alice", "/t/acme/legacy")
+    expect_bars(page.locator("#chart"), len(products_of(site, "alice")))
+
+
+def legacy_blocked(page: Page, site: Site) -> None:
+    sign_in(page, site, "alice", "/t/acme/legacy")
+    expect(page.locator("#real-error")).not_to_be_empty()
+
+
+def converted(page: Page, site: Site) -> None:
+    site.stage("oauth")
+    sign_in(page, site, "alice", "/t/acme/converted")
+    expect_state(page, "oauth", "ready")
+    expect_bars(page.locator("qlik-embed").first, len(products_of(site, "alice")))
+
+
+def admin(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/")
+
+
+def portal_of_an_operator(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/t/globex/")
+    expect_state(page, "jwt", "ready")
+
+
+PAGES: list[tuple[str, Callable[[Page, Site], None]]] = [
+    ("blocked", sign_in_page),
+    ("blocked", tenants_page),
+    ("allowed", portal_jwt),
+    ("blocked", portal_oauth),
+    ("blocked", portal_blocked),
+    ("allowed", legacy),
+    ("blocked", legacy_blocked),
+    ("blocked", converted),
+    ("blocked", admin),
+    ("allowed", portal_of_an_operator),
+]
+
+
+@pytest.mark.parametrize(("cookies", "go"), PAGES, ids=[go.__name__ for _, go in PAGES])
+def test_no_violation(site: Site, tabs: Open, axe: str, cookies: str, go: Callable[[Page, Site], None]) -> None:
+    page = tabs(cookies)
+    go(page, site)
+    found: dict[str, list[str]] = {}
+
+    for scheme in ("light", "dark"):
+        for size, viewport in SIZES.items():
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+            page.set_viewport_size(viewport)  # type: ignore[arg-type]  # width and height
+            picture(page, f"{go.__name__} {scheme} {size}")
+            found |= {f"{scheme} {size} {frame.url}": seen for frame in page.frames if (seen := violations(frame, axe))}
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], f"{size}: cut off"
+
+    assert found == {}
+
+
+def violations(frame: Frame, axe: str) -> list[Any]:
+    frame.evaluate(axe)
+    found: list[Any] = frame.evaluate(RUN)
+    return found

@@ -1,0 +1,104 @@
+"""Pages written for Qlik's samples work with the bridge in place of their own server."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from browser.kit import (
+    PEOPLE,
+    expect_bars,
+    expect_bars_in_frame,
+    frame_in,
+    names_in,
+    products_of,
+    sign_in,
+)
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from browser.conftest import Open
+    from browser.worlds import Site
+
+pytestmark = pytest.mark.real_client
+
+PAGES = Path(__file__).parent / "pages"
+LEGACY, IMPERSONATION = "/t/acme/legacy.html", "/impersonation.html"
+
+
+def put_legacy(site: Site) -> None:
+    """Its relative `config` and `token` reach the bridge, because it is served under the tenant's address."""
+    site.front.put(LEGACY, (PAGES / "legacy.html").read_text())
+
+
+def put_impersonation(site: Site) -> None:
+    site.front.put(IMPERSONATION, (PAGES / "impersonation.html").read_text())
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_a_legacy_page_draws_while_cookies_are_allowed(tls_site: Site, tabs: Open, who: str) -> None:
+    put_legacy(tls_site)
+    page = tabs("allowed")
+
+    sign_in(page, tls_site, who, LEGACY)
+
+    expect(page.locator("body")).to_have_attribute("data-state", "drawn")
+    count = len(products_of(tls_site, who))
+    expect_bars(page.locator("#chart"), count)
+    expect_bars_in_frame(frame_in(page, "#frame"), "body", count)
+
+
+def test_a_legacy_page_fails_when_cookies_are_blocked(tls_site: Site, tabs: Open) -> None:
+    """Its login is answered with 200 all the same; nothing after that knows the person."""
+    put_legacy(tls_site)
+    page = tabs("blocked")
+
+    with page.expect_response(re.compile("/login/jwt-session")) as login:
+        sign_in(page, tls_site, "alice", LEGACY)
+
+    assert login.value.status == 200
+    expect(page.locator("body")).to_have_attribute("data-state", "failed")
+    expect(page.locator("#outcome")).to_have_text("csrf-token: 401")
+    assert page.locator("canvas").count() == 0
+    expect(page.frame_locator("#frame").locator("body")).to_contain_text("Sign in")
+
+
+def test_a_legacy_page_ends_with_the_old_path(tls_site: Site, tabs: Open) -> None:
+    tls_site.stage("retired")
+    put_legacy(tls_site)
+    page = tabs("allowed")
+
+    sign_in(page, tls_site, "alice", LEGACY)
+
+    expect(page.locator("#outcome")).to_have_text("token: 410")
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_a_page_made_from_the_impersonation_sample(tls_site: Site, tabs: Open, cookies: str, who: str) -> None:
+    tls_site.stage("oauth")
+    put_impersonation(tls_site)
+    page = tabs(cookies)
+
+    sign_in(page, tls_site, who, IMPERSONATION)
+
+    expect(page.locator("body")).to_have_attribute("data-state", "ready")
+    products = products_of(tls_site, who)
+    expect_bars(page.locator("#by-id"), len(products))
+    expect_bars(page.locator("#on-the-fly"), len(products))
+    assert names_in(page.locator("#by-id")) == products
+    assert texts(page, "#sheets li") == ["Overview", "Details"]
+    assert products_in(page) == products
+    assert page.locator("#classic svg rect").count() == len(products)
+
+
+def texts(page: Page, selector: str) -> list[str]:
+    return page.locator(selector).all_inner_texts()
+
+
+def products_in(page: Page) -> set[str]:
+    return set(texts(page, "#rows td:first-child"))
