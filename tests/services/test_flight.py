@@ -8,6 +8,7 @@ import pytest
 
 from bridge.errors import TenantTimeout, TenantUnavailable
 from bridge.services.flight import SingleFlight
+from bridge.telemetry import collect_steps
 
 LONG_S = 5
 CALLERS = 8
@@ -73,6 +74,23 @@ def test_callers_at_the_same_time_share_one_run(pool: ThreadPoolExecutor) -> Non
 
     assert [caller.result(LONG_S) for caller in callers] == ["landed"] * CALLERS
     assert work.runs == 1
+
+
+def test_who_waits_for_another_says_so(pool: ThreadPoolExecutor) -> None:
+    flight, work = Watched(), Held()
+
+    def run() -> list[str]:
+        steps = collect_steps()
+        flight.run("key", work)
+        return [each.step for each in steps]
+
+    leader = pool.submit(run)
+    assert work.begun.wait(LONG_S)
+    waiter = pool.submit(run)
+    flight.wait_for(1)
+    work.may_end.set()
+
+    assert (leader.result(LONG_S), waiter.result(LONG_S)) == ([], ["shared"])
 
 
 def test_a_failure_is_shared_too(pool: ThreadPoolExecutor) -> None:
