@@ -20,7 +20,7 @@ BRACKETS = (
 )
 """Where the code of templates begins and ends: Jinja, Django, Twig, Handlebars, Go, Blade, PHP, ERB, EJS."""
 CODE = "|".join(
-    f"{re.escape(begin)}(?:(?!<iframe).){{0,2000}}?{re.escape(end)}" for begin, end in BRACKETS
+    f"{re.escape(begin)}(?:(?!<iframe).){{0,500}}?{re.escape(end)}" for begin, end in BRACKETS
 )  # bounded, so that a lost bracket reaches neither far nor into the next frame
 OUTPUT = re.compile(
     r"\{\{(?!\{?[-~\s]*(?:[#/^>!*]|(?:if|else|end|range|with|define|template|block|break|continue)\b))"

@@ -26,6 +26,7 @@ ENCODES = re.compile(r"url_?(?:en)?code|urlquote|urlquery|encodeURI|CGI\.escape|
 BUILDS = re.compile(r"""["'][^"']*&""")
 
 LOOKS = re.compile(r"/single/?\?|/sense/app/", re.IGNORECASE)
+APPID = re.compile(r"[?&;]appid=", re.IGNORECASE)
 LOOKS_OUTSIDE = re.compile(r"/single/?\?", re.IGNORECASE)
 """Links into the tenant hold /sense/app/ too, and need no conversion."""
 OPENING = re.compile(
@@ -182,14 +183,11 @@ class _Page:
 
     def replace(self, start: int, end: int) -> int:
         """Replace the frame whose tag begins at *start*, if that is safe; return where to read on."""
-        after = end
+        after = tag_end(self.text, end)
         try:
-            tag = read_tag(self.text, end)
-            after = tag.end
-            return self._replaced(start, tag)
+            return self._replaced(start, read_tag(self.text, end))
         except Unreadable as problem:
-            stop = FRAME_END.search(self.text, end)
-            if LOOKS.search(self.text, start, max(after, stop.start() if stop else 0)):
+            if APPID.search(self.text, start, after) or LOOKS.search(self.text, start, after):
                 self.findings.append(Finding(self._line(start), Fate.BY_HAND, why=str(problem)))
             return after
 
@@ -197,7 +195,7 @@ class _Page:
         codes = Codes()
         src = _address(tag, codes)
         if src is None:
-            if LOOKS.search(self.text, start, tag.end):
+            if any(LOOKS.search(each.value) for name, each in tag.attributes.items() if name not in SOURCES):
                 raise Unreadable("its address is not written in src")
             return tag.end
         made = replacement(src)
@@ -303,8 +301,10 @@ def _sets(rule: str, style: str) -> bool:
 
 def _address(tag: Tag, codes: Codes) -> str | None:
     """Return the address of an old frame, None for other frames. Raises Unreadable."""
-    found = (codes.read(tag.attributes[name]) for name in SOURCES if name in tag.attributes)
+    found = [codes.read(tag.attributes[name]) for name in SOURCES if name in tag.attributes]
     src = next((value for value in found if is_frame(value)), None)
+    if src is None and any(APPID.search(value) and MARKED.search(value.partition("?")[0]) for value in found):
+        raise Unreadable("the template builds a part of its address")
     if src is not None and any(BUILDS.search(code) for code in codes.inside(src)):
         raise Unreadable("the template builds a part of its address")
     return src
