@@ -1,12 +1,14 @@
 """The embed contract: under `/t/<tenant>/`, and at the root for the tenant of this Host."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, g, jsonify, make_response, request, send_from_directory
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.errors import NotAllowed, UnknownTenant
 from bridge.model import IssuedToken, Tenant, TenantState
+from bridge.services import frames
 from bridge.services.sessions import LIFETIME_S, digest
 from bridge.web import cookies, csrf, current, identity
 from bridge.web.bodies import parsed
@@ -26,6 +28,14 @@ class ClientEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kind: Kind
+
+
+class OldFrames(BaseModel):
+    """Addresses of frames, as a page has them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    addresses: Annotated[list[str], Field(max_length=100)]
 
 
 @blueprint.url_value_preprocessor
@@ -146,6 +156,14 @@ def post_client_event() -> Response:
     event = parsed(ClientEvent)
     current.events().note(state.tenant.slug, event.kind, caller.identity.subject.sub)
     return Response(status=204)
+
+
+@blueprint.post("/frames")
+def post_frames() -> Response:
+    """Answer what stands for old frames on the new path; a body, as no log keeps what an address may hold."""
+    identity.admitted(_state()).check_csrf()
+    found = map(frames.replacement, parsed(OldFrames).addresses)
+    return jsonify(replacements=[asdict(each) | {"verdict": each.verdict} for each in found])
 
 
 @blueprint.get("/embed.js")

@@ -9,7 +9,16 @@ from bridge.errors import TooMany
 from bridge.ports import Clock
 from bridge.telemetry import Metrics
 
-Kind = Literal["cookies_blocked", "login_failed", "token_failed", "tenant_unreachable", "whoami_failed"]
+Kind = Literal[
+    "cookies_blocked",
+    "embed_failed",
+    "frame_unmapped",
+    "login_failed",
+    "session_failed",
+    "tenant_unreachable",
+    "token_failed",
+    "whoami_failed",
+]
 EVERY_S = 60
 REMEMBERED = 20_000
 
