@@ -69,7 +69,10 @@ def convert(*, paths: tuple[Path, ...], write: bool, check: bool, script: str | 
 
 
 def _converted(paths: Sequence[Path], script: str | None, skipped: dict[str, str]) -> Iterator[Converted]:
-    for path in dict.fromkeys(files.find(paths)):
+    def refused(problem: OSError) -> None:
+        skipped[_shown(str(problem.filename))] = files.reason(problem)
+
+    for path in dict.fromkeys(files.find(paths, refused)):
         try:
             page = files.read(path)
         except files.Skipped as reason:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,17 +42,20 @@ class Page:
         return self.path.name.lower().endswith(CODE)
 
 
-def find(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the named files, and those in named folders that look like pages, links and hidden ones left out."""
+def find(paths: Iterable[Path], refused: Callable[[OSError], None]) -> Iterator[Path]:
+    """Yield the named files, and those in named folders that look like pages, hidden ones left out.
+
+    *refused* hears of folders that cannot be opened.
+    """
     for path in paths:
         if path.is_dir():
-            yield from _in(path)
+            yield from _in(path, refused)
         else:
             yield path
 
 
-def _in(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _in(folder: Path, refused: Callable[[OSError], None]) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder, onerror=refused):
         folders[:] = sorted(name for name in folders if name[0] != "." and name not in SKIPPED_FOLDERS)
         yield from (Path(parent, name) for name in sorted(files) if name[0] != "." and _is_page(name))
 
@@ -67,7 +70,7 @@ def read(path: Path) -> Page:
         stamp = _stamp(path)
         content = path.read_bytes()
     except OSError as problem:
-        raise Skipped(problem.strerror or type(problem).__name__) from None
+        raise Skipped(reason(problem)) from None
     if b"\0" in content:
         raise Skipped("not a text, or not one in UTF-8 or a like encoding")
     return Page(path, content, stamp)
@@ -87,7 +90,11 @@ def replace(page: Page, text: str) -> None:
             new.unlink(missing_ok=True)
             raise
     except OSError as problem:
-        raise Skipped(problem.strerror or type(problem).__name__) from None
+        raise Skipped(reason(problem)) from None
+
+
+def reason(problem: OSError) -> str:
+    return problem.strerror or type(problem).__name__
 
 
 def _write(number: int, content: bytes, like: os.stat_result) -> None:

@@ -317,6 +317,24 @@ def test_nothing_that_can_be_read_is_refused(convert: Run, tmp_path: Path) -> No
     assert convert().code == 2
 
 
+def test_a_folder_that_cannot_be_opened_is_said(convert: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page(tmp_path)
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    scandir = os.scandir
+
+    def guarded(path: str) -> Any:  # noqa: ANN401 - whatever scandir returns
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    told = convert(tmp_path)
+
+    assert f"skipped {closed}: Permission denied" in told.err
+    assert "1 converted" in told.out
+
+
 def test_a_full_disk_leaves_the_old_file_whole(convert: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_number: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
