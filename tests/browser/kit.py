@@ -19,7 +19,7 @@ RETAIL, LEDGER, PIPELINE = "Retail sales", "Ledger", "Pipeline"
 PEOPLE = ("alice", "bob", "carol", "erin")
 TOKEN_CALL = "POST /t/acme/access-token"
 CHART = "sales-by-product"
-PATIENCE_MS = 60_000
+PATIENCE_MS = 15_000
 
 BARS = """
 host => {
@@ -107,7 +107,7 @@ def expect_bars_in_frame(frame: Frame, selector: str, count: int) -> None:
 def expect_blocked(page: Page) -> None:
     """Wait for the plain message that stands where nothing could be drawn."""
     expect_state(page, "jwt", "cookies-blocked")
-    expect(page.locator("qlik-embed").first).to_contain_text("third-party cookies")
+    expect(page.locator(".qlik-bridge-note").first).to_contain_text("This browser blocks the cookies of")
 
 
 def expect_refused(embed: Locator) -> None:

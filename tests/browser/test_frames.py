@@ -50,7 +50,7 @@ def test_an_old_frame_on_both_paths(site: Site, tabs: Open, path: str, cookies: 
     count = len(products_of(site, "alice"))
     if path == "oauth":
         expect_state(page, path, "ready")
-        expect(page.locator("qlik-embed#old.wide svg rect")).to_have_count(count)
+        expect(page.locator("#old.wide qlik-embed svg rect")).to_have_count(count)
         assert page.locator("iframe").count() == 0
     elif cookies == "allowed":
         expect_state(page, path, "ready")

@@ -39,7 +39,8 @@ def opened(site: Site, tabs: Open, cookies: str, who: str = "alice") -> Page:
 
 
 def look_at(page: Page) -> None:
-    """Come back to the tab, as somebody who had another one in front."""
+    """Come back to the tab after a minute, as somebody who had another one in front."""
+    page.evaluate("const now = Date.now; Date.now = () => now() + 61_000")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
