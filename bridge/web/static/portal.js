@@ -82,14 +82,34 @@
     showCookie();
   }
 
-  /** @param {{kind?: string, message: string, code?: string, requestId?: string, retrying?: boolean}} error */
-  function admit(error) {
-    if (error.kind === "cookies_blocked") return explain("cookies-blocked", "cookies-blocked");
-    if (error.kind === "signed_out") return explain("signed-out", "signed-out");
-    explain("error", error.retrying ? "retrying" : "error");
-    put("problem", error.message);
-    put("problem-code", error.code ? `${error.code}, request ${error.requestId}` : (error.kind ?? ""));
-    part("retry")?.addEventListener("click", () => location.reload());
+  /** @typedef {{kind?: string, message: string, code?: string, requestId?: string, retrying?: boolean}} Trouble */
+
+  /** @param {Trouble} trouble */
+  function admit({ kind = "", message, code, requestId, retrying }) {
+    explain("error", retrying ? "retrying" : "error");
+    put("problem", message);
+    put("problem-code", code ? `${code}, request ${requestId}` : kind);
+    // @ts-ignore - embed.js defines it; where it did not load, only the whole page can try again
+    part("retry")?.addEventListener("click", () => (window.qlikBridge ? window.qlikBridge.retry() : location.reload()));
+  }
+
+  /** @type {Trouble} */
+  let trouble = { message: "The bridge's script could not be loaded.", kind: "embed.js" };
+
+  /** @param {Trouble} told */
+  function note(told) {
+    if (!told.retrying) trouble = told;
+    else if (main.dataset.state === "loading") admit(told);
+  }
+
+  /** Follow what embed.js says on the root element. */
+  function follow() {
+    const state = document.documentElement.dataset.bridgeState;
+    if (state === "starting") return;
+    if (state === "ready") return askTenant();
+    if (state === "error" || !state) admit(trouble);
+    else explain(state, state);
+    if (!part("caller-groups")?.querySelector(".tag")) showNobody();
   }
 
   // --- what the tenant says ------------------------------------------------------------------------------------
@@ -109,13 +129,13 @@
     put("caller-rows", made("li", "No rows: the engine was not asked."));
   }
 
-  async function askWhoIAm() {
+  async function askTenant() {
     try {
-      // @ts-ignore - embed.js defines it; when it did not load, this throws and is explained like the rest
+      // @ts-ignore - embed.js defines it, and said that it is ready
       show(await window.qlikBridge.whoami());
+      await askForRows();
     } catch (error) {
-      admit(/** @type {Error} */ (error));
-      showNobody();
+      admit(/** @type {Trouble} */ (error));
     }
   }
 
@@ -213,11 +233,8 @@
   dark.addEventListener("change", dressForTheDark);
   watchLedger();
   document.addEventListener("bridge:path", (event) => showPath(/** @type {CustomEvent} */ (event).detail));
-  document.addEventListener("bridge:error", (event) => admit(/** @type {CustomEvent} */ (event).detail));
-  document.addEventListener("bridge:signed-out", () => explain("signed-out", "signed-out"));
+  document.addEventListener("bridge:error", (event) => note(/** @type {CustomEvent} */ (event).detail));
+  new MutationObserver(follow).observe(document.documentElement, { attributeFilter: ["data-bridge-state"] });
+  document.addEventListener("DOMContentLoaded", follow); // when embed.js has started, unless it is not there
   part("stage-control")?.addEventListener("submit", moveStage);
-  document.addEventListener("DOMContentLoaded", () => {
-    askWhoIAm();
-    askForRows();
-  });
 })();

@@ -70,6 +70,8 @@
   function draw() {
     const whole = Math.max(1, ...[...taken.values()].map((step) => step.end));
     for (const [name, step] of taken) drawStep(name, step, whole);
+    const rest = main.dataset.chart === "waiting" ? "waiting" : "not reached";
+    for (const item of document.querySelectorAll("#steps > li:not([data-outcome])")) fill(item, ".step-time", rest);
   }
 
   /**
@@ -90,7 +92,7 @@
   }
 
   /**
-   * @param {HTMLElement} item
+   * @param {Element} item
    * @param {string} selector
    * @param {string} words
    */
@@ -163,7 +165,7 @@
    */
   function admit(words, outcome) {
     troubles.push(words);
-    if (main.dataset.chart === "waiting") main.dataset.chart = outcome;
+    if (main.dataset.chart === "waiting" || outcome === "refused") main.dataset.chart = outcome;
     for (const place of document.querySelectorAll(".real-error")) place.textContent = troubles.join("; ");
   }
 
