@@ -38,7 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--globex-port", type=int, default=9002, help="port of the tenant globex (default 9002)")
     parser.add_argument("--portal-origin", action="append", help=f"origin of a portal (default {DEFAULT_PORTAL})")
     parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default 127.0.0.1)")
-    parser.add_argument("--web-threads", type=int, default=40, help="calls served at a time (default 40)")
+    parser.add_argument(
+        "--web-threads", type=int, default=256, help="calls served at a time, open websockets included (default 256)"
+    )
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when the starting process ends")
     return parser
 

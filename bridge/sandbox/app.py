@@ -19,10 +19,12 @@ from bridge.sandbox import (
     limits,
     login,
     oauth,
+    sockets,
     spaces,
     tokens,
     users,
 )
+from bridge.sandbox.faults import CALL, FAULT
 from bridge.sandbox.state import Call, Fault
 from bridge.sandbox.tenant import Tenant, World, here
 
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 CONTROL = "/_sandbox"
+UPGRADED = 101
 MAX_BODY = 500_000  # Qlik: POST /users answers 413 above 500 kB
-CALL, FAULT = "sandbox.call", "sandbox.fault"
 
 
 def create_apps(world: World) -> dict[str, Flask]:
@@ -51,12 +53,16 @@ def create_app(tenant: Tenant) -> Flask:
     errors.install(app)
     for room in (login, oauth, tokens, users, groups, spaces, catalog, control):
         app.register_blueprint(room.routes)
+    sockets.install(app)
     app.wsgi_app = Door(app.wsgi_app, tenant)  # type: ignore[method-assign]  # Flask's own way to add middleware
     return app
 
 
 class Door:
-    """Logs each call, applies faults, and serves one request at a time so that each one is atomic."""
+    """Logs each call, applies faults, and serves one request at a time so that each one is atomic.
+
+    A websocket stays open, so it takes the lock only while it is let in and for what it reads of the tenant later.
+    """
 
     def __init__(self, app: Wsgi, tenant: Tenant) -> None:
         self.app = app
@@ -66,6 +72,8 @@ class Door:
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         if not is_control(path):
             self.log_and_delay(environ, path)
+        if sockets.is_upgrade(environ):
+            return self.app(environ, start_response)
         with self.tenant.world.lock:
             body = self.app(environ, start_response)
         if (fault := environ.get(FAULT)) and fault.drop == "after":
@@ -92,16 +100,24 @@ def arrive() -> Response | None:
     """Everything that comes before a route: preflight, fault, who is calling, rate limit, CSRF."""
     if is_control(request.path):
         return None
+    with here().world.lock:
+        return _arrive()
+
+
+def _arrive() -> Response | None:
     if request.method == "OPTIONS":
         return cors.preflight()
     fault: Fault | None = request.environ.get(FAULT)
     if fault and (answer := faults.answer(fault)):
         return answer
-    if request.path.startswith("/api/"):
+    upgrades = sockets.is_upgrade(request.environ)
+    if upgrades:
+        g.principal = auth.identify_websocket()
+    elif request.path.startswith("/api/"):
         g.principal = auth.identify()
     count()
-    if request.path.startswith("/api/"):
-        auth.check_csrf()
+    if upgrades or request.path.startswith("/api/"):
+        auth.check_csrf(upgrades=upgrades)
     return None
 
 
@@ -138,6 +154,8 @@ def leave(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     cors.add_headers(response)
     call: Call = request.environ[CALL]
+    if call.status == UPGRADED:
+        return response
     call.status, call.client, call.user = response.status_code, g.get("client"), g.get("user")
     if response.status_code >= 400 and here().switches.failed_requests_count == "no":  # noqa: PLR2004 - HTTP's errors
         for tier, caller in g.get("spent", []):

@@ -26,6 +26,13 @@ class Principal:
     session: Session | None = None
     token: Token | None = None
 
+    @property
+    def how(self) -> str:
+        """Name the credential: `cookie`, `bearer`, or `accessToken` for one from a token exchange in the address."""
+        if self.token is None:
+            return "cookie"
+        return "bearer" if self.token.parent is None else "accessToken"
+
     def may(self, *scopes: str) -> bool:
         return self.scopes is None or not self.scopes.isdisjoint(scopes)
 
@@ -67,7 +74,35 @@ def note(client: str | None = None, user: str | None = None) -> None:
 
 def identify() -> Principal | None:
     """Return the caller, or None. A bearer token rules out the cookie."""
-    principal = _by_token() if bearer() is not None else _by_cookie()
+    return _noted(_by_token() if bearer() is not None else _by_cookie())
+
+
+def identify_websocket() -> Principal:
+    """Return who opens a websocket: by bearer token, else by `accessToken`, else by cookie. 401 for nobody."""
+    if bearer() is not None:
+        principal = _noted(_by_token())
+    elif "accessToken" in request.args:
+        frames_too = here().switches.webresource_opens_engine == "yes"
+        principal = by_exchanged_token("websocket", *(["webresource"] if frames_too else []))
+    else:
+        principal = _noted(_by_cookie())
+    if principal is None:
+        raise errors.unauthorized()
+    return principal
+
+
+def by_exchanged_token(*purposes: str) -> Principal | None:
+    """Return who is behind the `accessToken` of the address: one from a token exchange for one of the purposes."""
+    tenant = here()
+    token = tenant.memory.tokens.get(request.args.get("accessToken", "").strip())
+    if token is None or token.kind not in purposes or not is_live(tenant, token):
+        return None
+    token.last_used = tenant.now()
+    return _noted(Principal(tenant.memory.users[token.user_id], frozenset(token.scope.split()), token=token))
+
+
+def _noted(principal: Principal | None) -> Principal | None:
+    """Tell the call log."""
     if principal:
         client = principal.token.client_id if principal.token else None
         issuer = principal.session.issuer if principal.session else None
@@ -141,12 +176,17 @@ def _by_cookie() -> Principal | None:
     return Principal(user, None, session=session)
 
 
-def check_csrf() -> None:
-    """Qlik: a write with a cookie session carries the session's token in `qlik-csrf-token`, else CSRF-TOKEN-2."""
+def check_csrf(*, upgrades: bool = False) -> None:
+    """Qlik: a write with a cookie session carries the session's token in `qlik-csrf-token`, else CSRF-TOKEN-2.
+
+    So does a websocket, where browsers can only put it into the address.
+    """
     principal: Principal | None = g.get("principal")
-    if request.method in SAFE_METHODS or principal is None or principal.session is None:
+    if (request.method in SAFE_METHODS and not upgrades) or principal is None or principal.session is None:
         return
     given = request.headers.get("qlik-csrf-token", "")
+    if upgrades:
+        given = given or request.args.get("qlik-csrf-token", "").strip()
     if same(given, principal.session.csrf_token):
         return
     where = here().switches.csrf_error_body

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from bridge.sandbox import auth, body, control_state, seed, switches
+from bridge.sandbox import auth, body, control_state, seed, sockets, switches
 from bridge.sandbox.errors import ApiError, not_found
 from bridge.sandbox.state import Client, Fault, Person
 from bridge.sandbox.tenant import here
@@ -27,14 +27,19 @@ FAULT_TYPES: dict[str, type | tuple[type, ...]] = {
     "content_type": str,
     "bytes": int,
     "location": str,
+    "close": int,
 }
+CLOSE_CODES = (3000, 4999)
 FAULT_BOUNDS = {
     "status": (200, 599),
     "times": (1, 10**9),
     "latency_ms": (0, 600_000),
     "retry_after": (0, 10**6),
     "bytes": (0, 10**8),
+    "close": CLOSE_CODES,
 }
+GOING_AWAY = 1001
+PLAIN_CLOSE_CODES = (1000, GOING_AWAY, 1011, 1012, 1013)
 FARTHEST_S = 10 * 365 * 86400
 PERSON_FIELDS = {"groups": list, "disabled": bool, "display_name": str, "email": str}
 CLIENT_LISTS = ("allowed_grant_types", "allowed_scopes", "allowed_origins", "allowed_auth_methods")
@@ -187,9 +192,20 @@ def post_secret(client_id: str) -> Response:
     return jsonify(client_id=client_id, client_secret=client.client_secret)
 
 
+@routes.post("/sockets/close")
+def post_close() -> Response:
+    """Close the engine's open websockets with `code`, all or those of `user` (a subject)."""
+    given = _only(body.fields(), {"code": int, "user": str})
+    code = given.get("code", GOING_AWAY)
+    if code not in (*PLAIN_CLOSE_CODES, *range(CLOSE_CODES[0], CLOSE_CODES[1] + 1)):
+        raise body.bad_request(f"code must be one of {PLAIN_CLOSE_CODES} or from {CLOSE_CODES[0]} to {CLOSE_CODES[1]}")
+    return jsonify(closed=sockets.close_all(here(), code, given.get("user")))
+
+
 @routes.post("/reset")
 def post_reset() -> Response:
-    """Back to the seed. Keys, ids and secrets stay."""
+    """Back to the seed. Keys, ids and secrets stay; websockets are closed."""
+    sockets.close_all(here(), GOING_AWAY)
     seed.fill(here())
     here().world.people.update(seed.people())
     return Response(status=204)

@@ -9,7 +9,8 @@ from bridge.sandbox import auth, groups, users
 from bridge.sandbox.state import iso
 
 if TYPE_CHECKING:
-    from bridge.sandbox.state import Client, IdentityProvider, Session, Space, Token
+    from bridge.sandbox.sockets import OpenSocket
+    from bridge.sandbox.state import Client, IdentityProvider, Item, Session, Space, Token
     from bridge.sandbox.tenant import Tenant
 
 
@@ -23,6 +24,8 @@ def state(tenant: Tenant) -> dict[str, Any]:
         "group_settings": groups.settings(tenant),
         "spaces": [_space(space) for space in memory.spaces.values()],
         "items": [dataclasses.asdict(item) for item in memory.items.values()],
+        "apps": [_app(tenant, item) for item in memory.items.values() if item.resource_id in tenant.apps],
+        "sockets": [_socket(opened) for opened in tenant.sockets],
         "identity_providers": [_provider(tenant, provider) for provider in tenant.identity_providers],
         "web_integrations": [dataclasses.asdict(entry) for entry in tenant.web_integrations],
         "clients": [client(entry) for entry in tenant.clients.values()],
@@ -54,6 +57,35 @@ def _provider(tenant: Tenant, provider: IdentityProvider) -> dict[str, Any]:
 def _space(space: Space) -> dict[str, Any]:
     shown = dataclasses.asdict(space)
     return {**shown, "type": shown.pop("kind"), "created_at": iso(space.created_at)}
+
+
+def _app(tenant: Tenant, item: Item) -> dict[str, Any]:
+    app = tenant.apps[item.resource_id]
+    space = tenant.memory.spaces.get(item.space_id)
+    stored = [*app.objects.values(), *app.dimensions.values(), *app.measures.values()]
+    return {
+        "id": app.id,
+        "name": app.name,
+        "space": space.name if space else None,
+        "fields": app.table.fields,
+        "rows": app.table.rows,
+        "section_access": [dataclasses.asdict(rule) for rule in app.section_access],
+        "objects": [
+            {"id": each.id, "type": each.type, "title": each.properties["qMetaDef"]["title"], "owner": each.owner}
+            for each in stored
+        ],
+    }
+
+
+def _socket(opened: OpenSocket) -> dict[str, Any]:
+    app, _user, identity = opened.key
+    return {
+        "app": app,
+        "user": opened.user.subject,
+        "identity": identity,
+        "opened_at": iso(opened.opened_at),
+        "how": opened.how,
+    }
 
 
 def _session(session: Session) -> dict[str, Any]:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from bridge.sandbox.tenant import Memory
 
 
+CALL, FAULT = "sandbox.call", "sandbox.fault"
+"""Where a request's environment keeps its line of the call log and the fault that it met."""
+
+
 def take(memory: Memory, path: str) -> Fault | None:
     """Return the first fault for `path` and use it up once."""
     fault = next((fault for fault in memory.faults if fault.matches(path)), None)

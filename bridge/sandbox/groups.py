@@ -107,7 +107,7 @@ def post_group() -> tuple[Response, int]:
     group = Group(hex_id(), name, kind, tenant.now(), tenant.now())
     group.description = body.text(given, "description", longest=4096)
     group.role_ids = user_patch.role_ids(tenant, given.get("assignedRoles", []))
-    tenant.memory.groups[group.id] = group
+    tenant.add_group(group)
     return jsonify(shown(group)), 201
 
 

@@ -102,7 +102,7 @@ def _idp_group(tenant: Tenant, name: str, *, create: bool) -> Group | None:
     group = tenant.group_named(name, "idp")
     if group is None and create:
         group = Group(hex_id(), name, "idp", tenant.now(), tenant.now())
-        tenant.memory.groups[group.id] = group
+        tenant.add_group(group)
     return group
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bridge.sandbox import certificates
+from bridge.sandbox.engine import content
 from bridge.sandbox.state import (
     EVERYONE_ID,
     Assignment,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 ROLES = {"TenantAdmin": "admin", "AnalyticsAdmin": "admin", "Steward": "user", "EmbeddedAnalyticsUser": "user"}
-ITEMS = {"Everybody": "Retail sales", "Finance": "Ledger", "Sales": "Pipeline"}
+ITEMS = {"Everybody": content.RETAIL, "Finance": content.LEDGER, "Sales": content.PIPELINE}
 
 
 def people() -> dict[str, Person]:
@@ -58,6 +59,7 @@ def build(slugs: Iterable[str], portal_origins: Sequence[str]) -> World:
             identity_providers=[_provider(slug, "portal"), _provider(slug, "bridge-sync")],
             web_integrations=[WebIntegration(secrets.token_urlsafe(24), f"{slug} portal", tuple(portal_origins))],
             clients={client.client_id: client for client in (_management(slug), _issuing(slug))},
+            apps=content.apps(slug),
         )
         world.tenants[slug] = tenant
         fill(tenant)
@@ -68,6 +70,7 @@ def fill(tenant: Tenant) -> None:
     """Put a tenant back to its seed. Bots and dave keep their ids, as other systems may have noted them."""
     kept = {user.subject: user.id for user in tenant.users()}
     tenant.memory = Memory()
+    tenant.sessions.clear()
     for client in tenant.clients.values():
         _restore(tenant, client)
         if "client_credentials" in client.allowed_grant_types:
@@ -128,11 +131,14 @@ def _add_disabled(tenant: Tenant, kept: dict[str, str]) -> None:
 
 
 def _add_spaces(tenant: Tenant) -> None:
-    """One space for everyone; the others wait for assignments, as their groups come with the first logins."""
+    """One space for everyone; the others wait for the groups of their names, which come with the first logins."""
     owner, now = next(tenant.users()).id, tenant.now()
     for name, app in ITEMS.items():
         space = Space(hex_id(), name, "shared" if name == "Everybody" else "managed", owner, now)
-        item = Item(hex_id(), app, str(uuid.uuid4()), "app", space.id, owner, now, f"Invented data for {name}")
+        app_id, about = content.app_id(tenant.slug, app), f"Invented data for {name}"
+        item = Item(hex_id(), app, app_id, "app", space.id, owner, now, about)
         tenant.memory.spaces[space.id], tenant.memory.items[item.id] = space, item
         if name == "Everybody":
             space.assignments.append(Assignment(hex_id(), "group", EVERYONE_ID, ["consumer"], now))
+        else:
+            tenant.memory.awaited[name] = space.id

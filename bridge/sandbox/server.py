@@ -31,7 +31,7 @@ def run(
     portal_origins: Sequence[str],
     tls: bool = False,
     host: str = "127.0.0.1",
-    web_threads: int = 40,
+    web_threads: int = 256,
     exit_with_parent: bool = False,
 ) -> None:
     """Serve one tenant per entry of `ports` until SIGTERM or SIGINT. Needs the main thread, for its signals."""

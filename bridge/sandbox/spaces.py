@@ -22,6 +22,17 @@ SPACE_ROLES = {
     "data": {"dataconsumer", "datapreview", "facilitator", "operator", "producer"},
 }
 ADMIN_SCOPES = ("admin.spaces",)
+OPENING = {
+    "owner",
+    "basicconsumer",
+    "codeveloper",
+    "consumer",
+    "contributor",
+    "facilitator",
+    "producer",
+    "publisher",
+}
+"""The roles whose holders may open apps. An administrator manages a space without being let into its apps."""
 MANAGERS = {"owner", "admin", "facilitator"}
 MANAGER_ACTIONS = ["change_owner", "create", "delete", "read", "update"]
 

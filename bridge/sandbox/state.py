@@ -212,6 +212,7 @@ class Fault:
     content_type: str = "application/json"
     bytes: int | None = None
     location: str | None = None
+    close: int | None = None
 
     def matches(self, path: str) -> bool:
         if self.endpoint.endswith("*"):

@@ -63,6 +63,15 @@ class Switches:
     revoke_client_auth: str = choice("none", "required", why="Whether /oauth/revoke asks for client credentials.")
     revoke_unknown_status: int = choice(200, 400, why="Status for revoking an unknown token.")
 
+    # Engine
+    group_mode: int = choice(0, 1, 2, why="Groups that Section Access uses: idp (0), custom (1) or both (2).")
+    default_session: str = choice(
+        "shared", "own", why="Whether a person's websockets to one app share a session unless they name an identity."
+    )
+    webresource_opens_engine: str = choice(
+        "yes", "no", why="Whether a token exchanged for web resources opens the engine, as a frame needs it."
+    )
+
     # Limits
     tier1_per_minute: int = number(1000, 1, 1_000_000, why="Tier 1 calls a minute.")
     tier2_per_minute: int = number(100, 1, 1_000_000, why="Tier 2 calls a minute.")

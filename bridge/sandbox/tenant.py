@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 from bridge.sandbox.limits import Limits
+from bridge.sandbox.state import Assignment, hex_id
 from bridge.sandbox.switches import Switches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    from bridge.sandbox.engine import App
+    from bridge.sandbox.engine import Session as EngineSession
+    from bridge.sandbox.sockets import Key, OpenSocket
     from bridge.sandbox.state import (
         Call,
         Client,
@@ -48,6 +52,7 @@ class Memory:
     groups: dict[str, Group] = field(default_factory=dict)
     spaces: dict[str, Space] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
+    awaited: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     seen_jtis: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -80,6 +85,9 @@ class Tenant:
     created_at: float = field(default_factory=time.time)
     cookie_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     memory: Memory = field(default_factory=Memory)
+    apps: Mapping[str, App] = field(default_factory=dict)
+    sessions: dict[Key, EngineSession] = field(default_factory=dict)
+    sockets: list[OpenSocket] = field(default_factory=list)
 
     def now(self) -> float:
         return time.time() + self.memory.clock_offset_s
@@ -99,6 +107,13 @@ class Tenant:
         """Group names are case-sensitive; an idp and a custom group may share one."""
         groups = self.memory.groups.values()
         return next((g for g in groups if g.name == name and g.provider_type == provider_type), None)
+
+    def add_group(self, group: Group) -> None:
+        """Add a group. An idp group that the seed waits for gets its place in a space, as an administrator would do."""
+        memory = self.memory
+        memory.groups[group.id] = group
+        if group.provider_type == "idp" and (space := memory.spaces.get(memory.awaited.pop(group.name, ""))):
+            space.assignments.append(Assignment(hex_id(), "group", group.id, ["consumer"], self.now()))
 
     def role(self, role_id: str) -> Role | None:
         return next((role for role in self.roles if role.id == role_id), None)

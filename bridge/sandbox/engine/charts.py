@@ -1,0 +1,178 @@
+"""The objects that an app stores: charts, a figure and sheets, with the properties that Qlik's charts look for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.sandbox.engine.rpc import Json
+
+WIDEST, TALLEST = 24, 12
+TEXT_ORDER: Json = {"qSortByNumeric": 1, "qSortByAscii": 1, "qSortByLoadOrder": 1}
+LOAD_ORDER: Json = {"qSortByLoadOrder": 1}
+
+COLOUR: Json = {
+    "auto": True,
+    "autoMinMax": True,
+    "dimensionScheme": "12",
+    "expressionIsColor": True,
+    "expressionLabel": "",
+    "formatting": {"numFormatFromTemplate": True},
+    "measureScheme": "sg",
+    "mode": "primary",
+    "paletteColor": {"index": 6},
+    "persistent": False,
+    "reverseScheme": False,
+    "useBaseColors": "off",
+    "useDimColVal": True,
+    "useMeasureGradient": True,
+}
+AXES: Json = {
+    "dimensionAxis": {
+        "axisDisplayMode": "auto",
+        "continuousAuto": True,
+        "dock": "near",
+        "label": "auto",
+        "maxVisibleItems": 10,
+        "show": "all",
+    },
+    "measureAxis": {
+        "autoMinMax": True,
+        "dock": "near",
+        "max": 10,
+        "min": 0,
+        "minMax": "min",
+        "show": "all",
+        "spacing": 1,
+    },
+    "gridLine": {"auto": True, "spacing": 2},
+    "orientation": "vertical",
+    "preferContinuousAxis": True,
+    "refLine": {"refLines": [], "dimRefLines": []},
+    "scrollbar": "miniChart",
+    "scrollStartPos": 0,
+    "showMiniChartForContinuousAxis": True,
+}
+COMMON: Json = {
+    "components": [],
+    "footnote": "",
+    "legend": {"dock": "auto", "show": True, "showTitle": True},
+    "showDetails": True,
+    "showDisclaimer": True,
+    "showTitles": True,
+    "subtitle": "",
+    "tooltip": {"auto": True, "hideBasic": False, "data": {}},
+}
+BAR: Json = {
+    **COMMON,
+    **AXES,
+    "version": "2.14.0",
+    "barGrouping": {"grouping": "grouped"},
+    "color": COLOUR,
+    "dataPoint": {"showLabels": False, "showSegmentLabels": False, "showTotalLabels": True},
+}
+LINE: Json = {
+    **COMMON,
+    **AXES,
+    "version": "1.47.0",
+    "color": COLOUR,
+    "dataPoint": {"show": False, "showLabels": False},
+    "lineType": "line",
+    "nullMode": "gap",
+    "stackedArea": False,
+}
+PIE: Json = {
+    **COMMON,
+    "version": "1.26.0",
+    "color": {**COLOUR, "auto": False, "mode": "byDimension"},
+    "dataPoint": {"auto": True, "labelMode": "share"},
+    "dimensionTitle": True,
+    "donut": {"showAsDonut": True},
+    "useMeasureAsOuterRadius": False,
+}
+KPI: Json = {"showTitles": False, "showMeasureTitle": True, "fontSize": "S", "layoutBehavior": "responsive"}
+
+
+def dimension(field: str, order: Json = TEXT_ORDER) -> Json:
+    return {
+        "qDef": {
+            "qFieldDefs": [f"[{field}]"],
+            "qFieldLabels": [field],
+            "qSortCriterias": [order],
+            "cId": f"dim-{field.lower()}",
+            "autoSort": True,
+        }
+    }
+
+
+def measure(expression: str, label: str, *, descending: bool = False) -> Json:
+    number = {"qType": "F", "qnDec": 0, "qUseThou": 1, "qFmt": "#,##0", "qDec": ".", "qThou": ","}
+    definition = {"qDef": expression, "qLabel": label, "qNumFormat": number, "cId": "mea-1", "autoSort": True}
+    return {"qDef": definition, "qSortBy": {"qSortByNumeric": -1 if descending else 0}}
+
+
+def hypercube(dimensions: list[Json], measures: list[Json]) -> Json:
+    width = len(dimensions) + len(measures)
+    return {
+        "qDimensions": dimensions,
+        "qMeasures": measures,
+        "qInterColumnSortOrder": list(range(width)),
+        "qSuppressMissing": True,
+        "qMode": "S",
+        "qInitialDataFetch": [{"qLeft": 0, "qTop": 0, "qWidth": max(width, 1), "qHeight": 500}],
+    }
+
+
+def chart(object_id: str, kind: str, look: Json, title: str, cube: Json) -> Json:
+    """Return the properties of one visualization."""
+    return {
+        **look,
+        "qInfo": {"qId": object_id, "qType": kind},
+        "qMetaDef": {"title": title, "description": ""},
+        "qHyperCubeDef": cube,
+        "title": title,
+        "visualization": kind,
+    }
+
+
+def sheet(object_id: str, title: str, rank: int, charts: list[Json]) -> Json:
+    """Return the properties of a sheet that shows its charts two abreast."""
+    width, height = WIDEST // 2, TALLEST // 2
+    cells = [
+        {
+            "name": each["qInfo"]["qId"],
+            "type": each["qInfo"]["qType"],
+            "col": at % 2 * width,
+            "row": at // 2 * height,
+            "colspan": width,
+            "rowspan": height,
+            "bounds": {"x": at % 2 * 50, "y": at // 2 * 50, "width": 50, "height": 50},
+        }
+        for at, each in enumerate(charts)
+    ]
+    return {
+        "qInfo": {"qId": object_id, "qType": "sheet"},
+        "qMetaDef": {"title": title, "description": ""},
+        "qChildListDef": {"qData": {"title": "/title", "visualization": "/visualization"}},
+        "rank": rank,
+        "columns": WIDEST,
+        "rows": TALLEST,
+        "thumbnail": {},
+        "cells": cells,
+    }
+
+
+def master_dimension(object_id: str, field: str, title: str) -> Json:
+    return {
+        "qInfo": {"qId": object_id, "qType": "dimension"},
+        "qDim": {"qGrouping": "N", "qFieldDefs": [f"[{field}]"], "qFieldLabels": [title], "title": title},
+        "qMetaDef": {"title": title, "description": "", "tags": []},
+    }
+
+
+def master_measure(object_id: str, expression: str, title: str) -> Json:
+    return {
+        "qInfo": {"qId": object_id, "qType": "measure"},
+        "qMeasure": {"qLabel": title, "qDef": expression, "qGrouping": "N", "qExpressions": [], "qActiveExpression": 0},
+        "qMetaDef": {"title": title, "description": "", "tags": []},
+    }

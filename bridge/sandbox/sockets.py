@@ -1,0 +1,195 @@
+"""The engine's websockets at /app/{id}: who may open one, the conversation, and how it ends."""
+
+# mypy: disable-error-code="import-untyped"
+# flask-sock and simple-websocket ship no types.
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Flask, g, request
+from flask_sock import Sock
+from simple_websocket import ConnectionClosed
+
+from bridge.sandbox import auth, faults, spaces
+from bridge.sandbox.engine import Link, Session
+from bridge.sandbox.tenant import Tenant, here
+
+if TYPE_CHECKING:
+    from simple_websocket import Server
+
+    from bridge.sandbox.state import Call, Fault, User
+
+routes = Blueprint("sockets", __name__)
+sock = Sock()
+
+OPTIONS = {
+    "ping_interval": 25,
+    "max_message_size": 1_000_000,
+    "receive_bytes": 65_536,  # more than a TLS record: what a smaller read left behind would wait for the next ping
+}
+ADDRESSES = ("", "/identity/<identity>", "/ttl/<int:ttl>", "/identity/<identity>/ttl/<int:ttl>")
+LONGEST_TTL_S = 86_400
+CLOSING_S = 2.0
+FAILED, NO_PERMISSION, NO_APP = 1011, 4203, 4204
+REASONS = {
+    1001: "Going away",
+    4000: "Manually suspended",
+    4001: "Idle for too long",
+    4002: "No licence",
+    4003: "The engine is in terminating state",
+    4004: "The app was deleted",
+    4005: "Session limit reached",
+    4006: "Authentication failed",
+    4007: "The mode of the session changed",
+    NO_PERMISSION: "No permission to open the app",
+    NO_APP: "App not found",
+    4205: "Too many requests",
+}
+GROUP_KINDS = {0: {"idp"}, 1: {"custom"}, 2: {"idp", "custom"}}
+
+Key = tuple[str, str, str]
+"""What makes a session: the app, the user and the identity of the address."""
+
+
+@dataclass(eq=False)
+class OpenSocket:
+    """A websocket and who is behind it. Its lock lets other threads send and close."""
+
+    ws: Server
+    key: Key
+    user: User
+    how: str
+    opened_at: float
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def send(self, text: str) -> None:
+        """Send, or leave it when the other side is gone: the thread that receives learns that by itself."""
+        with self.lock, contextlib.suppress(ConnectionClosed, OSError):
+            self.ws.send(text)
+
+    def close(self, code: int) -> None:
+        if not self.lock.acquire(timeout=CLOSING_S):
+            # Somebody is stuck sending to a client that does not read.
+            self.ws.sock.shutdown(socket.SHUT_RDWR)
+            return
+        try:
+            with contextlib.suppress(ConnectionClosed, OSError):
+                self.ws.close(code, REASONS.get(code, ""))
+        finally:
+            self.lock.release()
+            self.ws.event.set()  # wakes the thread that receives
+
+    def linger(self) -> None:
+        """Wait for the other side to answer a close: hanging up earlier can lose the code on its way."""
+        self.ws.thread.join(CLOSING_S)
+
+
+def install(app: Flask) -> None:
+    app.config["SOCK_SERVER_OPTIONS"] = OPTIONS
+    app.register_blueprint(routes)
+
+
+def is_upgrade(environ: dict[str, Any]) -> bool:
+    return str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket" and environ["PATH_INFO"].startswith("/app/")
+
+
+def serve(ws: Server, app_id: str, identity: str = "", ttl: int = 0) -> None:
+    """Hold one websocket from upgrade to close. Flask has let in only whom `auth.identify_websocket` knows."""
+    tenant, principal = here(), g.principal
+    call: Call = request.environ[faults.CALL]
+    call.status, call.client, call.user = 101, g.get("client"), g.get("user")
+    own = uuid.uuid4().hex if tenant.switches.default_session == "own" and not identity else identity
+    key = (app_id, principal.user.id, own)
+    opened = OpenSocket(ws, key, principal.user, principal.how, tenant.now())
+    try:
+        if code := refusal(tenant, principal, app_id):
+            opened.close(code)
+        else:
+            converse(tenant, opened, min(ttl, LONGEST_TTL_S))
+    except ConnectionClosed:
+        pass
+    except Exception:
+        opened.close(FAILED)
+        raise
+    finally:
+        opened.linger()
+
+
+for number, address in enumerate(ADDRESSES):
+    sock.route(f"/app/<app_id>{address}", bp=routes, endpoint=f"engine{number}")(serve)
+
+
+def refusal(tenant: Tenant, principal: auth.Principal, app_id: str) -> int | None:
+    """Return the code to close with at once, be it for a fault that asks for one."""
+    fault: Fault | None = request.environ.get(faults.FAULT)
+    if fault and fault.drop == "after":
+        faults.hang_up(request.environ)
+    if fault and fault.close:
+        return fault.close
+    with tenant.world.lock:
+        item = next((item for item in tenant.memory.items.values() if item.resource_id == app_id), None)
+        if item is None or app_id not in tenant.apps:
+            return NO_APP
+        space = tenant.memory.spaces.get(item.space_id)
+        may_open = space is not None and not spaces.OPENING.isdisjoint(spaces.roles_in(tenant, principal, space))
+        return None if may_open else NO_PERMISSION
+
+
+def converse(tenant: Tenant, opened: OpenSocket, ttl: int) -> None:
+    """Answer messages until one side closes."""
+    with tenant.world.lock:
+        session, attached = _join(tenant, opened)
+    link = Link(session, opened.send)
+    try:
+        link.start(attached=attached)
+        while True:
+            link.receive(opened.ws.receive())
+    finally:
+        link.leave()
+        with tenant.world.lock:
+            _leave(tenant, opened, session, ttl)
+
+
+def _join(tenant: Tenant, opened: OpenSocket) -> tuple[Session, bool]:
+    """Return the session of the socket's key and whether it was there before. Its time to live stops running."""
+    session = tenant.sessions.get(opened.key)
+    attached = session is not None and (session.ends_at is None or session.ends_at > tenant.now())
+    if session is None or not attached:
+        user = opened.user
+        session = Session(tenant.apps[opened.key[0]], user.subject, lambda: group_names(tenant, user.id))
+        tenant.sessions[opened.key] = session
+    session.ends_at = None
+    tenant.sockets.append(opened)
+    return session, attached
+
+
+def _leave(tenant: Tenant, opened: OpenSocket, session: Session, ttl: int) -> None:
+    """End the session with its last socket, or `ttl` seconds later."""
+    tenant.sockets.remove(opened)
+    if tenant.sessions.get(opened.key) is not session or any(other.key == opened.key for other in tenant.sockets):
+        return
+    session.ends_at = tenant.now() + ttl
+    if not ttl:
+        del tenant.sessions[opened.key]
+
+
+def group_names(tenant: Tenant, user_id: str) -> set[str]:
+    """Return the groups that count for Section Access; `group_mode` says of which kind they are."""
+    with tenant.world.lock:
+        user = tenant.memory.users.get(user_id)
+        kinds = GROUP_KINDS[int(tenant.switches.group_mode)]
+        return {group.name for group in tenant.groups_of(user) if group.provider_type in kinds} if user else set()
+
+
+def close_all(tenant: Tenant, code: int, subject: str | None = None) -> int:
+    """Close every websocket, or those of one person; return how many."""
+    chosen = [opened for opened in tenant.sockets if subject in (None, opened.user.subject)]
+    for opened in chosen:
+        opened.close(code)
+    return len(chosen)
