@@ -113,7 +113,7 @@ def expect_blocked(page: Page) -> None:
 def expect_refused(embed: Locator) -> None:
     """Wait for the reason that the embed itself gives for an app that the person may not open."""
     expect(embed.locator(".qlik-embed-root")).to_have_attribute("data-ready", "0")
-    expect(embed).to_contain_text("No permission to open the app")
+    expect(embed).to_contain_text("You may not open this app")
 
 
 def frame_in(page: Page, selector: str) -> Frame:
@@ -124,11 +124,15 @@ def frame_in(page: Page, selector: str) -> Frame:
     return frame
 
 
-def wait_for_sockets(site: Site, who: str, more_than: int = 0) -> None:
-    """Wait until a person has websockets open at the tenant."""
+def sockets_of(site: Site, who: str) -> set[str]:
+    """Return when a person's open websockets were opened, as names for them."""
+    return {str(each["opened_at"]) for each in site.acme.state()["sockets"] if each["user"] == who}
+
+
+def wait_for_new_socket(site: Site, who: str, known: set[str]) -> None:
     give_up = time.monotonic() + PATIENCE_MS / 1000
-    while len([each for each in site.acme.state()["sockets"] if each["user"] == who]) <= more_than:
-        assert time.monotonic() < give_up, f"no websocket of {who}"
+    while not sockets_of(site, who) - known:
+        assert time.monotonic() < give_up, f"no new websocket of {who}"
         time.sleep(0.05)
 
 
@@ -145,10 +149,10 @@ def person(site: Site, who: str) -> Mapping[str, Any]:
 def rows_of(site: Site, who: str, app: str = RETAIL) -> list[Mapping[str, Any]]:
     """Return the rows that section access opens to this person, worked out from what the tenant holds."""
     document = next(each for each in site.acme.state()["apps"] if each["name"] == app)
-    groups = {*person(site, who)["groups"]}
+    groups = {"*", *person(site, who)["groups"]}
+    rules = [rule for rule in document["section_access"] if rule["group"] in groups]
     rows: list[Mapping[str, Any]] = document["rows"]
-    assert groups is not None
-    return rows
+    return [row for row in rows if any(rule["value"] in {"*", row[rule["field"]]} for rule in rules)]
 
 
 def products_of(site: Site, who: str) -> set[str]:

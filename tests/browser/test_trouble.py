@@ -17,7 +17,8 @@ from browser.kit import (
     names_in,
     products_of,
     sign_in,
-    wait_for_sockets,
+    sockets_of,
+    wait_for_new_socket,
 )
 
 if TYPE_CHECKING:
@@ -57,24 +58,20 @@ def opened(site: Site, tabs: Open, who: str = "alice", *content: str) -> Page:
     return page
 
 
-def expect_to_go_on(page: Page, site: Site, who: str = "alice") -> None:
-    """Wait until the page has a socket again, and see that the same page still answers with this person's rows."""
-    wait_for_sockets(site, who)
+def expect_to_resume(page: Page, site: Site, who: str = "alice") -> None:
+    """Close the page's websockets; wait for a new one, and see that the same page answers with this person's rows."""
+    known = sockets_of(site, who)
+    site.acme.control("POST", "sockets/close", {"code": 4003})
+    wait_for_new_socket(site, who, known)
     assert names_in(page.locator("qlik-embed").first) == products_of(site, who)
     expect_state(page, "oauth", "ready")
     assert page.evaluate("window.stillTheSame"), "nothing was reloaded"
 
 
-def close_sockets(site: Site) -> None:
-    site.acme.control("POST", "sockets/close", {"code": 4003})
-
-
 def test_a_websocket_closed_with_4003_resumes(site: Site, tabs: Open) -> None:
     page = opened(site, tabs)
 
-    close_sockets(site)
-
-    expect_to_go_on(page, site)
+    expect_to_resume(page, site)
     assert site.front.count(TOKEN_CALL) == 1, "the token was good"
 
 
@@ -82,9 +79,7 @@ def test_a_token_refused_in_mid_page_is_replaced(site: Site, tabs: Open) -> None
     page = opened(site, tabs)
 
     site.acme.control("POST", "tokens/expire", {"user": "alice"})
-    close_sockets(site)
-
-    expect_to_go_on(page, site)
+    expect_to_resume(page, site)
     assert site.front.count(TOKEN_CALL) == 2
 
 
@@ -92,9 +87,7 @@ def test_an_expired_token_is_replaced(site: Site, tabs: Open) -> None:
     page = opened(site, tabs)
 
     site.acme.control("POST", "clock", {"offset_s": 7 * HOURS_S})
-    close_sockets(site)
-
-    expect_to_go_on(page, site)
+    expect_to_resume(page, site)
     assert site.front.count(TOKEN_CALL) == 2
 
 
@@ -112,9 +105,7 @@ def test_a_tenant_in_trouble_while_a_token_is_renewed(site: Site, tabs: Open, fa
 
     site.acme.control("POST", "tokens/expire", {"user": "alice"})
     site.acme.control("POST", "faults", {"endpoint": "/oauth/token", **fault})
-    close_sockets(site)
-
-    expect_to_go_on(page, site)
+    expect_to_resume(page, site)
     assert site.acme.control("GET", "faults").json() == [], "the trouble was met"
 
 
@@ -154,5 +145,4 @@ def test_three_hundred_tokens_of_which_some_fail_once(site: Site, tabs: Open) ->
     assert outcomes == [200] * 300
     assert trouble.failures > 60
     assert site.front.count(TOKEN_CALL) - before == 300 + trouble.failures
-    close_sockets(site)
-    expect_to_go_on(page, site)
+    expect_to_resume(page, site)
