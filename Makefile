@@ -7,12 +7,14 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo install test lint lock clean
 
 demo: .venv/.runtime  ## two sandbox tenants, the bridge and a portal; Ctrl-C stops all
+	@.venv/bin/python bridge/sandbox/front_end_build.py || true  # it said why, and so will every embed
 	@.venv/bin/qlik-bridge demo
 
 install: .venv/.runtime  ## what the bridge needs, into .venv
 
 test: .venv/.dev  ## everything, real browser and real Qlik clients included
 	@tests/setup.sh
+	@.venv/bin/python bridge/sandbox/front_end_build.py || [ "$$CI" != true ]
 	@.venv/bin/python -m pytest --cov --cov-report=
 	@.venv/bin/python -m coverage report --include='bridge/services/*' --fail-under=95
 
@@ -29,9 +31,12 @@ lock: .venv/.dev  ## pin every dependency anew, with hashes
 		--quiet --group dev --output-file requirements/dev.lock pyproject.toml
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
 		--quiet --output-file requirements/qlik-sdk.lock requirements/qlik-sdk.in
+	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
+		--quiet --output-file requirements/node.lock requirements/node.in
 
 clean:
-	rm -rf .venv .venv-qlik-sdk tests/clients/node/node_modules instance artifacts .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-qlik-sdk tests/clients/node/node_modules bridge/sandbox/runtime/node_modules \
+		bridge/sandbox/runtime/dist bridge/sandbox/runtime/why.txt instance artifacts .coverage .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Qlik Bridge needs Python 3.11 or newer; name it: make PYTHON=/path/to/python3" >&2; exit 2; }

@@ -15,6 +15,7 @@ from bridge.sandbox import (
     cors,
     errors,
     faults,
+    front_end,
     groups,
     limits,
     login,
@@ -51,7 +52,7 @@ def create_app(tenant: Tenant) -> Flask:
     app.before_request(arrive)
     app.after_request(leave)
     errors.install(app)
-    for room in (login, oauth, tokens, users, groups, spaces, catalog, control):
+    for room in (login, oauth, tokens, users, groups, spaces, catalog, front_end, control):
         app.register_blueprint(room.routes)
     sockets.install(app)
     app.wsgi_app = Door(app.wsgi_app, tenant)  # type: ignore[method-assign]  # Flask's own way to add middleware

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from bridge.sandbox import auth, groups, users
+from bridge.sandbox import auth, front_end, groups, users
 from bridge.sandbox.state import iso
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def state(tenant: Tenant) -> dict[str, Any]:
         "spaces": [_space(space) for space in memory.spaces.values()],
         "items": [dataclasses.asdict(item) for item in memory.items.values()],
         "apps": [_app(tenant, item) for item in memory.items.values() if item.resource_id in tenant.apps],
+        "front_end": front_end.described(),
         "sockets": [_socket(opened) for opened in tenant.sockets],
         "identity_providers": [_provider(tenant, provider) for provider in tenant.identity_providers],
         "web_integrations": [dataclasses.asdict(entry) for entry in tenant.web_integrations],
