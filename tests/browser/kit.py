@@ -20,6 +20,8 @@ PEOPLE = ("alice", "bob", "carol", "erin")
 TOKEN_CALL = "POST /t/acme/access-token"
 CHART = "sales-by-product"
 PATIENCE_MS = 15_000
+BOX = ".box { width: 640px; height: 320px }"
+"""Qlik's elements have no size of their own."""
 
 BARS = """
 host => {
@@ -66,14 +68,14 @@ def app_id(name: str, slug: str = "acme") -> str:
 def chart(app: str = RETAIL, item: str = CHART, ui: str = "analytics/chart", **more: str) -> str:
     """Return the markup that a host page writes; the same on both paths."""
     extra = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in more.items())
-    return f'<qlik-embed ui="{ui}" app-id="{app_id(app)}" object-id="{item}"{extra}></qlik-embed>'
+    return f'<div class="box"><qlik-embed ui="{ui}" app-id="{app_id(app)}" object-id="{item}"{extra}></qlik-embed></div>'
 
 
 def host_page(*content: str, attributes: str = "", head: str = "") -> str:
     """Return a page of a customer: one script tag of the bridge's and ordinary elements."""
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>A page with Qlik content</title>{head}
 <script src="/t/acme/embed.js" defer {attributes}></script>
-<style>qlik-embed {{ display: block; height: 320px; width: 640px }}</style>
+<style>{BOX}</style>
 <main><h1>A page with Qlik content</h1>{"".join(content)}</main></html>"""
 
 

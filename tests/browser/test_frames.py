@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real_client
 
 PAGE = "/t/acme/page.html"
-STYLE = "<style>iframe, qlik-embed { display: block; width: 640px; height: 320px }</style>"
+STYLE = "<style>iframe { display: block; width: 640px; height: 320px }</style>"
 
 
 def single(site: Site, **parameters: str) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from storykit import assertion
 from werkzeug.wrappers import Request, Response
 
+from browser.kit import BOX
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,7 +20,7 @@ HOST = "127.0.0.2"
 SESSION_URL = "/qlik-session"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A portal elsewhere</title>
 <script src="{bridge}/t/acme/embed.js" data-session-url="{session_url}" defer></script>
-<style>qlik-embed {{ display: block; height: 320px }}</style>
+<style>{style}</style>
 <main><h1>A portal elsewhere</h1>{content}</main></html>"""
 
 
@@ -45,7 +47,7 @@ class ThirdSite:
         if request.path == SESSION_URL:
             return self._vouch(who) if who in self.groups else Response("sign in", 401)
         if request.path == "/":
-            html = PAGE.format(bridge=self.bridge, session_url=SESSION_URL, content=self.content)
+            html = PAGE.format(bridge=self.bridge, session_url=SESSION_URL, style=BOX, content=self.content)
             return Response(html, mimetype="text/html")
         if request.path.startswith("/as/"):
             answer = Response(status=303, headers={"Location": "/"})
