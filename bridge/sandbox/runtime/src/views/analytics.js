@@ -13,6 +13,19 @@ async function nebula({ props, doc }) {
   return forApp(app, props);
 }
 
+/**
+ * Draw, and wait until it can be seen. What has no size, as in a closed tab, is drawn when it gets one.
+ * @param {any} charts
+ * @param {{element: HTMLElement}} what
+ */
+async function painted(charts, what) {
+  let onRender = () => {};
+  const seen = new Promise((resolve) => (onRender = () => resolve(undefined)));
+  const drawn = await charts.render({ ...what, onRender, onError: onRender });
+  if (what.element.clientWidth && what.element.clientHeight) await seen;
+  return drawn;
+}
+
 /** @param {import("../embed.js").Place} place */
 export async function chart(place) {
   const { element, props, keep } = place;
@@ -22,7 +35,7 @@ export async function chart(place) {
   const what = props.objectId
     ? { id: props.objectId }
     : { type: props.type, fields: await fields(await place.doc(), props), properties: props.properties };
-  const drawn = await charts.render({ element, ...what, ...interaction(props) });
+  const drawn = await painted(charts, { element, ...what, ...interaction(props) });
   keep(drawn.model);
   return () => drawn.destroy();
 }
@@ -50,7 +63,7 @@ export async function sheet(place) {
       const box = document.createElement("div");
       box.style.gridArea = `${cell.row + 1} / ${cell.col + 1} / span ${cell.rowspan} / span ${cell.colspan}`;
       element.append(box);
-      return charts.render({ element: box, id: cell.name });
+      return painted(charts, { element: box, id: cell.name });
     }),
   );
   return () => drawn.forEach((each) => each.destroy());
