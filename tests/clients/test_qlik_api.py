@@ -289,14 +289,14 @@ def test_a_custom_group_opens_a_space(acme: Tenant, qlik_api: Client) -> None:
     alice = acme.sign_in("alice")
     before = qlik_api.ok("findings", hostConfig=issuing(acme, subject="alice"))
 
-    steps = {"group": "Ledger readers", "space": "Finance", "userId": alice["id"]}
+    steps = {"group": "Pipeline readers", "space": "Sales", "userId": alice["id"]}
     assert qlik_api.ok("openBySpace", hostConfig=managing(acme), **steps) == [201, 204]
     after = qlik_api.ok("findings", hostConfig=issuing(acme, subject="alice"))
 
-    assert before == {"spaces": ["Everybody"], "items": ["Retail sales"]}
-    assert after == {"spaces": ["Everybody", "Finance"], "items": ["Ledger", "Retail sales"]}
+    assert before == {"spaces": ["Everybody", "Finance"], "items": ["Ledger", "Retail sales"]}
+    assert after == {"spaces": ["Everybody", "Finance", "Sales"], "items": ["Ledger", "Pipeline", "Retail sales"]}
     held = {group["name"]: group.get("providerType") for group in acme.one("users", subject="alice")["assignedGroups"]}
-    assert {"Finance": "idp", "EMEA": "idp", "Ledger readers": "custom"}.items() <= held.items()
+    assert {"Finance": "idp", "EMEA": "idp", "Pipeline readers": "custom"}.items() <= held.items()
 
 
 # Shapes

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 WIDEST, TALLEST = 24, 12
 TEXT_ORDER: Json = {"qSortByNumeric": 1, "qSortByAscii": 1, "qSortByLoadOrder": 1}
-LOAD_ORDER: Json = {"qSortByLoadOrder": 1}
+
 
 COLOUR: Json = {
     "auto": True,
@@ -39,6 +39,7 @@ AXES: Json = {
     "measureAxis": {
         "autoMinMax": True,
         "dock": "near",
+        "logarithmic": False,
         "max": 10,
         "min": 0,
         "minMax": "min",
@@ -79,13 +80,15 @@ LINE: Json = {
     "dataPoint": {"show": False, "showLabels": False},
     "lineType": "line",
     "nullMode": "gap",
+    "orientation": "horizontal",
+    "separateStacking": True,
     "stackedArea": False,
 }
 PIE: Json = {
     **COMMON,
     "version": "1.26.0",
     "color": {**COLOUR, "auto": False, "mode": "byDimension"},
-    "dataPoint": {"auto": True, "labelMode": "share"},
+    "dataPoint": {"auto": True, "labelMode": "share", "labelValueMode": "arc"},
     "dimensionTitle": True,
     "donut": {"showAsDonut": True},
     "useMeasureAsOuterRadius": False,
@@ -105,18 +108,20 @@ def dimension(field: str, order: Json = TEXT_ORDER) -> Json:
     }
 
 
-def measure(expression: str, label: str, *, descending: bool = False) -> Json:
+def measure(expression: str, label: str) -> Json:
     number = {"qType": "F", "qnDec": 0, "qUseThou": 1, "qFmt": "#,##0", "qDec": ".", "qThou": ","}
     definition = {"qDef": expression, "qLabel": label, "qNumFormat": number, "cId": "mea-1", "autoSort": True}
-    return {"qDef": definition, "qSortBy": {"qSortByNumeric": -1 if descending else 0}}
+    return {"qDef": definition, "qSortBy": {"qSortByNumeric": -1}}
 
 
-def hypercube(dimensions: list[Json], measures: list[Json]) -> Json:
+def hypercube(dimensions: list[Json], measures: list[Json], *, by_size: bool = False) -> Json:
+    """Return a cube's definition, sorted by its dimensions or by what the last measure makes of them."""
     width = len(dimensions) + len(measures)
+    order = list(range(width))
     return {
         "qDimensions": dimensions,
         "qMeasures": measures,
-        "qInterColumnSortOrder": list(range(width)),
+        "qInterColumnSortOrder": [*order[-1:], *order[:-1]] if by_size else order,
         "qSuppressMissing": True,
         "qMode": "S",
         "qInitialDataFetch": [{"qLeft": 0, "qTop": 0, "qWidth": max(width, 1), "qHeight": 500}],

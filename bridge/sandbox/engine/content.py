@@ -97,11 +97,11 @@ def _row(seed: str, product: str, region: str, month: str) -> Row:
 
 
 def _objects() -> list[Stored]:
-    by_product = _chart("sales-by-product", "barchart", charts.BAR, "Sales by product", charts.dimension("Product"))
-    by_month = _chart("sales-by-month", "linechart", charts.LINE, "Sales by month", charts.dimension("Month"))
-    by_region = _chart("sales-by-region", "piechart", charts.PIE, "Sales by region", charts.dimension("Region"))
+    by_product = _chart("sales-by-product", "barchart", charts.BAR, "Sales by product", "Product")
+    by_month = _chart("sales-by-month", "linechart", charts.LINE, "Sales by month", "Month")
+    by_region = _chart("sales-by-region", "piechart", charts.PIE, "Sales by region", "Region")
     total = _chart("total-sales", "kpi", charts.KPI, "Total sales")
-    draft = _chart("draft-chart", "barchart", charts.BAR, "Sales by city", charts.dimension("City"))
+    draft = _chart("draft-chart", "barchart", charts.BAR, "Sales by city", "City")
     published = [
         by_product,
         by_month,
@@ -114,6 +114,8 @@ def _objects() -> list[Stored]:
     return [*map(Stored, published), *(Stored(properties, AUTHOR) for properties in private)]
 
 
-def _chart(object_id: str, kind: str, look: Json, title: str, *dimensions: Json) -> Json:
-    cube = charts.hypercube(list(dimensions), [charts.measure("Sum([Sales])", "Sales")])
+def _chart(object_id: str, kind: str, look: Json, title: str, *fields: str) -> Json:
+    """Return a chart of the sales: lines follow their dimension, other charts show what is largest first."""
+    dimensions = [charts.dimension(field) for field in fields]
+    cube = charts.hypercube(dimensions, [charts.measure("Sum([Sales])", "Sales")], by_size=kind != "linechart")
     return charts.chart(object_id, kind, look, title, cube)

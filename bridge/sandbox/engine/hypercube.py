@@ -120,15 +120,19 @@ def _sort(
     matrix: list[list[Json]],
 ) -> None:
     """Sort by one column after the other, the least important first; qInterColumnSortOrder names the order."""
-    count = len(cube[0]) + len(cube[1])
-    asked = definition.get("qInterColumnSortOrder")
-    order = [at for at in asked if isinstance(at, int) and 0 <= at < count] if isinstance(asked, list) else []
-    for at in reversed([*order, *(at for at in range(count) if at not in order)]):
+    for at in reversed(_order(definition, len(cube[0]) + len(cube[1]))):
         if at >= len(cube[0]):
             _sort_by_measure(matrix, at, cube[1][at - len(cube[0])].direction)
         elif column := cube[0][at].field:
             places = sorting.ranks(selections, column, cube[0][at].criteria)
             matrix.sort(key=_place(places, at))
+
+
+def _order(definition: Json, count: int) -> list[int]:
+    """Return every column, the one that sorts first in front."""
+    asked = definition.get("qInterColumnSortOrder")
+    order = [at for at in asked if isinstance(at, int) and 0 <= at < count] if isinstance(asked, list) else []
+    return [*order, *(at for at in range(count) if at not in order)]
 
 
 def _place(places: Sequence[int], at: int) -> Callable[[list[Json]], int]:
@@ -160,7 +164,7 @@ def layout(app: App, selections: Selections, definition: Json, *, modal: bool = 
             columns.measure_info(column, cube.column(len(cube.dimensions) + at))
             for at, column in enumerate(cube.measures)
         ],
-        "qEffectiveInterColumnSortOrder": list(range(width)),
+        "qEffectiveInterColumnSortOrder": _order(definition, width),
         "qGrandTotalRow": cube.totals,
         "qDataPages": [] if stacked else pages.cut(cube.matrix, fetch),
         "qPivotDataPages": [],
