@@ -13,6 +13,7 @@ from bridge.sandbox import (
     client_auth,
     control,
     cors,
+    csp_origins,
     errors,
     faults,
     front_end,
@@ -52,7 +53,7 @@ def create_app(tenant: Tenant) -> Flask:
     app.before_request(arrive)
     app.after_request(leave)
     errors.install(app)
-    for room in (login, oauth, tokens, users, groups, spaces, catalog, front_end, control):
+    for room in (login, oauth, tokens, users, groups, spaces, catalog, csp_origins, front_end, control):
         app.register_blueprint(room.routes)
     sockets.install(app)
     app.wsgi_app = Door(app.wsgi_app, tenant)  # type: ignore[method-assign]  # Flask's own way to add middleware
@@ -113,6 +114,7 @@ def _arrive() -> Response | None:
         return answer
     upgrades = sockets.is_upgrade(request.environ)
     if upgrades:
+        sockets.check_handshake()
         g.principal = auth.identify_websocket()
     elif request.path.startswith("/api/"):
         g.principal = auth.identify()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 routes = Blueprint("catalog", __name__)
 
+DEFAULT_LOCALE = "en-US"
+
 
 @routes.get("/api/v1/tenants/me")
 def get_tenant_me() -> AnyResponse:
@@ -44,6 +46,13 @@ def _shown(tenant: Tenant) -> dict[str, Any]:
         "lastUpdated": iso(tenant.created_at),
         "links": {"self": {"href": f"{auth.own_origin()}/api/v1/tenants/{tenant.id}"}},
     }
+
+
+@routes.get("/api/v1/user-locale")
+def get_user_locale() -> Response:
+    """Qlik: GET /user-locale. Clients ask it, as JSON, before they open a suspended websocket again."""
+    preferred = auth.signed_in().user.preferred
+    return jsonify(locale=preferred.get("preferredLocale") or preferred.get("locale") or DEFAULT_LOCALE)
 
 
 @routes.get("/api/v1/roles")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from bridge.sandbox import auth, front_end, groups, users
+from bridge.sandbox import auth, csp_origins, front_end, groups, users
 from bridge.sandbox.state import iso
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def state(tenant: Tenant) -> dict[str, Any]:
         "sockets": [_socket(opened) for opened in tenant.sockets],
         "identity_providers": [_provider(tenant, provider) for provider in tenant.identity_providers],
         "web_integrations": [dataclasses.asdict(entry) for entry in tenant.web_integrations],
+        "csp_origins": [csp_origins.shown(entry) for entry in memory.csp_origins.values()],
         "clients": [client(entry) for entry in tenant.clients.values()],
         "sessions": [_session(session) for session in memory.sessions.values()],
         "tokens": [_token(token) for token in memory.tokens.values()],

@@ -14,6 +14,7 @@ from bridge.sandbox.state import (
     EVERYONE_ID,
     Assignment,
     Client,
+    CspOrigin,
     IdentityProvider,
     Item,
     Person,
@@ -77,6 +78,7 @@ def fill(tenant: Tenant) -> None:
             _add_bot(tenant, client, kept)
     _add_disabled(tenant, kept)
     _add_spaces(tenant)
+    _add_csp_origins(tenant)
 
 
 def _provider(slug: str, purpose: str) -> IdentityProvider:
@@ -128,6 +130,13 @@ def _add_disabled(tenant: Tenant, kept: dict[str, str]) -> None:
             user_id = kept.get(person.subject, hex_id())
             user = User(user_id, person.subject, person.display_name, person.email, "disabled", now, now)
             tenant.memory.users[user.id] = user
+
+
+def _add_csp_origins(tenant: Tenant) -> None:
+    now, framing = tenant.now(), frozenset({"frameAncestors"})
+    for origin in tenant.portal_origins:
+        entry = CspOrigin(hex_id(), origin, "portal", "May show pages of the tenant in frames", framing, now, now)
+        tenant.memory.csp_origins[entry.id] = entry
 
 
 def _add_spaces(tenant: Tenant) -> None:

@@ -137,6 +137,19 @@ class WebIntegration:
 
 
 @dataclass
+class CspOrigin:
+    """A site that pages of the tenant may load from or be framed by, as its `directives` say."""
+
+    id: str
+    origin: str
+    name: str
+    description: str
+    directives: frozenset[str]
+    created_at: float
+    modified_at: float
+
+
+@dataclass
 class Client:
     """An OAuth client; `role` tells the seeded ones apart."""
 

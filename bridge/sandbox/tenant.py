@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.state import (
         Call,
         Client,
+        CspOrigin,
         Fault,
         Group,
         IdentityProvider,
@@ -53,6 +54,7 @@ class Memory:
     spaces: dict[str, Space] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
     awaited: dict[str, str] = field(default_factory=dict)
+    csp_origins: dict[str, CspOrigin] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     seen_jtis: dict[tuple[str, str], float] = field(default_factory=dict)
