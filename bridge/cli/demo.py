@@ -73,7 +73,7 @@ def demo() -> None:
         own.close()
         bridge = running.enter_context(_process(_bridge_command(ports), environment))
         _wait_for(f"http://127.0.0.1:{ports['bridge']}/healthz", bridge)
-        _welcome(ports, home)
+        _welcome(ports, home, states["acme"]["front_end"]["why"])
         _wait_until_one_ends(tenants, bridge)
 
 
@@ -245,7 +245,7 @@ def _wait_until_one_ends(*children: subprocess.Popen[bytes]) -> None:
     raise ConfigError(["a part of the demo stopped by itself; see the lines above"])
 
 
-def _welcome(ports: Ports, home: Path) -> None:
+def _welcome(ports: Ports, home: Path, no_charts: str) -> None:
     click.echo(
         f"""
   Portal and bridge  {_portal(ports)}/        sign in as alice, bob, carol, dave or erin (operator)
@@ -255,3 +255,5 @@ def _welcome(ports: Ports, home: Path) -> None:
   Commands beside it: . {home.relative_to(ROOT)}/env && .venv/bin/qlik-bridge stage show
   A walk through it: docs/tour.md. Ctrl-C stops everything."""
     )
+    if no_charts:
+        click.echo(f"\n  {no_charts}")

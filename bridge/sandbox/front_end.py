@@ -48,7 +48,7 @@ def get_embed_file(name: str) -> Response:
     """Qlik: GET /qlik-embed/main.js, the runtime behind qlik-embed; public, as a script tag brings no credentials."""
     if why := front_end_build.why_not():
         return _script(_excuse(why)) if name == "main.js" else _missing(name)
-    if name.endswith(".txt") or not (DIST / name).is_file():
+    if not name.endswith(".js"):
         return _missing(name)
     return _public(send_from_directory(DIST, name, mimetype=SCRIPT), MOMENT)
 
