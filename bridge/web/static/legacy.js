@@ -1,32 +1,35 @@
 /**
  * The script of a page as companies have it today: it logs in with a signed JWT, relies on the tenant's cookie from
- * then on, and looks at no answer twice. It knows of no bridge; `config` and `token` are relative to its page.
+ * then on, and looks at no answer's status. It knows of no bridge; `config` and `token` are relative to its page.
  */
 (async () => {
   "use strict";
 
-  const ask = async (route) => (await fetch(route)).json();
+  const ask = async (address, options) => {
+    const answer = await fetch(address, options);
+    return { headers: answer.headers, text: await answer.text() };
+  };
+  const askJson = async (address) => JSON.parse((await ask(address)).text);
 
-  const config = await ask("config");
-  const { token } = await ask("token");
+  const config = await askJson("config");
+  const { token } = await askJson("token");
   const tenant = `${location.protocol}//${config.tenantDomain}`;
   const webIntegration = { "qlik-web-integration-id": config.qlikWebIntegrationId };
 
-  const login = await fetch(`${tenant}/login/jwt-session?${new URLSearchParams(webIntegration)}`, {
+  await ask(`${tenant}/login/jwt-session?${new URLSearchParams(webIntegration)}`, {
     method: "POST",
     credentials: "include",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}`, ...webIntegration },
   });
-  await login.text();
 
   const frame = new URLSearchParams({ appid: config.appId, obj: config.objId, opt: "ctxmenu,currsel", ...webIntegration });
   document.getElementById("single").src = `${tenant}/single/?${frame}`;
 
-  const answer = await fetch(`${tenant}/api/v1/csrf-token`, { credentials: "include", headers: webIntegration });
-  const connection = { ...webIntegration, "qlik-csrf-token": answer.headers.get("qlik-csrf-token") };
+  const { headers } = await ask(`${tenant}/api/v1/csrf-token`, { credentials: "include", headers: webIntegration });
+  const connection = { ...webIntegration, "qlik-csrf-token": headers.get("qlik-csrf-token") };
   const socket = `${tenant.replace("http", "ws")}/app/${config.appId}?${new URLSearchParams(connection)}`;
 
-  const schema = await ask(`${tenant}/npm/enigma.js@2/schemas/12.936.0.json`);
+  const schema = await askJson(`${tenant}/npm/enigma.js@2/schemas/12.936.0.json`);
   const global = await enigma.create({ schema, url: socket }).open();
   const app = await global.openDoc(config.appId);
 

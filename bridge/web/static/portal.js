@@ -12,6 +12,8 @@
   const main = /** @type {HTMLElement} */ (document.querySelector("main[data-path]"));
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const COOKIE = { oauth: "not needed", ready: "kept by this browser", "cookies-blocked": "blocked by this browser" };
+  /** The code with which Qlik closes the websocket of somebody who may not open the app. */
+  const NO_ACCESS = 4203;
   const EVERYONE = /(^|\.)everyone$/i;
 
   /** Rows by region, as the engine gives them to this person. */
@@ -109,7 +111,7 @@
     if (state === "ready") return askTenant();
     if (state === "error" || !state) admit(trouble);
     else explain(state, state);
-    if (!part("caller-groups")?.querySelector(".tag")) showNobody();
+    showNobody();
   }
 
   // --- what the tenant says ------------------------------------------------------------------------------------
@@ -119,7 +121,8 @@
     groups = me.assignedGroups ?? [];
     put("caller-id", me.id);
     put("caller-name", me.name);
-    put("caller-groups", ...groups.map((each) => made("li", each.name, " ", tag(each.providerType ?? "no provider type"))));
+    const lines = groups.map((each) => made("li", each.name, " ", tag(each.providerType ?? "no provider type")));
+    put("caller-groups", ...(lines.length ? lines : [made("li", "none")]));
     explain("ready", main.dataset.path === "oauth" ? "oauth" : "jwt");
   }
 
@@ -127,6 +130,7 @@
     for (const id of ["caller-id", "caller-name"]) put(id, "not known");
     put("caller-groups", made("li", "not known"));
     put("caller-rows", made("li", "No rows: the engine was not asked."));
+    put("caller-total");
   }
 
   async function askTenant() {
@@ -146,6 +150,7 @@
     const embed = /** @type {any} */ (document.querySelector('qlik-embed[object-id="sales-by-region"]'));
     if (!embed || !part("caller-rows")) return;
     await customElements.whenDefined("qlik-embed");
+    if (!embed.getRefApi) return put("caller-rows", made("li", "Nothing here can ask the engine.")); // a stand-in for Qlik's
     const doc = await (await embed.getRefApi()).getDoc();
     const model = await doc.createSessionObject(ROWS_BY_REGION);
     const update = async () => showRows(shares(await model.getLayout()));
@@ -162,7 +167,7 @@
   /** @param {Share[]} regions */
   function showRows(regions) {
     const all = regions.reduce((sum, each) => sum + each.rows, 0);
-    put("caller-rows", ...leads(regions).map(([group, where]) => made("li", tag(group), " ", where)));
+    put("caller-rows", ...leads(regions).map(([group, where]) => made("li", tag(group), " → ", where)));
     put("caller-total", `${rows(all)} of Retail sales, in ${regions.map(({ region }) => region).join(", ") || "no region"}.`);
   }
 
@@ -197,16 +202,13 @@
     for (const embed of document.querySelectorAll("qlik-embed")) embed.setAttribute("theme", dark.matches ? "dark" : "light");
   }
 
-  /** Say in plain words why the Ledger stays shut, beside what the tenant says in its own. */
+  /** Say why the Ledger stays shut, beside what is said in its place. */
   function watchLedger() {
-    const ledger = document.querySelector(".ledger");
-    if (!ledger) return;
-    const observer = new MutationObserver(() => {
-      const refused = ledger.querySelector('[data-ready="0"]');
-      const words = /** @type {HTMLElement} */ (ledger.querySelector(".refusal"));
-      words.hidden = !refused;
+    const words = /** @type {HTMLElement | null} */ (document.querySelector(".ledger .refusal"));
+    document.querySelector(".ledger qlik-embed")?.addEventListener("fatalerror", (event) => {
+      const { original, code } = /** @type {CustomEvent} */ (event).detail ?? {};
+      if (words) words.hidden = (original?.code ?? code) !== NO_ACCESS;
     });
-    observer.observe(ledger, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-ready"] });
   }
 
   // --- the operator's control --------------------------------------------------------------------------------------

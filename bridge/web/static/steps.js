@@ -20,7 +20,7 @@
     [`${host}/api/v1/csrf-token`]: "csrf",
     [`${host}/oauth/token`]: "exchange",
     [`${host}/npm/@qlik/embed-web-components`]: "load",
-    [`${host}/qlik-embed/main.js`]: "load",
+    [`${host}/qlik-embed/`]: "load",
   });
 
   /** What the bridge says in `Server-Timing` about the making of a token. */
@@ -83,7 +83,7 @@
     const item = line(name);
     if (!item) return;
     item.dataset.outcome = trouble ? "failed" : "done";
-    const again = times > 1 ? `, ${times} times` : "";
+    const again = times > 1 && !GROWING.has(name) ? `, ${times} times` : "";
     fill(item, ".step-time", `${duration(end - start)}${again}`);
     fill(item, ".step-result", trouble);
     const bar = /** @type {HTMLElement} */ (item.querySelector(".track span"));
@@ -167,6 +167,7 @@
     troubles.push(words);
     if (main.dataset.chart === "waiting" || outcome === "refused") main.dataset.chart = outcome;
     for (const place of document.querySelectorAll(".real-error")) place.textContent = troubles.join("; ");
+    draw();
   }
 
   function watchSockets() {
@@ -196,5 +197,11 @@
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) noteRequest(/** @type {PerformanceResourceTiming} */ (entry));
   }).observe({ type: "resource", buffered: true });
-  window.addEventListener("unhandledrejection", ({ reason }) => admit(String(reason?.message ?? reason), "failed"));
+  const noteScript = (/** @type {Event} */ { target }) => {
+    if (target instanceof HTMLScriptElement) admit(`${target.src} could not be loaded`, "failed");
+  };
+  window.addEventListener("error", noteScript, { capture: true }); // it does not bubble
+  window.addEventListener("unhandledrejection", ({ reason }) => {
+    if (!(reason instanceof Event)) admit(String(reason?.message ?? reason), "failed"); // else a socket's, which is noted
+  });
 })();
