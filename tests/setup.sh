@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the suite needs beside Python packages, where the machine lets it: Chromium, PostgreSQL, and the
-# real Qlik clients. What is missing afterwards is skipped and named by the tests; with CI=true it is a failure.
+# Installs what the suite needs beside Python packages, where the machine lets it: Chromium, PostgreSQL, PHP for one
+# snippet of the documents, and the real Qlik clients. What is missing afterwards is skipped and named by the tests; with
+# CI=true it is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 wanted=()
 command -v chromium >/dev/null || wanted+=(chromium)
+command -v php >/dev/null || wanted+=(php-cli)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
 
 if [ "${#wanted[@]}" -gt 0 ]; then
