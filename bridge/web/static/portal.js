@@ -235,6 +235,7 @@
   dark.addEventListener("change", dressForTheDark);
   watchLedger();
   document.addEventListener("bridge:path", (event) => showPath(/** @type {CustomEvent} */ (event).detail));
+  document.addEventListener("bridge:frame", dressForTheDark);
   document.addEventListener("bridge:error", (event) => note(/** @type {CustomEvent} */ (event).detail));
   new MutationObserver(follow).observe(document.documentElement, { attributeFilter: ["data-bridge-state"] });
   document.addEventListener("DOMContentLoaded", follow); // when embed.js has started, unless it is not there

@@ -108,7 +108,7 @@
     const name = stepOf(address);
     if (!name) return;
     const trouble = troubleOf(entry);
-    if (trouble) admit(`${address} ${trouble}`, ["csrf", "cookies"].includes(name) ? "refused" : "failed");
+    if (trouble) admit(`${address} ${trouble}`, wantsCookie(name) ? "refused" : "failed");
     note(name, entry.startTime, entry.responseEnd, trouble && `It ${trouble}.`);
     if (name === "access-token") showParts(entry);
   }
@@ -121,6 +121,12 @@
     const name = REQUESTS.find(([beginning]) => address.startsWith(beginning))?.[1];
     return name === "csrf" && line("cookies") && !taken.has("cookies") ? "cookies" : name;
   }
+
+  /**
+   * Tell whether a refusal of this step means that the browser did not keep the cookie of a login that was accepted.
+   * @param {string} name
+   */
+  const wantsCookie = (name) => ["csrf", "cookies"].includes(name) && taken.get("login")?.trouble === "";
 
   /** @param {PerformanceResourceTiming} entry */
   function troubleOf({ responseStatus, initiatorType }) {
@@ -154,7 +160,7 @@
     socket.addEventListener("close", ({ code }) => {
       if (isOpen) return;
       note("socket", start, performance.now(), `It closed with code ${code} before it was open.`);
-      admit(`the websocket closed with code ${code}`, "refused");
+      admit(`the websocket closed with code ${code}`, "failed");
     });
   }
 
