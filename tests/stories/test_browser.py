@@ -173,7 +173,7 @@ def test_the_legacy_page_lives_on_cookies_and_the_converted_one_does_not(demo: D
         page.get_by_role("link", name="Converted page", exact=True).click()
         expect_path(page, "oauth", "ready")
         expect(page.locator("[data-bridge-frame]")).to_be_visible()
-        expect(page.locator('.frame [data-ready="1"]').first).to_be_visible()
+        expect(page.locator('.frame:not([data-bridge-frame]) [data-ready="1"] canvas').first).to_be_visible()
         expect(page.locator('[data-bridge-frame] qlik-embed[object-id] [data-ready="1"]')).to_be_visible()
     picture(blocked, "converted-blocked")
 
@@ -215,6 +215,7 @@ def test_signing_out_in_another_tab_is_said(demo: Demo, browse: Browse) -> None:
     expect(page.locator("#explanation")).to_contain_text("You are signed out.")
     expect(page.get_by_role("link", name="Sign in again")).to_be_visible()
     expect(page.locator("#caller-name")).to_have_text("not known")
+    expect(page.locator("#caller-rows")).not_to_contain_text("rows of region")
     picture(page, "portal-signed-out")
 
 

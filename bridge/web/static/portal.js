@@ -133,13 +133,17 @@
     put("caller-total");
   }
 
+  const isReady = () => document.documentElement.dataset.bridgeState === "ready";
+
   async function askTenant() {
     try {
       // @ts-ignore - embed.js defines it, and said that it is ready
-      show(await window.qlikBridge.whoami());
+      const me = await window.qlikBridge.whoami();
+      if (!isReady()) return; // any more: what is true now was said already
+      show(me);
       await askForRows();
     } catch (error) {
-      admit(/** @type {Trouble} */ (error));
+      if (isReady()) admit(/** @type {Trouble} */ (error));
     }
   }
 
@@ -166,6 +170,7 @@
 
   /** @param {Share[]} regions */
   function showRows(regions) {
+    if (!isReady()) return;
     const all = regions.reduce((sum, each) => sum + each.rows, 0);
     put("caller-rows", ...leads(regions).map(([group, where]) => made("li", tag(group), " → ", where)));
     put("caller-total", `${rows(all)} of Retail sales, in ${regions.map(({ region }) => region).join(", ") || "no region"}.`);

@@ -35,7 +35,7 @@
 
   /** Steps of which the browser tells more than one thing: they last until the last of them. */
   const GROWING = new Set(["load"]);
-  const DRAWN = '.qlik-embed-root[data-ready="1"], #chart canvas, #chart svg';
+  const DRAWN = 'qlik-embed[object-id] > [data-ready="1"], #chart canvas, #chart svg';
 
   /** @typedef {{start: number, end: number, trouble: string, times: number}} Taken */
   /** @type {Map<string, Taken>} */
