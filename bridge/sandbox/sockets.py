@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Flask, g, request
+from flask import Blueprint, Flask, current_app, g, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed
 
 from bridge.sandbox import auth, faults, spaces
 from bridge.sandbox.engine import Link, Session
+from bridge.sandbox.errors import ApiError
 from bridge.sandbox.tenant import Tenant, here
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ OPTIONS = {
 ADDRESSES = ("", "/identity/<identity>", "/ttl/<int:ttl>", "/identity/<identity>/ttl/<int:ttl>")
 LONGEST_TTL_S = 86_400
 CLOSING_S = 2.0
+VERSION = "13"
+KEY_PATTERN = re.compile(r"[A-Za-z0-9+/]{22}==")
 FAILED, NO_PERMISSION, NO_APP = 1011, 4203, 4204
 REASONS = {
     1001: "Going away",
@@ -75,8 +79,7 @@ class OpenSocket:
 
     def close(self, code: int) -> None:
         if not self.lock.acquire(timeout=CLOSING_S):
-            # Somebody is stuck sending to a client that does not read.
-            self.ws.sock.shutdown(socket.SHUT_RDWR)
+            self.hang_up()  # somebody is stuck sending to a client that does not read
             return
         try:
             with contextlib.suppress(ConnectionClosed, OSError):
@@ -84,6 +87,11 @@ class OpenSocket:
         finally:
             self.lock.release()
             self.ws.event.set()  # wakes the thread that receives
+
+    def hang_up(self) -> None:
+        """End the connection without a word; the other side calls that 1006."""
+        with contextlib.suppress(OSError):
+            self.ws.sock.shutdown(socket.SHUT_RDWR)
 
     def linger(self) -> None:
         """Wait for the other side to answer a close: hanging up earlier can lose the code on its way."""
@@ -99,37 +107,55 @@ def is_upgrade(environ: dict[str, Any]) -> bool:
     return str(environ.get("HTTP_UPGRADE", "")).lower() == "websocket" and environ["PATH_INFO"].startswith("/app/")
 
 
+def check_handshake() -> None:
+    """Refuse what cannot become a websocket while it can still be said in HTTP."""
+    headers = request.headers
+    if headers.get("Sec-WebSocket-Version") != VERSION:
+        raise ApiError(426, "HTTP-426", "Upgrade Required", headers={"Sec-WebSocket-Version": VERSION})
+    if not KEY_PATTERN.fullmatch(headers.get("Sec-WebSocket-Key", "")):
+        raise ApiError(400, "HTTP-400", "Bad Request", "Sec-WebSocket-Key is not 16 bytes in base64")
+
+
 def serve(ws: Server, app_id: str, identity: str = "", ttl: int = 0) -> None:
     """Hold one websocket from upgrade to close. Flask has let in only whom `auth.identify_websocket` knows."""
     tenant, principal = here(), g.principal
     call: Call = request.environ[faults.CALL]
     call.status, call.client, call.user = 101, g.get("client"), g.get("user")
-    own = uuid.uuid4().hex if tenant.switches.default_session == "own" and not identity else identity
-    key = (app_id, principal.user.id, own)
+    key = (app_id, principal.user.id, session_name(tenant, identity))
     opened = OpenSocket(ws, key, principal.user, principal.how, tenant.now())
     try:
-        if code := refusal(tenant, principal, app_id):
+        if is_dropped():
+            opened.hang_up()
+        elif code := refusal(tenant, principal, app_id):
             opened.close(code)
         else:
             converse(tenant, opened, min(ttl, LONGEST_TTL_S))
     except ConnectionClosed:
         pass
     except Exception:
+        # Not let through to Flask, which would send a page into the websocket.
+        current_app.logger.exception("the engine failed")
         opened.close(FAILED)
-        raise
-    finally:
-        opened.linger()
+    opened.linger()
 
 
 for number, address in enumerate(ADDRESSES):
     sock.route(f"/app/<app_id>{address}", bp=routes, endpoint=f"engine{number}")(serve)
 
 
+def session_name(tenant: Tenant, identity: str) -> str:
+    """Return the identity that parts a person's sessions in one app; the default session has the empty name."""
+    return identity or ("" if tenant.switches.default_session == "shared" else uuid.uuid4().hex)
+
+
+def is_dropped() -> bool:
+    fault: Fault | None = request.environ.get(faults.FAULT)
+    return fault is not None and fault.drop == "after"
+
+
 def refusal(tenant: Tenant, principal: auth.Principal, app_id: str) -> int | None:
     """Return the code to close with at once, be it for a fault that asks for one."""
     fault: Fault | None = request.environ.get(faults.FAULT)
-    if fault and fault.drop == "after":
-        faults.hang_up(request.environ)
     if fault and fault.close:
         return fault.close
     with tenant.world.lock:

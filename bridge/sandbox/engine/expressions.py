@@ -24,7 +24,7 @@ TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<text>'[^']*')|(?P<field>\[[^\]]+\]|\"[^\"]+\")"
     r"|(?P<word>[^\W\d]\w*)|(?P<sign>[-+*/&(),])|(?P<other>\S))"
 )
-DEEPEST = 50
+DEEPEST, LONGEST = 50, 500
 
 
 class BadExpression(ValueError):
@@ -71,6 +71,8 @@ class _Reader:
         self.fields: set[str] = set()
 
     def whole(self) -> Node:
+        if len(self.tokens) > LONGEST:
+            raise BeyondUs
         node = self.sum()
         if self.at < len(self.tokens):
             raise BadExpression("Garbage after expression")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.engine import columns, formats, pages, sorting, stack
+from bridge.sandbox.engine.rpc import RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -153,7 +154,6 @@ def layout(app: App, selections: Selections, definition: Json, *, modal: bool = 
     given = columns.parts(definition, "qDimensions")
     width, mode = len(cube.dimensions) + len(cube.measures), str(definition.get("qMode") or "S")
     fetch = columns.parts(definition, "qInitialDataFetch")
-    stacked = mode in STACKED
     return {
         "qSize": {"qcx": width, "qcy": len(cube.matrix)},
         "qDimensionInfo": [
@@ -166,9 +166,10 @@ def layout(app: App, selections: Selections, definition: Json, *, modal: bool = 
         ],
         "qEffectiveInterColumnSortOrder": _order(definition, width),
         "qGrandTotalRow": cube.totals,
-        "qDataPages": [] if stacked else pages.cut(cube.matrix, fetch),
+        "qDataPages": [],
         "qPivotDataPages": [],
-        "qStackedDataPages": stack.cut(cube, fetch) if stacked else [],
+        "qStackedDataPages": [],
+        **_first_pages(cube, fetch, stacked=mode in STACKED),
         "qMode": mode,
         "qNoOfLeftDims": definition.get("qNoOfLeftDims", -1),
         "qIndentMode": False,
@@ -177,3 +178,15 @@ def layout(app: App, selections: Selections, definition: Json, *, modal: bool = 
         "qTitle": columns.part(definition, "qTitle").get("qv", ""),
         **{name: value for name, value in definition.items() if not name.startswith("q")},
     }
+
+
+def _first_pages(cube: Cube, wanted: list[Json], *, stacked: bool) -> Json:
+    """Return the pages that the definition fetches at once; too many cells are an error of the cube alone."""
+    try:
+        return (
+            {"qStackedDataPages": stack.cut(cube, wanted)}
+            if stacked
+            else {"qDataPages": pages.cut(cube.matrix, wanted)}
+        )
+    except RpcError as error:
+        return {"qError": {"qErrorCode": error.code}}
