@@ -38,6 +38,8 @@ OPTIONS = {
 ADDRESSES = ("", "/identity/<identity>", "/ttl/<int:ttl>", "/identity/<identity>/ttl/<int:ttl>")
 LONGEST_TTL_S = 86_400
 CLOSING_S = 2.0
+LOOK_UP_S = 1.0
+"""How often to see whether the connection is still there: simple-websocket can wake us before it says that it ended."""
 VERSION = "13"
 KEY_PATTERN = re.compile(r"[A-Za-z0-9+/]{22}==")
 FAILED, NO_PERMISSION, NO_APP = 1011, 4203, 4204
@@ -175,7 +177,8 @@ def converse(tenant: Tenant, opened: OpenSocket, ttl: int) -> None:
     try:
         link.start(attached=attached)
         while True:
-            link.receive(opened.ws.receive())
+            if (message := opened.ws.receive(LOOK_UP_S)) is not None:
+                link.receive(message)
     finally:
         link.leave()
         with tenant.world.lock:

@@ -451,6 +451,7 @@ def test_the_worker_survives_what_is_no_protocol(acme: Room) -> None:
     with acme.enter(token) as websocket:
         websocket.send("x" * 2_000_000)
         assert end_of(websocket) == 1009
+    acme.wait_for(lambda shown: not shown)
     with acme.enter(token) as websocket:
         assert state_of(websocket) == "SESSION_CREATED"
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 
+from bridge.sandbox import auth, sockets
+from bridge.sandbox.errors import ApiError
 from bridge.sandbox.switches import Switches
 from sandbox.kit import ACCESS_TOKEN, EXCHANGE, IMPERSONATION, ORIGIN, PORTAL, group_names, with_cookies
 
@@ -122,9 +124,9 @@ def unknown_client(acme: Sandbox) -> int:
     return acme.post_token(IMPERSONATION, acme.issuing, client_id="x").status_code
 
 
-def exchange(acme: Sandbox, origin: str) -> TestResponse:
+def exchange(acme: Sandbox, origin: str, purpose: str = "websocket") -> TestResponse:
     fields = {"grant_type": EXCHANGE, "client_id": acme.issuing.client_id, "subject_token": acme.token("alice")}
-    fields |= {"subject_token_type": ACCESS_TOKEN, "purpose": "websocket"}
+    fields |= {"subject_token_type": ACCESS_TOKEN, "purpose": purpose}
     return acme.call("POST", "/oauth/token", json=fields, headers={"Origin": origin})
 
 
@@ -241,6 +243,26 @@ def exchanged_lifetime(acme: Sandbox) -> object:
     return (exchange(acme, PORTAL).json or {})["expires_in"]
 
 
+def section_access_groups(acme: Sandbox) -> list[str]:
+    patch_groups(acme, replace_groups("Custom", "custom"))
+    user = acme.tenant.user_by_subject("alice")
+    assert user is not None
+    return sorted(sockets.group_names(acme.tenant, user.id))
+
+
+def sessions_of_two_websockets(acme: Sandbox) -> int:
+    return len({sockets.session_name(acme.tenant, "") for _ in range(2)})
+
+
+def open_with_webresource(acme: Sandbox) -> bool:
+    token = (exchange(acme, PORTAL, purpose="webresource").json or {})["access_token"]
+    with acme.http.application.test_request_context(f"/app/x?accessToken={token}"):
+        try:
+            return auth.identify_websocket().user.subject == "alice"
+        except ApiError:
+            return False
+
+
 ALL = ["EMEA", "Finance"]
 BAD_OPERATION = {"op": "replace", "path": "/x", "value": "x"}
 
@@ -281,6 +303,9 @@ PROBES: dict[str, tuple[int | str, Probe, object, object]] = {
     "tokens_of_rotated_secret": ("die", token_of_rotated, 301, 401),
     "revoke_client_auth": ("required", revoke, 200, 400),
     "revoke_unknown_status": (400, revoke, 200, 400),
+    "group_mode": (1, section_access_groups, ALL, ["Custom"]),
+    "default_session": ("own", sessions_of_two_websockets, 1, 2),
+    "webresource_opens_engine": ("no", open_with_webresource, True, False),
     "tier1_per_minute": (2, reads_until_429, 40, 10),
     "tier2_per_minute": (2, logins_until_429, 15, 10),
     "special_per_minute": (2, filters_until_429, 40, 10),
