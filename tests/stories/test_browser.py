@@ -160,6 +160,7 @@ def test_the_legacy_page_lives_on_cookies_and_the_converted_one_does_not(demo: D
     expect(allowed.locator("main")).to_have_attribute("data-chart", "drawn")
     expect(allowed.locator("#chart canvas").first).to_be_visible()
     expect(allowed.locator(".only-refused")).to_be_hidden()
+    expect(allowed.frame_locator("#single").locator("canvas").first).to_be_visible()
     expect_done(allowed, "config", "token", "login", "csrf", "socket", "chart")
     picture(allowed, "legacy-allowed")
 
@@ -167,6 +168,7 @@ def test_the_legacy_page_lives_on_cookies_and_the_converted_one_does_not(demo: D
     expect(blocked.locator(".only-refused .real-error")).to_contain_text("/api/v1/csrf-token was answered with 401")
     expect(blocked.locator(".only-refused .real-error")).to_contain_text("the websocket closed with code 1006")
     assert blocked.locator("#chart canvas").count() == 0
+    expect(blocked.frame_locator("#single").locator("body")).to_contain_text("Sign in")
     picture(blocked, "legacy-blocked")
 
     for page in (allowed, blocked):
@@ -176,6 +178,14 @@ def test_the_legacy_page_lives_on_cookies_and_the_converted_one_does_not(demo: D
         expect(page.locator('.frame:not([data-bridge-frame]) [data-ready="1"] canvas').first).to_be_visible()
         expect(page.locator('[data-bridge-frame] qlik-embed[object-id] [data-ready="1"]')).to_be_visible()
     picture(blocked, "converted-blocked")
+
+    at(demo, "jwt")
+    blocked.reload()
+    expect_path(blocked, "jwt", "cookies-blocked")
+    expect(blocked.locator(".old-page .qlik-bridge-note")).to_have_count(2)
+    expect(blocked.locator('[data-step="cookies"]')).to_have_attribute("data-outcome", "failed")
+    expect(blocked.locator('[data-step="socket"] .step-time')).to_have_text("not reached")
+    picture(blocked, "converted-jwt-blocked")
 
 
 @pytest.mark.usefixtures("charts")

@@ -61,8 +61,8 @@
    * @param {string} reason the id of a template, without its prefix
    */
   function explain(state, reason) {
-    const words = /** @type {HTMLTemplateElement} */ (part(`why-${reason}`));
-    put("explanation", words.content.cloneNode(true));
+    const words = /** @type {HTMLTemplateElement | null} */ (part(`why-${reason}`));
+    if (words) put("explanation", words.content.cloneNode(true)); // else the page leaves it to embed.js
     main.dataset.state = state;
     showCookie();
   }
