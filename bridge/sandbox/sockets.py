@@ -57,6 +57,8 @@ REASONS = {
     NO_APP: "App not found",
     4205: "Too many requests",
 }
+ENDING = {4003, 4004}
+"""With these codes the engine or the app is gone, and so is the session, whatever its time to live."""
 GROUP_KINDS = {0: {"idp"}, 1: {"custom"}, 2: {"idp", "custom"}}
 
 Key = tuple[str, str, str]
@@ -220,5 +222,7 @@ def close_all(tenant: Tenant, code: int, subject: str | None = None) -> int:
     """Close every websocket, or those of one person; return how many."""
     chosen = [opened for opened in tenant.sockets if subject in (None, opened.user.subject)]
     for opened in chosen:
+        if code in ENDING:
+            tenant.sessions.pop(opened.key, None)
         opened.close(code)
     return len(chosen)

@@ -420,3 +420,87 @@ def test_an_administrator_takes_tokens_away(acme: Tenant, qlik_api: Client) -> N
     assert [token["userId"] for token in told["listed"]] == [alice["id"]]
     assert told["deleted"] == [204]
     assert told["refusal"]["status"] == 401
+
+
+# Apps
+
+
+def app_of(tenant: Tenant, name: str = "Retail sales") -> str:
+    return str(tenant.one("apps", name=name)["id"])
+
+
+def sums_of(tenant: Tenant, groups: set[str]) -> dict[tuple[str, str], int]:
+    """Add up the sales that members of the groups see, by product and month, from the tenant's own rows."""
+    app = tenant.one("apps", name="Retail sales")
+    regions = {rule["value"] for rule in app["section_access"] if rule["group"] in groups | {"*"}}
+    sums: dict[tuple[str, str], int] = {}
+    for row in app["rows"]:
+        if regions & {row["Region"], "*"}:
+            key = (row["Product"], row["Month"])
+            sums[key] = sums.get(key, 0) + row["Sales"]
+    return sums
+
+
+CUBE = {"dimensions": ["Product", "=[Month]"], "measures": ["=Sum(Sales)"]}
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+@pytest.mark.parametrize("height", [7, 100])
+def test_an_app_shows_each_person_their_rows(acme: Tenant, qlik_api: Client, height: int) -> None:
+    people = {"alice": {"Finance", "EMEA"}, "bob": {"Sales", "AMER"}, "carol": set[str](), "erin": {"bridge-admins"}}
+    for name, groups in people.items():
+        acme.sign_in(name)
+
+        read = qlik_api.ok("readApp", hostConfig=issuing(acme, subject=name), appId=app_of(acme), height=height, **CUBE)
+
+        found = {(product, MONTHS[int(month) - 1]): sales for product, month, sales in read["rows"]}
+        assert found == sums_of(acme, groups), name
+        assert len(read["rows"]) == len(found)
+        own = [["drafts", "Drafts", 2]] if name == "erin" else []
+        assert read["sheets"] == [["overview", "Overview", 0], ["details", "Details", 1], *own]
+        assert read["title"] == "Retail sales"
+        assert acme.calls()[-1] == f"GET /app/{app_of(acme)} 101"
+
+
+def test_selections_change_what_an_app_shows(acme: Tenant, qlik_api: Client) -> None:
+    acme.sign_in("erin")
+    wanted = {"field": "Region", "value": "APAC", "dimensions": ["Product"], "measures": ["Sum(Sales)", "Count(City)"]}
+
+    rows = qlik_api.ok("selectInApp", hostConfig=issuing(acme, subject="erin"), appId=app_of(acme), **wanted)
+
+    assert [len(rows[when]) for when in ("before", "during", "after")] == [8, 2, 8]
+    assert rows["before"] == rows["after"]
+
+
+def test_master_items_and_fields_are_listed(acme: Tenant, qlik_api: Client) -> None:
+    acme.sign_in("alice")
+
+    found = qlik_api.ok("masterItems", hostConfig=issuing(acme, subject="alice"), appId=app_of(acme))
+
+    assert found["dimensions"] == [["dim-product", "Product line"]]
+    assert found["measures"] == [["mea-sales", "Total sales"]]
+    assert {"Product", "Region", "Sales"} <= set(found["fields"])
+    assert "not found" in found["missing"].lower()
+
+
+def test_an_app_resumes_after_the_engine_went_away(acme: Tenant, qlik_api: Client) -> None:
+    acme.sign_in("alice")
+    one = {"dimensions": ["Product"], "measures": ["Sum(Sales)"], "code": 4003}
+
+    resumed = qlik_api.ok("resumeApp", hostConfig=issuing(acme, subject="alice"), appId=app_of(acme), **one)
+
+    assert resumed["events"][-1] == "resumed"
+    assert len(resumed["rows"]) == len(resumed["chart"]) == 5
+    assert [call for call in acme.calls() if call.startswith("GET /app/")] == 2 * [f"GET /app/{app_of(acme)} 101"]
+
+
+@pytest.mark.parametrize(
+    ("app", "message"), [("Ledger", "No permission to open the app"), ("nowhere", "App not found")]
+)
+def test_an_app_that_is_closed_to_somebody_says_so(acme: Tenant, qlik_api: Client, app: str, message: str) -> None:
+    acme.sign_in("carol")
+    app_id = app if app == "nowhere" else app_of(acme, app)
+
+    error = qlik_api.error("readApp", hostConfig=issuing(acme, subject="carol"), appId=app_id, height=9, **CUBE)
+
+    assert message in error["message"]

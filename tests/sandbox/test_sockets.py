@@ -391,6 +391,18 @@ def test_a_time_to_live_keeps_a_session_for_a_while(acme: Room) -> None:
         acme.wait_for(lambda shown: not shown)
 
 
+@pytest.mark.parametrize(("code", "state"), [(4001, "SESSION_ATTACHED"), (4003, "SESSION_CREATED")])
+def test_a_session_outlives_its_socket_but_not_its_engine(acme: Room, code: int, state: str) -> None:
+    token, path = acme.token("alice"), f"/app/{acme.app()}/ttl/100"
+    with acme.enter(token, path) as websocket:
+        hear(websocket)
+        acme.control("POST", "sockets/close", {"code": code})
+        assert end_of(websocket) == code
+    acme.wait_for(lambda shown: not shown)
+    with acme.enter(token, path) as websocket:
+        assert state_of(websocket) == state
+
+
 def test_groups_count_from_the_next_session_on(acme: Room) -> None:
     token, app = acme.token("alice"), acme.app()
     with acme.enter(token) as before:

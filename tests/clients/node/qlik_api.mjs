@@ -1,6 +1,6 @@
 // Runs one scenario with Qlik's own @qlik/api and prints what the client saw as one line of JSON:
 //   node qlik_api.mjs SCENARIO '{"hostConfig": {"host": ..., "clientId": ..., "clientSecret": ...}, ...}'
-import { auth, groups, items, oauthTokens, roles, spaces, tenants, users } from "@qlik/api";
+import { auth, groups, items, oauthTokens, qix, roles, spaces, tenants, users } from "@qlik/api";
 
 const [scenario, given] = [process.argv[2], JSON.parse(process.argv[3])];
 
@@ -116,6 +116,55 @@ const scenarios = {
     return { listed, deleted: deleted.map(({ status }) => status), refusal: outcome(refusal) };
   },
 
+  // What a portal's backend asks of an app: its sheets, and all rows of a hypercube by pages of a given height.
+  readApp: () =>
+    inApp(async (app) => {
+      const sheets = (await app.getSheetList()).map(({ qInfo, qMeta, qData }) => [qInfo.qId, qMeta.title, qData.rank]);
+      return { sheets, rows: await rowsOf(await cubeOf(app), given.height), title: (await app.getAppLayout()).qTitle };
+    }),
+
+  // Selections change what an object of the session holds, and its client hears of that.
+  selectInApp: () =>
+    inApp(async (app) => {
+      const cube = await cubeOf(app);
+      const before = await rowsOf(cube, 100);
+      const changed = new Promise((resolve) => cube.on("changed", resolve));
+      await (await app.getField(given.field)).selectValues([{ qText: given.value }], false, false);
+      await changed;
+      const during = await rowsOf(cube, 100);
+      await app.clearAll();
+      return { before, during, after: await rowsOf(cube, 100) };
+    }),
+
+  masterItems: () =>
+    inApp(async (app) => {
+      const titles = (list) => list.map(({ qInfo, qMeta }) => [qInfo.qId, qMeta.title]);
+      const lists = { dimensions: titles(await app.getDimensionList()), measures: titles(await app.getMeasureList()) };
+      const fields = (await app.getFieldList()).map(({ qName }) => qName);
+      const missing = await app.getObject("draft-chart").catch((error) => error.message);
+      return { ...lists, fields, missing };
+    }),
+
+  // The engine goes away under an open app. The client resumes: stored objects are there again, those of the session are not.
+  resumeApp: () =>
+    inApp(async (app, session) => {
+      const chart = await app.getObject("sales-by-product");
+      const cube = await cubeOf(app);
+      const closed = new Promise((resolve) => cube.on("closed", resolve));
+      const events = [];
+      const resumed = new Promise((resolve) =>
+        session.onWebSocketEvent(({ eventType }) => {
+          events.push(eventType);
+          if (eventType === "resumed") resolve();
+        }),
+      );
+      const body = JSON.stringify({ code: given.code });
+      const headers = { "Content-Type": "application/json" };
+      await fetch(`${hostConfig.host}/_sandbox/sockets/close`, { method: "POST", body, headers });
+      await Promise.all([resumed, closed]);
+      return { events, chart: await rowsOf(chart, 100), rows: await rowsOf(await cubeOf(app), 100) };
+    }),
+
   // The steps of Qlik's impersonation sample: find by e-mail, create when missing, impersonate by id.
   async sample() {
     const admin = { hostConfig: { ...hostConfig, ...given.admin }, noCache: true };
@@ -127,6 +176,31 @@ const scenarios = {
     return { found: found.length, then: (await find()).length, userId: user.id, token };
   },
 };
+
+async function inApp(work) {
+  const session = qix.openAppSession({ appId: given.appId, hostConfig });
+  try {
+    return await work(await session.getDoc(), session);
+  } finally {
+    await session.close({ websocketCloseDelay: 0 });
+  }
+}
+
+function cubeOf(app) {
+  const qDimensions = given.dimensions.map((field) => ({ qDef: { qFieldDefs: [field] } }));
+  const qMeasures = given.measures.map((expression) => ({ qDef: { qDef: expression } }));
+  return app.createSessionObject({ qInfo: { qType: "table" }, qHyperCubeDef: { qDimensions, qMeasures } });
+}
+
+async function rowsOf(cube, qHeight) {
+  const { qcx: qWidth, qcy } = (await cube.getLayout()).qHyperCube.qSize;
+  const rows = [];
+  for (let qTop = 0; qTop < qcy; qTop += qHeight) {
+    const [page] = await cube.getHyperCubeData("/qHyperCubeDef", [{ qLeft: 0, qTop, qWidth, qHeight }]);
+    rows.push(...page.qMatrix.map((row) => row.map(({ qText, qNum }) => (qNum === "NaN" ? qText : qNum))));
+  }
+  return rows;
+}
 
 function outcome(error) {
   const { message, status, data, errors } = error;
