@@ -4,17 +4,21 @@ import json
 import logging
 import socket
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from requests.structures import CaseInsensitiveDict
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 from bridge.adapters import engine_answers
-from bridge.adapters.wire import Answer, Patience, causes, failure, parsed, trust
+from bridge.adapters.wire import CHUNK, Answer, Patience, causes, failure, parsed, trust
 from bridge.errors import BridgeError, TenantGarbled, TenantTimeout, TenantUnavailable
 from bridge.model import Hypercube, Tenant
 from bridge.ports import Clock
@@ -22,14 +26,13 @@ from bridge.telemetry import Step, timed
 
 PATIENCE = Patience(read_s=20.0, total_s=30.0)
 """The engine may have to load the app first."""
-CLOSING_S = 1.0
 MAX_MESSAGE = 4_000_000
 IDENTITY = "qlik-bridge"
 """A session of our own: without it we would join the one of the person's browser, with all that is selected there."""
 GLOBAL = -1
 PORTS = {"https": 443, "http": 80}
-OURS = {1002, 1007, 1009}
-"""Codes with which our side closes a websocket: bad frames, bad text, too large a message."""
+LOST = 1006
+"""The code that stands for a websocket which ended without one."""
 
 silent = logging.Logger("engine")  # noqa: LOG001 - outside the tree: its debug lines would show the Authorization header
 silent.disabled = True
@@ -58,46 +61,32 @@ class WebSocketEngine:
     def _opened(self, tenant: Tenant, access_token: str, app_id: str) -> Iterator["_App"]:
         """Hold the app open as the person of the token; the websocket is closed whatever happens."""
         deadline = time.monotonic() + self._patience.total_s
-        with timed(Step.WEBSOCKET):
-            websocket = self._connected(tenant, access_token, app_id)
-        with websocket:
-            app = _App(websocket, self._patience.read_s, deadline)
+        with ExitStack() as open_ones:
+            with timed(Step.WEBSOCKET):
+                websocket = open_ones.enter_context(self._connected(tenant, access_token, app_id, deadline))
+            app = _App(websocket)
             with timed(Step.OPEN_APP):
                 app.open(app_id)
             yield app
 
-    def _connected(self, tenant: Tenant, access_token: str, app_id: str) -> ClientConnection:
-        """Connect by a socket of our own: the library would follow redirects, and ask the environment for a proxy."""
+    @contextmanager
+    def _connected(self, tenant: Tenant, access_token: str, app_id: str, deadline: float) -> Iterator["_Websocket"]:
+        """Connect to the tenant itself: no redirect is followed, and no proxy of the environment is used."""
         parts = urlsplit(tenant.host)
-        place = (parts.hostname, parts.port or PORTS[parts.scheme])
         address = f"{tenant.host.replace('http', 'ws', 1)}/app/{quote(app_id, safe='')}/identity/{IDENTITY}"
-        try:
-            wire = socket.create_connection(place, self._patience.connect_s)
-            return self._upgraded(wire, address, access_token)
-        except (OSError, ValueError, EOFError, WebSocketException) as error:
-            raise self._not_connected(error) from None
-
-    def _upgraded(self, wire: socket.socket, address: str, access_token: str) -> ClientConnection:
-        """Speak TLS where the address says so, and websocket; the socket is closed when that fails."""
-        wire.settimeout(None)
-        try:
-            return connect(
-                address,
-                sock=wire,
-                ssl=self._trust if address.startswith("wss:") else None,
-                additional_headers={"Authorization": f"Bearer {access_token}"},
-                user_agent_header="qlik-bridge",
-                compression=None,
-                proxy=None,
-                open_timeout=self._patience.read_s,
-                close_timeout=CLOSING_S,
-                ping_interval=None,
-                max_size=MAX_MESSAGE,
-                logger=silent,
-            )
-        except BaseException:
-            wire.close()
-            raise
+        with ExitStack() as open_ones:
+            try:
+                place = (parts.hostname, parts.port or PORTS[parts.scheme])
+                wire = open_ones.enter_context(socket.create_connection(place, self._patience.connect_s))
+                if parts.scheme == "https":
+                    wire.settimeout(self._patience.read_s)
+                    wire = open_ones.enter_context(self._trust.wrap_socket(wire, server_hostname=parts.hostname))
+                websocket = _Websocket(wire, address, self._patience.read_s, deadline)
+                websocket.upgrade(access_token)
+            except (OSError, ValueError, EOFError, WebSocketException) as error:
+                raise self._not_connected(error) from None
+            open_ones.callback(websocket.close)
+            yield websocket
 
     def _not_connected(self, error: Exception) -> BridgeError:
         chain = causes(error)
@@ -118,10 +107,8 @@ class WebSocketEngine:
 class _App:
     """JSON-RPC with an engine, and the app that it has open."""
 
-    def __init__(self, websocket: ClientConnection, read_s: float, deadline: float) -> None:
+    def __init__(self, websocket: "_Websocket") -> None:
         self._websocket = websocket
-        self._read_s = read_s
-        self._deadline = deadline
         self._asked = 0
         self._handle = GLOBAL
 
@@ -152,31 +139,111 @@ class _App:
         call = {"jsonrpc": "2.0", "id": self._asked, "handle": handle, "method": method, "params": params}
         try:
             self._websocket.send(json.dumps(call))
-            while (message := self._next()).get("id") != self._asked:
+            while (message := _document(self._websocket.receive())).get("id") != self._asked:
                 if message.get("method") == "OnConnected":
                     engine_answers.check_session(message.get("params"))
-        except ConnectionClosed as closing:
-            raise _closed(closing) from None
         except TimeoutError:
             raise TenantTimeout(detail=f"{method}: no answer in time") from None
         except OSError as error:
             raise failure(error) from None
         return engine_answers.result(method, message)
 
-    def _next(self) -> Mapping[str, Any]:
-        left_s = self._deadline - time.monotonic()
+
+def _document(message: bytes) -> Mapping[str, Any]:
+    try:
+        found = parsed(message.decode())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise TenantGarbled(detail="engine: a message that is not a JSON object")
+    return found
+
+
+class _Websocket:
+    """A websocket on one thread.
+
+    The library's own client reads on a second one, and two threads in one TLS connection lose data now and then:
+    OpenSSL is not made for that. So the library speaks the protocol here, and we read and write.
+    """
+
+    def __init__(self, wire: socket.socket, address: str, read_s: float, deadline: float) -> None:
+        self._wire = wire
+        self._read_s = read_s
+        self._deadline = deadline
+        self._protocol = ClientProtocol(parse_uri(address), max_size=MAX_MESSAGE, logger=silent)
+        self._messages: deque[bytes] = deque()
+        self._begun = bytearray()
+        self._ended = False
+
+    def upgrade(self, access_token: str) -> None:
+        """Make the opening handshake. Raises what the library says when it fails, or an OSError."""
+        request = self._protocol.connect()
+        request.headers["Authorization"] = f"Bearer {access_token}"
+        request.headers["User-Agent"] = "qlik-bridge"
+        self._protocol.send_request(request)
+        self._flush()
+        while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
+            self._read()
+        if self._protocol.handshake_exc is not None:
+            raise self._protocol.handshake_exc
+
+    def send(self, text: str) -> None:
+        self._check_open()
+        self._protocol.send_text(text.encode())
+        self._flush()
+
+    def receive(self) -> bytes:
+        """Return the next message, whole. Raises what the end of the websocket means, or an OSError."""
+        while not self._messages:
+            self._check_open()
+            self._read()
+        return self._messages.popleft()
+
+    def close(self) -> None:
+        """Say goodbye, and do not wait for an answer; whoever opened the socket closes it."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(1000)
+            with suppress(OSError):
+                self._flush()
+
+    def _check_open(self) -> None:
+        """Raise what the end means, where there is one: we close for a wrong frame or size, they by a code."""
+        theirs, ours = self._protocol.close_rcvd, self._protocol.close_sent
+        if ours is not None and not self._protocol.close_rcvd_then_sent:
+            raise TenantGarbled(detail=f"engine: closed by us with {ours.code}")
+        if theirs is not None or self._ended:
+            raise engine_answers.closed(theirs.code if theirs else LOST)
+
+    def _read(self) -> None:
+        """Take in what there is, and answer what the protocol wants answered (pings, a close)."""
+        self._wire.settimeout(self._left_s())
+        data = self._wire.recv(CHUNK)
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._ended = True
+            self._protocol.receive_eof()
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._take(event)
+        with suppress(OSError):  # who closed and left does not hear us; what they said before counts
+            self._flush()
+
+    def _take(self, frame: Frame) -> None:
+        if frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
+            self._begun += frame.data
+            if frame.fin:
+                self._messages.append(bytes(self._begun))
+                self._begun.clear()
+
+    def _flush(self) -> None:
+        """Send what waits; the empty part that marks the end is ours to do by closing the socket."""
+        self._wire.settimeout(self._left_s())
+        for data in filter(None, self._protocol.data_to_send()):
+            self._wire.sendall(data)
+
+    def _left_s(self) -> float:
+        left_s = min(self._deadline - time.monotonic(), self._read_s)
         if left_s <= 0:
             raise TimeoutError
-        try:
-            message = parsed(self._websocket.recv(min(left_s, self._read_s)))
-        except ValueError:
-            message = None
-        if not isinstance(message, dict):
-            raise TenantGarbled(detail="engine: a message that is not a JSON object")
-        return message
-
-
-def _closed(closing: ConnectionClosed) -> BridgeError:
-    if closing.sent is not None and closing.sent.code in OURS and not closing.rcvd_then_sent:
-        return TenantGarbled(detail=f"engine: closed by us with {closing.sent.code}")
-    return engine_answers.closed(closing.rcvd.code if closing.rcvd else 1006)
+        return left_s

@@ -93,7 +93,11 @@ def tenant(acme: Tenant, server: ScriptedEngine) -> Tenant:
 
 
 def read(engine: WebSocketEngine, tenant: Tenant) -> Hypercube:
-    return engine.hypercube(tenant, TOKEN, APP, dimension="Product", measure="Sum(Sales)")
+    try:
+        return engine.hypercube(tenant, TOKEN, APP, dimension="Product", measure="Sum(Sales)")
+    except BridgeError as error:
+        error.add_note(error.detail)  # so that a failing test tells why
+        raise
 
 
 def refused(kind: type[BridgeError], call: Callable[[], object]) -> Any:  # noqa: ANN401 - an error of that kind
