@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from playwright.sync_api import Frame, Locator, Page
+    from storykit import Tenant
 
     from browser.worlds import Site
 
@@ -65,16 +66,17 @@ def app_id(name: str, slug: str = "acme") -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{slug}/{name}"))
 
 
-def chart(app: str = RETAIL, item: str = CHART, ui: str = "analytics/chart", **more: str) -> str:
+def chart(app: str = RETAIL, item: str = CHART, ui: str = "analytics/chart", slug: str = "acme", **more: str) -> str:
     """Return the markup that a host page writes; the same on both paths."""
     extra = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in more.items())
-    return f'<div class="box"><qlik-embed ui="{ui}" app-id="{app_id(app)}" object-id="{item}"{extra}></qlik-embed></div>'
+    attributes = f'ui="{ui}" app-id="{app_id(app, slug)}" object-id="{item}"{extra}'
+    return f'<div class="box"><qlik-embed {attributes}></qlik-embed></div>'
 
 
 def host_page(*content: str, attributes: str = "", head: str = "") -> str:
     """Return a page of a customer: one script tag of the bridge's and ordinary elements."""
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>A page with Qlik content</title>{head}
-<script src="/t/acme/embed.js" defer {attributes}></script>
+<script src="embed.js" defer {attributes}></script>
 <style>{BOX}</style>
 <main><h1>A page with Qlik content</h1>{"".join(content)}</main></html>"""
 
@@ -126,14 +128,14 @@ def frame_in(page: Page, selector: str) -> Frame:
     return frame
 
 
-def sockets_of(site: Site, who: str) -> set[str]:
+def sockets_of(tenant: Tenant, who: str) -> set[str]:
     """Return when a person's open websockets were opened, as names for them."""
-    return {str(each["opened_at"]) for each in site.acme.state()["sockets"] if each["user"] == who}
+    return {str(each["opened_at"]) for each in tenant.state()["sockets"] if each["user"] == who}
 
 
-def wait_for_new_socket(site: Site, who: str, known: set[str]) -> None:
+def wait_for_new_socket(tenant: Tenant, who: str, known: set[str]) -> None:
     give_up = time.monotonic() + PATIENCE_MS / 1000
-    while not sockets_of(site, who) - known:
+    while not sockets_of(tenant, who) - known:
         assert time.monotonic() < give_up, f"no new websocket of {who}"
         time.sleep(0.05)
 
@@ -148,14 +150,14 @@ def person(site: Site, who: str) -> Mapping[str, Any]:
     return found
 
 
-def rows_of(site: Site, who: str, app: str = RETAIL) -> list[Mapping[str, Any]]:
+def rows_of(site: Site, who: str, slug: str = "acme") -> list[Mapping[str, Any]]:
     """Return the rows that section access opens to this person, worked out from what the tenant holds."""
-    document = next(each for each in site.acme.state()["apps"] if each["name"] == app)
+    document = next(each for each in site.tenant(slug).state()["apps"] if each["name"] == RETAIL)
     groups = {"*", *person(site, who)["groups"]}
     rules = [rule for rule in document["section_access"] if rule["group"] in groups]
     rows: list[Mapping[str, Any]] = document["rows"]
     return [row for row in rows if any(rule["value"] in {"*", row[rule["field"]]} for rule in rules)]
 
 
-def products_of(site: Site, who: str) -> set[str]:
-    return {row["Product"] for row in rows_of(site, who)}
+def products_of(site: Site, who: str, slug: str = "acme") -> set[str]:
+    return {row["Product"] for row in rows_of(site, who, slug)}

@@ -60,14 +60,14 @@ def test_a_stage_moves_forward_and_back(site: Site, tabs: Open) -> None:
 
 def test_a_rollback_reaches_a_page_by_its_next_token(site: Site, tabs: Open) -> None:
     site.stage("oauth")
-    page = opened(site, tabs, "allowed")
+    page = opened(site, tabs, "allowed", "erin")
 
     site.stage("legacy")
-    site.acme.control("POST", "tokens/expire", {"user": "alice"})
+    site.acme.control("POST", "tokens/expire", {"user": "erin"})
     site.acme.control("POST", "sockets/close", {"code": 4003})
 
     expect_state(page, "jwt", "ready")
-    expect_bars(page.locator("qlik-embed"), len(products_of(site, "alice")))
+    expect_bars(page.locator("qlik-embed"), len(products_of(site, "erin")))
     assert page.evaluate("window.stillTheSame"), "nothing was reloaded"
 
 

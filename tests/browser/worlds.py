@@ -60,6 +60,9 @@ class Site(World):
             answer = requests.post(f"{route}/stage", json=body, headers=bearer, timeout=20)
             assert answer.ok, answer.text
 
+    def tenant(self, slug: str) -> Tenant:
+        return self.globex if slug == "globex" else self.acme
+
     def on_path(self, path: str) -> None:
         self.stage("oauth" if path == "oauth" else "legacy")
 
