@@ -149,17 +149,19 @@
 
   // --- where the groups lead -----------------------------------------------------------------------------------
 
-  /** Ask the engine on the connection of a chart, and again whenever a selection changes. */
+  /** Ask the engine on the connection of a chart. Later selections change the total, not what groups open. */
   async function askForRows() {
     const embed = /** @type {any} */ (document.querySelector('qlik-embed[object-id="sales-by-region"]'));
     if (!embed || !part("caller-rows")) return;
     await customElements.whenDefined("qlik-embed");
-    if (!embed.getRefApi) return put("caller-rows", made("li", "Nothing here can ask the engine.")); // a stand-in for Qlik's
+    if (!embed.getRefApi) return put("caller-rows", made("li", "Nothing here can ask the engine.")); // a stand-in
     const doc = await (await embed.getRefApi()).getDoc();
     const model = await doc.createSessionObject(ROWS_BY_REGION);
-    const update = async () => showRows(shares(await model.getLayout()));
-    model.on("changed", update);
-    await update();
+    const regions = shares(await model.getLayout());
+    if (!isReady()) return;
+    put("caller-rows", ...leads(regions).map(([group, where]) => made("li", tag(group), " → ", where)));
+    showTotal(regions);
+    model.on("changed", async () => showTotal(shares(await model.getLayout())));
   }
 
   /** @returns {Share[]} */
@@ -169,11 +171,10 @@
   }
 
   /** @param {Share[]} regions */
-  function showRows(regions) {
-    if (!isReady()) return;
+  function showTotal(regions) {
     const all = regions.reduce((sum, each) => sum + each.rows, 0);
-    put("caller-rows", ...leads(regions).map(([group, where]) => made("li", tag(group), " → ", where)));
-    put("caller-total", `${rows(all)} of Retail sales, in ${regions.map(({ region }) => region).join(", ") || "no region"}.`);
+    const names = regions.map(({ region }) => region).join(", ");
+    put("caller-total", `${rows(all)} of Retail sales, in ${names || "no region"}.`);
   }
 
   /**
@@ -190,21 +191,22 @@
     const opens = rest.length > 1;
     return [
       ...own.map(words),
-      ...others.map((name) => /** @type {[string, string]} */ ([name, opens ? `rows of every region` : "no rows of this app"])),
+      ...others.map((name) => pair(name, opens ? "rows of every region" : "no rows of this app")),
       ...(opens ? [] : rest.map((each) => words({ ...each, group: "Everyone" }))),
     ];
   }
 
-  /**
-   * @param {Share & {group?: string}} share
-   * @returns {[string, string]}
-   */
-  const words = ({ region, rows: count, group = region }) => [group, `rows of region ${region} (${count})`];
+  /** @type {(group: string, where: string) => [string, string]} */
+  const pair = (group, where) => [group, where];
+
+  /** @param {Share & {group?: string}} share */
+  const words = ({ region, rows: count, group = region }) => pair(group, `rows of region ${region} (${count})`);
 
   // --- the embeds around it --------------------------------------------------------------------------------
 
   function dressForTheDark() {
-    for (const embed of document.querySelectorAll("qlik-embed")) embed.setAttribute("theme", dark.matches ? "dark" : "light");
+    const theme = dark.matches ? "dark" : "light";
+    for (const embed of document.querySelectorAll("qlik-embed")) embed.setAttribute("theme", theme);
   }
 
   /** Say why the Ledger stays shut, beside what is said in its place. */
