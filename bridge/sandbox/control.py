@@ -38,8 +38,7 @@ FAULT_BOUNDS = {
     "bytes": (0, 10**8),
     "close": CLOSE_CODES,
 }
-GOING_AWAY = 1001
-PLAIN_CLOSE_CODES = (1000, GOING_AWAY, 1011, 1012, 1013)
+PLAIN_CLOSE_CODES = (1000, 1001, 1011, 1012, 1013)
 FARTHEST_S = 10 * 365 * 86400
 PERSON_FIELDS = {"groups": list, "disabled": bool, "display_name": str, "email": str}
 CLIENT_LISTS = ("allowed_grant_types", "allowed_scopes", "allowed_origins", "allowed_auth_methods")
@@ -196,7 +195,7 @@ def post_secret(client_id: str) -> Response:
 def post_close() -> Response:
     """Close the engine's open websockets with `code`, all or those of `user` (a subject)."""
     given = _only(body.fields(), {"code": int, "user": str})
-    code = given.get("code", GOING_AWAY)
+    code = given.get("code", sockets.GOING_AWAY)
     if code not in (*PLAIN_CLOSE_CODES, *range(CLOSE_CODES[0], CLOSE_CODES[1] + 1)):
         raise body.bad_request(f"code must be one of {PLAIN_CLOSE_CODES} or from {CLOSE_CODES[0]} to {CLOSE_CODES[1]}")
     return jsonify(closed=sockets.close_all(here(), code, given.get("user")))
@@ -205,7 +204,7 @@ def post_close() -> Response:
 @routes.post("/reset")
 def post_reset() -> Response:
     """Back to the seed. Keys, ids and secrets stay; websockets are closed."""
-    sockets.close_all(here(), GOING_AWAY)
+    sockets.close_all(here(), sockets.GOING_AWAY)
     seed.fill(here())
     here().world.people.update(seed.people())
     return Response(status=204)

@@ -11,16 +11,18 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import wsgi
 
-from bridge.sandbox import app, certificates, seed
+from bridge.sandbox import app, certificates, seed, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from flask import Flask
 
 HOSTS = ("localhost", "127.0.0.1", "127.0.0.2", "::1")
 
@@ -46,6 +48,7 @@ def run(
         options = {
             "bind": [f"{_in_url(host)}:{port}" for port in by_port],
             "threads": web_threads,
+            "worker_int": lambda _worker: end_at_once(apps.values()),
             "post_worker_init": lambda _worker: print("\n".join(ready), flush=True),  # noqa: T201 - the ready lines
             **certificate,
         }
@@ -55,6 +58,13 @@ def run(
             # The worker is a fork that passes here as well; only the first process may go on.
             if os.getpid() != owner or ending.code:
                 raise
+
+
+def end_at_once(apps: Iterable[Flask]) -> NoReturn:
+    """Say goodbye to open websockets and end the worker: each holds a thread, and Python would wait for them."""
+    for each in apps:
+        sockets.close_all(each.extensions["tenant"], sockets.GOING_AWAY)
+    os._exit(0)
 
 
 def refuse_public(host: str) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Flask, current_app, g, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed
+from wsproto.utilities import LocalProtocolError
 
 from bridge.sandbox import auth, faults, spaces
 from bridge.sandbox.engine import Link, Session
@@ -42,9 +43,9 @@ LOOK_UP_S = 1.0
 """How often to see whether the connection is still there: simple-websocket can wake us before it says that it ended."""
 VERSION = "13"
 KEY_PATTERN = re.compile(r"[A-Za-z0-9+/]{22}==")
-FAILED, NO_PERMISSION, NO_APP = 1011, 4203, 4204
+GOING_AWAY, FAILED, NO_PERMISSION, NO_APP = 1001, 1011, 4203, 4204
 REASONS = {
-    1001: "Going away",
+    GOING_AWAY: "Going away",
     4000: "Manually suspended",
     4001: "Idle for too long",
     4002: "No licence",
@@ -61,6 +62,9 @@ ENDING = {4003, 4004}
 """With these codes the engine or the app is gone, and so is the session, whatever its time to live."""
 GROUP_KINDS = {0: {"idp"}, 1: {"custom"}, 2: {"idp", "custom"}}
 
+GONE = (ConnectionClosed, LocalProtocolError, OSError)
+"""What sending meets when the connection ended, or is ending in another thread."""
+
 Key = tuple[str, str, str]
 """What makes a session: the app, the user and the identity of the address."""
 
@@ -75,10 +79,11 @@ class OpenSocket:
     how: str
     opened_at: float
     lock: threading.Lock = field(default_factory=threading.Lock)
+    is_ended: bool = False
 
     def send(self, text: str) -> None:
         """Send, or leave it when the other side is gone: the thread that receives learns that by itself."""
-        with self.lock, contextlib.suppress(ConnectionClosed, OSError):
+        with self.lock, contextlib.suppress(*GONE):
             self.ws.send(text)
 
     def close(self, code: int) -> None:
@@ -86,7 +91,8 @@ class OpenSocket:
             self.hang_up()  # somebody is stuck sending to a client that does not read
             return
         try:
-            with contextlib.suppress(ConnectionClosed, OSError):
+            self.is_ended = True
+            with contextlib.suppress(*GONE):
                 self.ws.close(code, REASONS.get(code, ""))
         finally:
             self.lock.release()
@@ -178,7 +184,7 @@ def converse(tenant: Tenant, opened: OpenSocket, ttl: int) -> None:
     link = Link(session, opened.send)
     try:
         link.start(attached=attached)
-        while True:
+        while not opened.is_ended:
             if (message := opened.ws.receive(LOOK_UP_S)) is not None:
                 link.receive(message)
     finally:

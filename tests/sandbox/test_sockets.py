@@ -521,12 +521,10 @@ def test_the_state_lists_apps_with_their_rows(acme: Room) -> None:
     assert next(item for item in acme.all("items") if item["name"] == "Ledger")["resource_id"] == apps["Ledger"]["id"]
 
 
-def test_app_ids_and_rows_survive_resets_and_restarts(acme: Room) -> None:
+def test_app_ids_and_rows_survive_a_reset(acme: Room) -> None:
     before = acme.all("apps")
     acme.reset()
     assert acme.all("apps") == before
-    with serving() as (_process, again, _other):
-        assert Tenant(again).all("apps") == before
 
 
 def test_it_works_over_tls_with_messages_larger_than_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -544,3 +542,17 @@ def test_it_works_over_tls_with_messages_larger_than_a_record(tmp_path: Path, mo
             assert call(websocket, "GetLayout", handle=made)["result"]["qLayout"]["text"] == note["text"]
             assert room.control("POST", "sockets/close", {"code": 4003}) == {"closed": 1}
             assert end_of(websocket) == 4003
+
+
+def test_apps_are_the_same_at_each_start_and_the_end_says_goodbye_to_websockets(acme: Room) -> None:
+    before = acme.all("apps")
+    with serving() as (process, url, _other):
+        room = Room(url)
+        assert room.all("apps") == before
+        with room.enter(room.token("alice")) as one, room.enter(room.token("bob")) as other:
+            assert [state_of(each) for each in (one, other)] == 2 * ["SESSION_CREATED"]
+            process.terminate()
+            assert [end_of(one), end_of(other)] == [1001, 1001]
+        assert process.wait(PATIENCE_S) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == ""

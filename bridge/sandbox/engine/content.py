@@ -11,7 +11,7 @@ from bridge.sandbox.engine.app import ANY, App, Rule, Stored
 from bridge.sandbox.engine.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.sandbox.engine.rpc import Json
     from bridge.sandbox.engine.table import Row
@@ -42,10 +42,11 @@ SECTION_ACCESS = (
 def apps(slug: str) -> dict[str, App]:
     """Return the tenant's apps by id."""
     everywhere = {region: range(4) for region in CITIES}
+    quarter = MONTHS[:3]
     made = [
-        _app(slug, RETAIL, PRODUCTS.get(slug, DRINKS), SOLD_IN, SECTION_ACCESS),
-        _app(slug, LEDGER, ACCOUNTS, everywhere),
-        _app(slug, PIPELINE, DEALS, everywhere),
+        _app(slug, RETAIL, _rows(slug, RETAIL, PRODUCTS.get(slug, DRINKS), SOLD_IN, MONTHS), SECTION_ACCESS),
+        _app(slug, LEDGER, _rows(slug, LEDGER, ACCOUNTS, everywhere, quarter)),
+        _app(slug, PIPELINE, _rows(slug, PIPELINE, DEALS, everywhere, quarter)),
     ]
     return {app.id: app for app in made}
 
@@ -55,19 +56,18 @@ def app_id(slug: str, name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{slug}/{name}"))
 
 
-def _app(
-    slug: str,
-    name: str,
-    products: tuple[str, ...],
-    sold_in: Mapping[str, Iterable[int]],
-    section_access: tuple[Rule, ...] = (),
-) -> App:
-    rows = tuple(
+def _rows(
+    slug: str, name: str, products: Sequence[str], sold_in: Mapping[str, Iterable[int]], months: Sequence[str]
+) -> tuple[Row, ...]:
+    return tuple(
         _row(f"{slug}/{name}", product, region, month)
         for region, numbers in sold_in.items()
         for product in [products[number] for number in numbers if number < len(products)]
-        for month in MONTHS
+        for month in months
     )
+
+
+def _app(slug: str, name: str, rows: tuple[Row, ...], section_access: tuple[Rule, ...] = ()) -> App:
     table = Table(name, FIELDS, rows, {"Month": {month: at for at, month in enumerate(MONTHS, start=1)}})
     dimension = Stored(charts.master_dimension("dim-product", "Product", "Product line"))
     measure = Stored(charts.master_measure("mea-sales", "Sum([Sales])", "Total sales"))
