@@ -16,6 +16,7 @@ from bridge.sandbox import (
     csp_origins,
     errors,
     faults,
+    frames,
     front_end,
     groups,
     limits,
@@ -53,7 +54,7 @@ def create_app(tenant: Tenant) -> Flask:
     app.before_request(arrive)
     app.after_request(leave)
     errors.install(app)
-    for room in (login, oauth, tokens, users, groups, spaces, catalog, csp_origins, front_end, control):
+    for room in (login, oauth, tokens, users, groups, spaces, catalog, csp_origins, frames, front_end, control):
         app.register_blueprint(room.routes)
     sockets.install(app)
     app.wsgi_app = Door(app.wsgi_app, tenant)  # type: ignore[method-assign]  # Flask's own way to add middleware

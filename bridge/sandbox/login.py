@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, redirect, request
 
-from bridge.sandbox import auth, errors, jwt_login
+from bridge.sandbox import auth, csp_origins, errors, jwt_login
 from bridge.sandbox.errors import ApiError
 from bridge.sandbox.state import Group, IdentityProvider, Session, User, hex_id
 from bridge.sandbox.tenant import Tenant, here
@@ -149,7 +149,9 @@ def get_login() -> AnyResponse:
     if request.args.get("prompt") == "none":
         raise ApiError(401, "LOGIN-908", "Unauthorized", "prompt=none, and nobody is signed in")
     page = LOGIN_PAGE.format(tenant=escape(tenant.name), returnto=escape(returnto or "/"))
-    return Response(page, mimetype="text/html")
+    shown = tenant.switches.framed_login == "shown"
+    framing = csp_origins.frame_ancestors(tenant) if shown else "frame-ancestors 'none'"
+    return Response(page, mimetype="text/html", headers={csp_origins.HEADER: framing})
 
 
 @routes.get("/logout")

@@ -87,6 +87,9 @@ class Switches:
     bearer_cors: str = choice("listed", "any", why="Which origins may read answers to Bearer calls.")
     cors_allow_headers: str = choice("listed", "requested", why="Allow the documented headers, or whatever is asked.")
     csrf_error_body: str = choice("both", "top_level", "errors", why="Where CSRF-TOKEN-2 stands in the body.")
+    framed_login: str = choice(
+        "shown", "refused", why="Whether the sign-in page shows in frames of listed sites, or in no frame."
+    )
     logout_answer: str = choice("redirect", "no_content", why="How /logout answers.")
 
     # REST

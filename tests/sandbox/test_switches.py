@@ -266,7 +266,12 @@ def open_with_webresource(acme: Sandbox) -> bool:
 ALL = ["EMEA", "Finance"]
 BAD_OPERATION = {"op": "replace", "path": "/x", "value": "x"}
 
+
 # switch: (its other value, how to look, what is seen by default, what is seen then)
+def login_framing(acme: Sandbox) -> object:
+    return acme.call("GET", "/login").headers["Content-Security-Policy"]
+
+
 PROBES: dict[str, tuple[int | str, Probe, object, object]] = {
     "missing_claim_status": (401, lambda a: login(a, jti=None), 400, 401),
     "claim_rule_status": (401, lambda a: login(a, aud="x"), 400, 401),
@@ -316,6 +321,7 @@ PROBES: dict[str, tuple[int | str, Probe, object, object]] = {
     "bearer_cors": ("any", foreign_cors, None, "https://other.example"),
     "cors_allow_headers": ("requested", preflight, False, True),
     "csrf_error_body": ("errors", csrf_body, ["code", "errors"], ["errors"]),
+    "framed_login": ("refused", login_framing, f"frame-ancestors 'self' {PORTAL}", "frame-ancestors 'none'"),
     "logout_answer": ("no_content", lambda a: a.call("GET", "/logout").status_code, 302, 204),
     "me_redirect": ("absolute", me_location, (301, False), (301, True)),
     "everyone_group": ("idp", everyone, [], ["idp"]),
