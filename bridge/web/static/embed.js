@@ -1,14 +1,10 @@
 /**
- * Puts Qlik content into a page, on the path that its reader is on now. Described in docs/reference/embed-js.md.
+ * Puts Qlik content into a page, on the path that its reader is on now; see docs/reference/embed-js.md.
  *
  *   <script src="https://bridge.example.com/t/acme/embed.js" defer></script>
- *   <qlik-embed ui="classic/chart" app-id="..." object-id="..."></qlik-embed>
  *
- * @typedef {{path: "jwt" | "oauth", stage: string, host: string, clientId: string, webIntegrationId: string,
- *   embedScript: string, csrf: string, subject: {sub: string, name: string, groups: string[]}, session?: string}} Session
- * @typedef {Error & {kind: string, code?: string, requestId?: string, again?: boolean, wait?: number, reason?: string,
- *   told?: boolean}} Trouble `again`: worth another attempt, after `wait` ms at least
- * @typedef {{tag: string, attributes: Record<string, string>, children?: Part[], text?: string}} Part
+ * @typedef {{path: "jwt" | "oauth", stage: string, host: string, csrf: string, subject: {sub: string}} & Record<string, any>} Session
+ * @typedef {Error & {kind: string, again?: boolean, wait?: number, told?: boolean}} Trouble
  */
 (() => {
   "use strict";
@@ -22,12 +18,10 @@
 
   const ATTEMPTS = 5;
   const PATIENCE = 20_000;
-  const BACKOFF = [500, 15_000];
-  const LONGEST_WAIT = 300_000;
   const MINUTE = 60_000;
-  /** The bridge hands a stored token out until it has this much life left; only then it gets a new one. */
+  /** What is left of a token's life when the bridge begins to give new ones. */
   const RENEWAL = 10 * MINUTE;
-  /** What this page knows of its session is out of date. */
+  /** Answers to a page that knows an old session. */
   const STALE = ["not_signed_in", "bad_csrf", "still_on_jwt", "jwt_retired"];
   const COMPONENTS = "qlik-initial-selections, qlik-app-open-action, qlik-embed";
   const FRAMES = "iframe[data-bridge-src]";
@@ -39,34 +33,27 @@
   let assertion = "";
   /** @type {{id: string, value: string, until: number} | undefined} */
   let token;
-  /** Id of the token that Qlik's code got last: when it asks again, that one was refused. */
-  let handed = "";
+  let handed = ""; // the id of Qlik's last token: when its code asks again, that one was refused
 
   /** @type {Session | undefined} */
   let session;
-  /** What the page's elements are set up for. @type {{path: string, stage: string} | undefined} */
+  /** What the page is set up for. @type {Session | undefined} */
   let shown;
   let state = "";
-  let hasStarted = false;
-  let hasLeft = false; // signed out here, on purpose
-  let hasVouched = false; // the page, by an assertion
+  let hasLeft = false; // on purpose
   let loggedInAt = 0; // at the tenant, on the path jwt
   let checkedAt = 0;
 
   // --- telling ---
 
-  /** @param {string} name @param {object} detail */
   const emit = (name, detail) => document.dispatchEvent(new CustomEvent(`bridge:${name}`, { detail }));
 
-  /** @param {string} value */
   const become = (value) => (root.dataset.bridgeState = state = value);
 
-  /** @returns {Trouble} */
   const problem = (kind, message, more) => Object.assign(new Error(message), { kind }, more);
   const garbled = (kind) => problem(kind, "The answer makes no sense.", { again: true });
   const signedOut = (reason) => problem("signed_out", "You are signed out.", { reason });
 
-  /** @param {Trouble} trouble @param {boolean} retrying */
   function tell({ kind, message, code, requestId }, retrying) {
     if (!retrying) console.warn(`Qlik Bridge: ${message}`);
     emit("error", { kind, message, code, requestId, retrying });
@@ -74,14 +61,13 @@
 
   const reported = new Set();
 
-  /** Count a trouble at the bridge, once a page: its kind, nothing else. @param {string} kind */
+  /** Count it at the bridge, once a page. */
   function report(kind) {
     if (!session || reported.has(kind)) return;
     reported.add(kind);
     post("client-events", kind, { kind }).catch(() => {});
   }
 
-  /** @template T @param {string} step @param {() => Promise<T>} work */
   async function timed(step, work) {
     const start = performance.now();
     const outcome = await work();
@@ -91,7 +77,7 @@
 
   // --- asking ---
 
-  /** One request with its whole answer, or a Trouble, within PATIENCE. @param {string | URL} url @param {RequestInit} options */
+  /** One request with its whole answer, or a Trouble, in time. */
   async function exchange(url, kind, options) {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), PATIENCE);
@@ -105,18 +91,17 @@
     }
   }
 
-  /** Ask the bridge. @param {string} route @param {string} kind @param {RequestInit} [options] */
+  /** Ask the bridge. */
   function ask(route, kind, options = {}) {
-    const proof = bearer ? { Authorization: `Bearer ${bearer}` } : session && options.method && { "CSRF-Token": session.csrf };
-    const headers = { ...proof, ...options.headers };
+    const csrf = session && options.method && { "CSRF-Token": session.csrf };
+    const headers = { ...(bearer ? { Authorization: `Bearer ${bearer}` } : csrf), ...options.headers };
     return exchange(new URL(route, base), kind, { credentials: bearer ? "omit" : "include", ...options, headers });
   }
 
-  /** @param {string} route @param {string} kind @param {object} body */
   const post = (route, kind, body) =>
     ask(route, kind, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
-  /** Ask the tenant, with the credential of the path. @param {Session} found @param {string} route @param {RequestInit} [options] */
+  /** Ask the tenant, with the credential of the path. @param {Session} found */
   function askTenant({ host, path, webIntegrationId }, route, options = {}) {
     const proof = path === "oauth" ? { Authorization: `Bearer ${token?.value}` } : { [INTEGRATION]: webIntegrationId };
     const headers = { ...proof, ...options.headers };
@@ -132,42 +117,27 @@
     }
   }
 
-  /** The answer's JSON. Throws the Trouble that it tells of. */
+  /** The answer's JSON, or the Trouble that it tells of. */
   function demand({ ok, status, headers, text }, kind) {
     const { error: code, message, request_id: requestId } = parsed(text);
     if (ok) return parsed(text);
-    const again = STALE.includes(code) || [408, 429].includes(status) || (status >= 500 && code !== "tenant_refused");
+    const isStale = STALE.includes(code) && kind !== "session_failed";
+    const again = isStale || [408, 429].includes(status) || (status >= 500 && code !== "tenant_refused");
     const wait = Number(headers.get("Retry-After")) * 1000 || 0;
     throw problem(kind, message ?? `The answer was ${status}.`, { code, requestId, again, wait });
   }
 
-  /** @type {Set<() => void>} */
-  const pauses = new Set();
-  const hurry = () => pauses.forEach((end) => end());
-
-  const pause = (ms) =>
-    new Promise((resolve) => {
-      const timer = setTimeout(end, ms);
-      pauses.add(end);
-      function end() {
-        clearTimeout(timer);
-        pauses.delete(end);
-        resolve();
-      }
-    });
-
-  /** Try, and try again where that may help. Throws a Trouble. @template T @param {() => Promise<T>} work */
-  async function persist(kind, work) {
+  /** Try again where that may help. */
+  async function persist(work) {
     for (let failures = 1; ; failures++) {
       try {
         return await work();
       } catch (error) {
-        const trouble = error.kind ? error : problem(kind, String(error));
-        if (!trouble.again || failures === ATTEMPTS) throw trouble;
-        tell(trouble, true);
+        if (!error.again || failures === ATTEMPTS) throw error;
+        tell(error, true);
         // Full jitter: pages that failed together must not come back together.
-        const backoff = Math.random() * Math.min(BACKOFF[0] * 2 ** failures, BACKOFF[1]);
-        await pause(Math.min(trouble.wait ?? 0, LONGEST_WAIT) + backoff);
+        const ms = Math.min(error.wait ?? 0, 5 * MINUTE) + Math.random() * 500 * 2 ** failures;
+        await new Promise((resolve) => setTimeout(resolve, ms));
       }
     }
   }
@@ -176,7 +146,7 @@
 
   /** @returns {Promise<Session>} */
   async function readSession() {
-    if (assertion || (sessionUrl && !hasVouched)) return openSession();
+    if (assertion || (sessionUrl && !session)) return openSession();
     const answer = await ask("session", "session_failed");
     if (answer.status !== 401) return demand(answer, "session_failed");
     bearer = "";
@@ -184,14 +154,13 @@
     return openSession();
   }
 
-  /** Trade an assertion for a session: a bearer for a page of another site, a cookie on the bridge's own. */
+  /** Trade an assertion for a session: a bearer on another site, a cookie on the bridge's own. */
   async function openSession() {
     const proof = assertion || (await fetchAssertion());
     assertion = bearer = ""; // an assertion serves once
     const headers = { Authorization: `Bearer ${proof}` };
     const found = demand(await ask("session", "session_failed", { method: "POST", headers }), "session_failed");
     bearer = found.session ?? "";
-    hasVouched = true;
     return found;
   }
 
@@ -203,13 +172,13 @@
     return given;
   }
 
-  /** Read the session anew; on the path jwt, log in at the tenant. */
   async function enter() {
     const found = await timed("session", readSession);
     if (!found.path) throw garbled("session_failed");
     checkedAt = Date.now();
     if (session && session.subject.sub !== found.subject.sub) return startClean();
     session = found;
+    hasLeft = false;
     root.dataset.bridgePath = found.path;
     if (found.path === "oauth") loggedInAt = 0;
     else if (!loggedInAt) await logIn(found);
@@ -225,7 +194,7 @@
     return new Promise(() => {});
   }
 
-  /** Trade a signed JWT for the tenant's cookies, and see whether this browser kept them. @param {Session} found */
+  /** Trade a JWT for the tenant's cookies, and see whether this browser kept them. */
   async function logIn(found) {
     const { token: jwt } = await timed("jwt", async () => demand(await ask("token", "login_failed"), "login_failed"));
     if (!jwt) throw garbled("login_failed");
@@ -238,57 +207,55 @@
     loggedInAt = Date.now();
   }
 
-  /** Ask what qlik-embed asks first: where nobody is signed in, it sends the whole page away. @param {Session} found */
+  /** Ask what Qlik's code asks first: without a session it sends the whole page away. */
   async function knowsUs(found) {
     const answer = await askTenant(found, "/api/v1/csrf-token");
     return answer.status !== 401 && !!demand(answer, "login_failed");
   }
 
-  /** Qlik's code would leave for the tenant's sign-in page now. It stays, as this promise is never answered. */
+  /** Qlik's code would leave for the tenant's sign-in page, were this promise ever answered. */
   function logInAgain() {
-    if (!settling && shown?.path === "jwt") settling = revive().finally(() => (settling = undefined));
+    reviving ??= revive().catch(giveUp).finally(() => (reviving = undefined));
     return new Promise(() => {});
   }
 
+  let reviving;
+
   async function revive() {
-    try {
-      if (await knowsUs(session)) return; // an answer from before the last login
-      if (Date.now() - loggedInAt < MINUTE) throw problem("login_failed", `${session.host} forgot the login at once.`);
-    } catch (trouble) {
-      return giveUp(trouble);
-    }
+    const isFresh = Date.now() - loggedInAt < MINUTE;
+    if (isFresh && (await knowsUs(session))) return; // an answer from before the last login
+    if (isFresh) throw problem("login_failed", `${session.host} forgot the login at once.`);
+    await settling;
+    if (shown?.path !== "jwt") return;
     loggedInAt = 0;
     become("starting");
-    await bring();
+    await settle();
   }
 
   // --- the way to `ready` ---
 
-  /** @type {Promise<void> | undefined} */
   let settling;
-  /** Who waits for the outcome. @type {{resolve: Function, reject: Function}[]} */
+  let resolveReady;
+  const ready = new Promise((resolve) => (resolveReady = resolve));
   const waiting = [];
   const outcome = () => new Promise((resolve, reject) => waiting.push({ resolve, reject }));
-  let announce;
-  let news;
-  const expectNews = () => (news = new Promise((resolve) => (announce = resolve)));
-  expectNews();
+  const end = (how, value) => waiting.splice(0).forEach((each) => each[how](value));
 
-  /** Bring the page to where the session says it should be. One at a time; never rejects. */
+  /** Bring the page to where the session says. Never rejects. */
   const settle = () => (settling ??= bring().finally(() => (settling = undefined)));
 
   async function bring() {
     try {
       const before = loggedInAt;
-      const found = await persist("session_failed", enter);
+      const found = await persist(enter);
       await show(found, loggedInAt > before);
-      announce();
-      expectNews();
+      wake();
       if (found.path === "jwt" || isUsable()) arrive();
       else freshToken();
     } catch (trouble) {
       // A page that works goes on working while the bridge cannot be asked.
-      if (state !== "ready" || trouble.kind !== "session_failed" || !trouble.again) giveUp(trouble);
+      if (state === "ready" && trouble.kind === "session_failed" && trouble.again) end("reject", trouble);
+      else giveUp(trouble);
     }
   }
 
@@ -296,8 +263,11 @@
     if (down !== undefined || shown?.path !== session.path) return;
     become("ready");
     banner?.remove();
-    for (const { resolve } of waiting.splice(0)) resolve(session);
+    resolveReady(session);
+    end("resolve", session);
   }
+
+  const HINTS = { signed_out: "Sign in again.", cookies_blocked: "Allow them for this page, or ask who runs it." };
 
   /** @param {Trouble} trouble */
   function giveUp(trouble) {
@@ -305,27 +275,21 @@
     trouble.told = true;
     const { kind, message, reason } = trouble;
     const isOut = kind === "signed_out";
-    if (!isOut) {
+    const text = `Qlik content cannot be shown. ${message} ${HINTS[kind] ?? ""}`;
+    loggedInAt = 0;
+    if (isOut) {
+      if (state !== "signed-out") emit("signed-out", { reason });
+      clearTimeout(renewal);
+      bearer = "";
+      token = undefined;
+    } else {
       tell(trouble, false);
       report(kind);
-    } else if (state !== "signed-out") emit("signed-out", { reason });
-    if (isOut) forget();
-    loggedInAt = 0;
-    become(isOut || kind === "cookies_blocked" ? kind.replace("_", "-") : "error");
-    const hints = { signed_out: "Sign in again.", cookies_blocked: "Allow third-party cookies for this page, or ask who runs it." };
-    const text = `Qlik content cannot be shown. ${message} ${hints[kind] ?? ""}`;
-    if (shown && kind === "token_failed") warn(text);
-    else {
-      shown = undefined;
-      takeDown(text);
     }
-    for (const { reject } of waiting.splice(0)) reject(trouble);
-  }
-
-  function forget() {
-    clearTimeout(renewal);
-    bearer = "";
-    token = undefined;
+    become(HINTS[kind] ? kind.replace("_", "-") : "error");
+    if (shown && kind === "token_failed") warn(text);
+    else takeDown(text);
+    end("reject", trouble);
   }
 
   // --- the token ---
@@ -333,20 +297,18 @@
   let getting;
   let renewing;
   let renewal;
+  let wake = () => {};
 
   const isUsable = () => token?.until > Date.now();
 
-  /**
-   * What qlik-embed calls by name. Qlik's code keeps one chain of token requests a page, and a rejection ends it until
-   * the page is loaded again: so this never rejects. Who asks again says that the last token was refused.
-   */
+  /** What Qlik's code calls by name. Never rejects: one rejection ends all its token requests until a reload. */
   async function getAccessToken() {
     const { id, value } = await freshToken();
     handed = id;
     return value;
   }
 
-  /** A token that was not handed out before, as soon as there is one. One request for all who ask. */
+  /** A token that was not handed out before, as soon as there is one; one request for all who ask. */
   const freshToken = () => (getting ??= get().finally(() => (getting = undefined)));
 
   async function get() {
@@ -358,53 +320,50 @@
       } catch (trouble) {
         giveUp(trouble);
       }
-      await news;
+      await new Promise((resolve) => (wake = resolve));
     }
   }
 
-  /** @param {string} refused id of a token */
+  /** @param {string} refused the id of a token, or "" */
   function renew(refused) {
-    const seen = new Set();
-    renewing ??= persist("token_failed", () => fetchToken(refused, seen)).finally(() => (renewing = undefined));
+    let isFirst = true;
+    const headers = { Accept: "application/json", "X-Rejected-Token": refused };
+    const attempt = async () => {
+      const answer = await timed("token", () => ask("access-token", "token_failed", { method: "POST", headers }));
+      if (state === "signed-out") throw Object.assign(signedOut(), { told: true }); // meanwhile
+      try {
+        return keep(answer.headers.get("Token-Id") ?? "", demand(answer, "token_failed"));
+      } catch (trouble) {
+        if (!STALE.includes(trouble.code)) throw trouble;
+        if (isFirst) await settle(); // may sign the page out, or bring it to the other path
+        trouble.told = session.path === "jwt" || state === "signed-out";
+        trouble.again = isFirst && !trouble.told;
+        isFirst = false;
+        throw trouble;
+      }
+    };
+    renewing ??= persist(attempt).finally(() => (renewing = undefined));
     return renewing;
   }
 
-  /** @param {string} refused @param {Set<string>} seen what sent us back to the session already */
-  async function fetchToken(refused, seen) {
-    const headers = { Accept: "application/json", "X-Rejected-Token": refused };
-    const answer = await timed("token", () => ask("access-token", "token_failed", { method: "POST", headers }));
-    if (state === "signed-out") throw problem("signed_out", "", { told: true }); // meanwhile
-    try {
-      return keep(answer.headers.get("Token-Id") ?? "", demand(answer, "token_failed"));
-    } catch (trouble) {
-      if (!STALE.includes(trouble.code)) throw trouble;
-      if (seen.has(trouble.code)) throw Object.assign(trouble, { again: false });
-      seen.add(trouble.code);
-      await settle(); // may sign the page out, or bring it to the other path
-      throw Object.assign(trouble, session.path === "oauth" && state !== "signed-out" ? {} : { again: false, told: true });
-    }
-  }
-
-  /** @param {string} id */
   function keep(id, { access_token: value, expires_in: seconds }) {
-    const life = seconds * 1000;
+    const life = Math.min(seconds * 1000, 1440 * MINUTE);
     if (typeof value !== "string" || !value || !(life > 0)) throw garbled("token_failed");
     token = { id, value, until: Date.now() + life };
     clearTimeout(renewal);
     const ahead = Math.min(RENEWAL, life / 4) * (0.3 + 0.6 * Math.random());
-    renewal = setTimeout(() => renew("").catch(() => {}), life - ahead);
+    renewal = setTimeout(() => renew("").catch(() => {}), Math.max(life - ahead, MINUTE));
     arrive();
     return token;
   }
 
   // --- the page ---
 
-  /** What stands in the place of content that was taken down. @type {Map<ChildNode, Element>} */
+  /** Content that was taken down, by what stands in its place. @type {Map<ChildNode, Element>} */
   const held = new Map();
-  /** What stands for old frames on the path oauth. @type {Map<Element, HTMLIFrameElement>} */
+  /** Old frames, by what stands for them on oauth. @type {Map<Element, HTMLIFrameElement>} */
   const replaced = new Map();
-  /** Why nothing is shown. @type {string | undefined} */
-  let down;
+  let down; // why nothing is shown
   let banner;
   let loading;
 
@@ -415,54 +374,42 @@
     const moved = isNew || was?.path !== path;
     // Qlik's elements read their settings when they are connected, and not again.
     const old = moved && customElements.get("qlik-embed") ? document.querySelectorAll(COMPONENTS) : [];
-    shown = { path, stage };
+    shown = found;
     configure(found);
     putBack();
-    // In one go, so that the page's own references and frameworks notice nothing.
+    // In one go, so that the page's own code notices nothing.
     for (const each of old) if (each.isConnected) each.parentNode.insertBefore(each, each.nextSibling);
     if (moved) setFrames(true);
     if (was?.path !== path || was.stage !== stage) emit("path", { path, stage, was: was?.path });
     await load();
   }
 
-  /** Write settings where qlik-embed finds them before those of other scripts. @param {Session} found */
+  /** Write settings where Qlik's code finds them before those of other scripts. @param {Session} found */
   function configure({ path, host, clientId, webIntegrationId }) {
-    const isOauth = path === "oauth";
-    const settings = {
-      host,
-      "auth-type": isOauth ? "Oauth2" : "cookie",
-      "client-id": isOauth && clientId,
-      "get-access-token": isOauth && "qlikBridgeAccessToken",
-      "access-token-storage": isOauth && "memory", // whatever another script's attribute says
-      "web-integration-id": !isOauth && webIntegrationId,
-      "auth-redirect-user-confirmation": !isOauth && "qlikBridgeLogInAgain",
-    };
-    for (const [name, value] of Object.entries(settings)) {
-      if (value) root.setAttribute(`data-qlik-embed-${name}`, value);
-      else root.removeAttribute(`data-qlik-embed-${name}`);
-    }
+    const oauth = { "client-id": clientId, "get-access-token": "qlikBridgeAccessToken", "access-token-storage": "memory" };
+    const jwt = { "web-integration-id": webIntegrationId, "auth-redirect-user-confirmation": "qlikBridgeLogInAgain" };
+    const settings = path === "oauth" ? { "auth-type": "Oauth2", ...oauth } : { "auth-type": "cookie", ...jwt };
+    for (const name of root.getAttributeNames()) if (name.startsWith("data-qlik-embed-")) root.removeAttribute(name);
+    for (const [name, value] of Object.entries({ host, ...settings })) root.setAttribute(`data-qlik-embed-${name}`, value);
   }
 
-  /** Load Qlik's web components as soon as there is anything to draw. */
+  /** Load Qlik's elements once there is anything to draw. */
   async function load() {
     if (customElements.get("qlik-embed") || !document.querySelector(COMPONENTS)) return;
-    loading ??= timed("load", () => persist("embed_failed", addScript)).finally(() => (loading = undefined));
+    loading ??= timed("load", () => persist(addScript)).finally(() => (loading = undefined));
     await loading;
   }
 
-  function addScript() {
-    const tag = Object.assign(document.createElement("script"), { src: session.embedScript, nonce: script.nonce });
-    return new Promise((resolve, reject) => {
-      const fail = () => reject(problem("embed_failed", `${tag.src} cannot be loaded.`, { again: true }));
-      tag.onload = resolve;
-      tag.onerror = fail;
-      setTimeout(fail, PATIENCE);
-      document.head.append(tag);
+  const addScript = () =>
+    new Promise((onload, reject) => {
+      const src = session.embedScript;
+      const onerror = () => reject(problem("embed_failed", `${src} cannot be loaded.`, { again: true }));
+      setTimeout(onerror, PATIENCE);
+      document.head.append(Object.assign(document.createElement("script"), { src, nonce: script.nonce, onload, onerror }));
     });
-  }
 
-  /** @param {string} text */
   function takeDown(text) {
+    shown = undefined;
     down = text;
     banner?.remove();
     for (const { firstChild } of held.keys()) if (firstChild) firstChild.nodeValue = text;
@@ -479,14 +426,14 @@
     held.clear();
   }
 
-  /** Say what is wrong, and leave what is drawn. @param {string} text */
+  /** Say what is wrong, and leave what is drawn. */
   function warn(text) {
     banner?.remove();
     banner = messages === "off" ? undefined : note(text, true);
     if (banner) document.querySelector(CONTENT)?.before(banner);
   }
 
-  /** @param {string} text @param {boolean} isFirst read out once is enough */
+  /** @param {boolean} isFirst to be read out once is enough */
   function note(text, isFirst) {
     const box = document.createElement("div");
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Try again" });
@@ -500,22 +447,21 @@
 
   // --- old frames ---
 
-  /** @param {boolean} anew load them again even where the address stays */
+  /** @param {boolean} anew load them again */
   function setFrames(anew) {
-    const isOauth = shown.path === "oauth";
-    if (!isOauth) for (const [box, frame] of replaced) box.replaceWith(frame);
-    if (!isOauth) replaced.clear();
-    const frames = [...document.querySelectorAll(FRAMES)];
-    if (!isOauth) for (const frame of frames) point(frame, anew);
-    else if (frames.length) convert(frames).catch(giveUp);
+    if (shown.path === "jwt") {
+      for (const [box, frame] of replaced) box.replaceWith(frame);
+      replaced.clear();
+      for (const frame of document.querySelectorAll(FRAMES)) point(frame, anew);
+    } else if (document.querySelector(FRAMES) && !converting) {
+      converting = convert().catch(giveUp).finally(() => (converting = undefined));
+    }
   }
 
-  /** Give a frame its address, now that the login is there. @param {HTMLIFrameElement} frame @param {boolean} anew */
   function point(frame, anew) {
-    const url = new URL(frame.dataset.bridgeSrc, document.baseURI);
-    if (!/^https?:$/.test(url.protocol)) return; // no way to run what nothing else would run
-    if (url.origin === new URL(session.host).origin && !url.searchParams.has(INTEGRATION)) {
-      // Not by `searchParams`, which would write every other value anew.
+    const url = Object.assign(document.createElement("a"), { href: frame.dataset.bridgeSrc });
+    if (!/^https?:$/.test(url.protocol)) return; // javascript:
+    if (url.origin === new URL(session.host).origin && !url.search.includes(INTEGRATION)) {
       url.search += `${url.search ? "&" : "?"}${INTEGRATION}=${encodeURIComponent(session.webIntegrationId)}`;
     }
     if (anew || frame.src !== url.href) frame.src = url.href;
@@ -523,17 +469,16 @@
 
   let converting;
 
-  /** Put Qlik's elements in the place of frames; the bridge knows which. @param {HTMLIFrameElement[]} frames */
-  async function convert(frames) {
-    if (converting) return;
-    converting = true;
+  /** Put Qlik's elements in the place of frames; the bridge says which. */
+  async function convert() {
+    const frames = [...document.querySelectorAll(FRAMES)].slice(0, 100);
     const addresses = frames.map((frame) => frame.dataset.bridgeSrc);
     const ask = async () => demand(await post("frames", "embed_failed", { addresses }), "embed_failed");
-    const { replacements } = await persist("embed_failed", ask).finally(() => (converting = false));
-    if (shown.path === "oauth") frames.forEach((frame, place) => replace(frame, replacements[place]));
+    const { replacements } = await persist(ask);
+    if (shown?.path === "oauth") frames.forEach((frame, place) => replace(frame, replacements[place]));
   }
 
-  /** @param {HTMLIFrameElement} frame @param {{elements: Part[], differences: object[]}} replacement */
+  /** @param {HTMLIFrameElement} frame */
   function replace(frame, { elements, differences }) {
     const box = document.createElement("div"); // of the frame's size, as Qlik's elements have none
     for (const { name, value } of frame.attributes) {
@@ -541,7 +486,7 @@
     }
     box.dataset.bridgeFrame = "";
     box.style.cssText = frame.style.cssText;
-    for (const side of ["width", "height"]) if (frame[side]) box.style[side] ||= frame[side] + (+frame[side] ? "px" : "");
+    for (const side of ["width", "height"]) box.style[side] ||= frame[side] + (+frame[side] ? "px" : "");
     const { offsetHeight } = frame;
     replaced.set(box, frame);
     frame.replaceWith(box);
@@ -552,10 +497,9 @@
     emit("frame", { src: frame.dataset.bridgeSrc, unmapped: differences });
     if (elements.length) return;
     report("frame_unmapped");
-    if (messages !== "off") box.append(`This Qlik content cannot be shown any more: ${differences[0].name} ${differences[0].why}.`);
+    if (messages !== "off") box.append(`This Qlik content has no equivalent: ${differences[0].why}.`);
   }
 
-  /** @param {Part} part */
   function make({ tag, attributes, children = [], text = "" }) {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -567,26 +511,26 @@
 
   /** Stop waiting and try again, also after signing out. */
   function retry() {
-    hasStarted = true;
+    if (!state) become("starting");
     hasLeft = false;
-    hurry();
     return settle();
   }
 
   const qlikBridge = {
-    /** The session, once there is something to see. Never rejects. @type {Promise<Session>} */
-    ready: new Promise((resolve) => waiting.push({ resolve, reject() {} })),
+    /** The session, once there is something to see. @type {Promise<Session>} */
+    ready,
 
     get session() {
       return session;
     },
 
-    /** For pages that use @qlik/api or @qlik/embed-react; another one after `bridge:path`. */
+    /** For @qlik/api and @qlik/embed-react. */
     get hostConfig() {
       if (!shown) return undefined;
       const { host, clientId, webIntegrationId } = session;
-      if (shown.path === "jwt") return { host, authType: "cookie", webIntegrationId, authRedirectUserConfirmation: logInAgain };
-      return { host, authType: "oauth2", clientId, getAccessToken: "qlikBridgeAccessToken" };
+      return shown.path === "oauth"
+        ? { host, authType: "oauth2", clientId, getAccessToken: "qlikBridgeAccessToken" }
+        : { host, authType: "cookie", webIntegrationId, authRedirectUserConfirmation: logInAgain };
     },
 
     /** Start, or start anew with an assertion. Rejects with a Trouble. @returns {Promise<Session>} */
@@ -594,25 +538,23 @@
       if (options.assertion) await settling;
       else if (state === "ready") return session;
       assertion = options.assertion ?? "";
-      const end = outcome();
+      const promise = outcome();
       retry();
-      return end;
+      return promise;
     },
 
     getAccessToken,
     retry,
     recheck: () => settle().then(() => session),
 
-    /** What the tenant itself says about the reader. */
     async whoami() {
       const found = await qlikBridge.connect();
-      const ask = () => askTenant(found, "/api/v1/users/me");
       try {
-        let answer = await ask();
+        let answer = await askTenant(found, "/api/v1/users/me");
         if (answer.status === 401 && found.path === "oauth") {
-          handed = token?.id ?? "";
+          handed = token?.id;
           await Promise.race([freshToken(), outcome()]);
-          answer = await ask();
+          answer = await askTenant(found, "/api/v1/users/me");
         }
         return demand(answer, "whoami_failed");
       } catch (error) {
@@ -621,7 +563,6 @@
       }
     },
 
-    /** End the session, the person's tokens and what siblings of this tab show. The tenant's own cookies stay. */
     async signOut() {
       if (!session) return;
       const answer = await ask("session", "session_failed", { method: "DELETE" });
@@ -634,26 +575,21 @@
 
   Object.assign(window, { qlikBridge, qlikBridgeAccessToken: getAccessToken, qlikBridgeLogInAgain: logInAgain });
 
-  /** Other tabs of this page's site that show the same tenant. */
   const siblings = new BroadcastChannel(`qlik-bridge ${base}`);
-  siblings.onmessage = () => {
-    if (bearer) ask("session", "session_failed", { method: "DELETE" }).catch(() => {}); // the sibling ended its own
-    if (session) giveUp(signedOut("another-tab"));
-  };
+  siblings.onmessage = () => session && giveUp(signedOut("another-tab"));
 
-  /** Look for news while somebody is looking at the page. @param {number} every */
+  /** Look for news while somebody looks at the page. */
   function look(every) {
-    if (!hasStarted || document.hidden) return;
+    if (!state || document.hidden) return;
     if (["error", "signed-out"].includes(state) || Math.abs(Date.now() - checkedAt) >= every) settle();
   }
 
   document.addEventListener("visibilitychange", () => look(MINUTE));
-  addEventListener("pageshow", () => look(MINUTE));
-  addEventListener("online", () => (hurry(), look(MINUTE)));
-  // Who works in charts for hours asks the bridge nothing, and must not be signed out for being idle.
+  addEventListener("pageshow", (event) => event.persisted && look(MINUTE));
+  addEventListener("online", () => look(MINUTE));
+  // Who works in charts is not idle, though nothing is asked of the bridge.
   addEventListener("pointerdown", () => look(RENEWAL), true);
 
-  // Parts of the page that come later, by the page or by a parser that is still busy.
   new MutationObserver(() => {
     if (down !== undefined) return takeDown(down);
     if (!shown) return;
@@ -661,6 +597,5 @@
     load().catch(giveUp);
   }).observe(root, { childList: true, subtree: true, attributeFilter: ["data-bridge-src"] });
 
-  become("starting");
   if (manual === undefined) retry();
 })();
