@@ -140,6 +140,14 @@ def wait_for_new_socket(tenant: Tenant, who: str, known: set[str]) -> None:
         time.sleep(0.05)
 
 
+def wait_for_sockets_by(tenant: Tenant, who: str, how: str) -> None:
+    """Wait until a person's websockets are there by this credential alone."""
+    give_up = time.monotonic() + PATIENCE_MS / 1000
+    while {each["how"] for each in tenant.state()["sockets"] if each["user"] == who} != {how}:
+        assert time.monotonic() < give_up, f"not all websockets of {who} are by {how}"
+        time.sleep(0.05)
+
+
 def names_in(element: Locator, item: str = CHART) -> set[str]:
     """Return the names that the real chart's own model holds for this person."""
     return set(element.evaluate(NAMES, item))

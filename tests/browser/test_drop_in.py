@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from browser.kit import (
     frame_in,
     names_in,
     products_of,
+    rows_of,
     sign_in,
 )
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real_client
 
 PAGES = Path(__file__).parent / "pages"
+AUTHOR = "erin"
+"""Whose private sheet the app holds."""
 LEGACY, IMPERSONATION = "/t/acme/legacy.html", "/impersonation.html"
 
 
@@ -91,8 +95,8 @@ def test_a_page_made_from_the_impersonation_sample(tls_site: Site, tabs: Open, c
     expect_bars(page.locator("#by-id"), len(products))
     expect_bars(page.locator("#on-the-fly"), len(products))
     assert names_in(page.locator("#by-id")) == products
-    assert texts(page, "#sheets li") == ["Overview", "Details"]
-    assert products_in(page) == products
+    assert texts(page, "#sheets li") == ["Overview", "Details", *(["Drafts"] if who == AUTHOR else [])]
+    assert sales_in(page) == sales_by_region(tls_site, who)
     assert page.locator("#classic svg rect").count() == len(products)
 
 
@@ -100,5 +104,14 @@ def texts(page: Page, selector: str) -> list[str]:
     return page.locator(selector).all_inner_texts()
 
 
-def products_in(page: Page) -> set[str]:
-    return set(texts(page, "#rows td:first-child"))
+def sales_in(page: Page) -> dict[str, int]:
+    """Return what the bridge read from the engine, as the page shows it."""
+    cells = texts(page, "#rows td")
+    return {name: int(re.sub(r"\D", "", figure)) for name, figure in zip(cells[::2], cells[1::2], strict=True)}
+
+
+def sales_by_region(site: Site, who: str) -> dict[str, int]:
+    sales: Counter[str] = Counter()
+    for row in rows_of(site, who):
+        sales[row["Region"]] += row["Sales"]
+    return dict(sales)

@@ -16,6 +16,7 @@ from browser.kit import (
     names_in,
     products_of,
     sign_in,
+    wait_for_sockets_by,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real_client
 
 PAGE = "/t/acme/page.html"
+CREDENTIALS = {"jwt": "cookie", "oauth": "accessToken"}
+"""How the tenant sees a page's websockets."""
 
 
 def opened(site: Site, tabs: Open, cookies: str, who: str = "alice") -> Page:
@@ -48,10 +51,11 @@ def test_a_stage_moves_forward_and_back(site: Site, tabs: Open) -> None:
     page = opened(site, tabs, "allowed")
     expect_state(page, "jwt", "ready")
 
-    for stage, path in (("oauth", "oauth"), ("legacy", "jwt"), ("oauth", "oauth")):
+    for stage, path in (("oauth", "oauth"), ("legacy", "jwt")):
         site.stage(stage)
         look_at(page)
         expect_state(page, path, "ready")
+        wait_for_sockets_by(site.acme, "alice", CREDENTIALS[path])
         expect_bars(page.locator("qlik-embed"), len(products_of(site, "alice")))
         assert names_in(page.locator("qlik-embed")) == products_of(site, "alice")
 
