@@ -36,7 +36,8 @@ lock: .venv/.dev  ## pin every dependency anew, with hashes
 
 clean:
 	rm -rf .venv .venv-qlik-sdk tests/clients/node/node_modules bridge/sandbox/runtime/node_modules \
-		bridge/sandbox/runtime/dist bridge/sandbox/runtime/why.txt instance artifacts .coverage .mypy_cache .pytest_cache .ruff_cache
+		bridge/sandbox/runtime/dist bridge/sandbox/runtime/dist.new bridge/sandbox/runtime/why.txt \
+		instance artifacts .coverage .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Qlik Bridge needs Python 3.11 or newer; name it: make PYTHON=/path/to/python3" >&2; exit 2; }

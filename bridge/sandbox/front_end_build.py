@@ -16,6 +16,8 @@ from pathlib import Path
 
 HOME = Path(__file__).parent / "runtime"
 BUILT, WHY = HOME / "dist" / ".built", HOME / "why.txt"
+LOCK, INSTALLED = HOME / "package-lock.json", HOME / "node_modules" / ".installed.lock"
+"""What npm installed is known by the lock that it installed, kept beside it."""
 NODE_LOCK = Path(__file__).parents[2] / "requirements" / "node.lock"
 OLDEST_NODE = 20
 UNBUILT = "The front end of the sandbox has not been built yet: run `make demo`."
@@ -72,8 +74,15 @@ def build(folder: Path) -> None:
     sys.stderr.write("Installing what the sandbox's charts need ...\n")
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
     quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
-    _run([str(folder / "npm"), "ci", *quiet], "npm could not install the packages", environment)
+    if not _is_installed():
+        INSTALLED.unlink(missing_ok=True)
+        _run([str(folder / "npm"), "ci", *quiet], "npm could not install the packages", environment)
+        shutil.copy(LOCK, INSTALLED)
     _run([str(folder / "node"), "build.mjs"], "the packages could not be bundled", environment)
+
+
+def _is_installed() -> bool:
+    return INSTALLED.is_file() and INSTALLED.read_bytes() == LOCK.read_bytes()
 
 
 def _is_new_enough(node: str) -> bool:

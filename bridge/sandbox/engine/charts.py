@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from bridge.sandbox.engine.rpc import Json
 
 WIDEST, TALLEST = 24, 12
+FIRST = 14
+"""How wide the first chart of a sheet is where it has others beside it."""
 TEXT_ORDER: Json = {"qSortByNumeric": 1, "qSortByAscii": 1, "qSortByLoadOrder": 1}
 
 
@@ -68,6 +70,8 @@ BAR: Json = {
     **COMMON,
     **AXES,
     "version": "2.14.0",
+    # The default draws few bars narrow and leaves half of a wide chart empty.
+    "dimensionAxis": {**AXES["dimensionAxis"], "axisDisplayMode": "custom"},
     "barGrouping": {"grouping": "grouped"},
     "color": COLOUR,
     "dataPoint": {"showLabels": False, "showSegmentLabels": False, "showTotalLabels": True},
@@ -77,7 +81,7 @@ LINE: Json = {
     **AXES,
     "version": "1.47.0",
     "color": COLOUR,
-    "dataPoint": {"show": False, "showLabels": False},
+    "dataPoint": {"show": True, "showLabels": False},
     "lineType": "line",
     "nullMode": "gap",
     "orientation": "horizontal",
@@ -141,20 +145,11 @@ def chart(object_id: str, kind: str, look: Json, title: str, cube: Json) -> Json
 
 
 def sheet(object_id: str, title: str, rank: int, charts: list[Json]) -> Json:
-    """Return the properties of a sheet that shows its charts two abreast."""
-    width, height = WIDEST // 2, TALLEST // 2
-    cells = [
-        {
-            "name": each["qInfo"]["qId"],
-            "type": each["qInfo"]["qType"],
-            "col": at % 2 * width,
-            "row": at // 2 * height,
-            "colspan": width,
-            "rowspan": height,
-            "bounds": {"x": at % 2 * 50, "y": at // 2 * 50, "width": 50, "height": 50},
-        }
-        for at, each in enumerate(charts)
-    ]
+    """Return the properties of a sheet: its first chart large, the others above each other at its right."""
+    rest = len(charts) - 1
+    large, height = (FIRST, TALLEST // rest) if rest else (WIDEST, TALLEST)
+    cells = [_cell(charts[0], 0, 0, large, TALLEST)]
+    cells += [_cell(each, large, at * height, WIDEST - large, height) for at, each in enumerate(charts[1:])]
     return {
         "qInfo": {"qId": object_id, "qType": "sheet"},
         "qMetaDef": {"title": title, "description": ""},
@@ -164,6 +159,19 @@ def sheet(object_id: str, title: str, rank: int, charts: list[Json]) -> Json:
         "rows": TALLEST,
         "thumbnail": {},
         "cells": cells,
+    }
+
+
+def _cell(chart: Json, col: int, row: int, colspan: int, rowspan: int) -> Json:
+    x, y, width, height = col / WIDEST, row / TALLEST, colspan / WIDEST, rowspan / TALLEST
+    return {
+        "name": chart["qInfo"]["qId"],
+        "type": chart["qInfo"]["qType"],
+        "col": col,
+        "row": row,
+        "colspan": colspan,
+        "rowspan": rowspan,
+        "bounds": {"x": 100 * x, "y": 100 * y, "width": 100 * width, "height": 100 * height},
     }
 
 

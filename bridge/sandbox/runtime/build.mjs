@@ -5,12 +5,14 @@
  * its own chunks, in a browser it asks the tenant for them. The names of the chunks change with each version, so they
  * are read from the place where the package itself imports them.
  */
-import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
+/** What a sandbox that runs already serves stays whole until the new files are there. */
+const UNFINISHED = "dist.new";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const chunks = path.join(path.dirname(createRequire(import.meta.url).resolve("@qlik/api")), "chunks");
 const OF_NODE = /if \(isNode\) return import\("(?<file>\.\/[^"]+)"\)[^\n]*\n[^\n]*importRuntimeModulePromise\)\("(?<name>[a-z-]+)@v1"/g;
@@ -40,7 +42,7 @@ const fromQlik = {
 /** @type {esbuild.BuildOptions} */
 const common = {
   absWorkingDir: here,
-  outdir: "dist",
+  outdir: UNFINISHED,
   bundle: true,
   minify: true,
   legalComments: "linked",
@@ -52,6 +54,8 @@ const common = {
   // Its main file asks at run time whether to be the development build.
   alias: { "@nebula.js/stardust": "@nebula.js/stardust/dist/stardust.js" },
 };
-rmSync(path.join(here, "dist"), { recursive: true, force: true });
+rmSync(path.join(here, UNFINISHED), { recursive: true, force: true });
 await esbuild.build({ ...common, entryPoints: { main: "src/main.js" }, format: "iife" });
 await esbuild.build({ ...common, entryPoints: { nebula: "src/nebula.js" }, format: "esm", splitting: true });
+rmSync(path.join(here, "dist"), { recursive: true, force: true });
+renameSync(path.join(here, UNFINISHED), path.join(here, "dist"));

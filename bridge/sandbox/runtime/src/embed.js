@@ -1,7 +1,8 @@
 /** `embed-vanilla@v1`: mounts what one `<qlik-embed>` asks for. */
 import { t as qix } from "#qlik/qix";
-import { inWords } from "./words.js";
+import { dress } from "./theme.js";
 import { views } from "./views/index.js";
+import { inWords, say } from "./words.js";
 
 /** Properties that decide what is drawn; another value of one of them draws anew. */
 const DRAWN_FROM = [
@@ -24,7 +25,7 @@ class Mounted {
     this.props = { ...props };
     this.root = document.createElement("div");
     this.root.className = "qlik-embed-root";
-    Object.assign(this.root.style, { position: "relative", width: "100%", height: "100%", minHeight: "2rem", overflow: "hidden" });
+    Object.assign(this.root.style, { position: "relative", width: "100%", height: "100%", minHeight: "2rem", overflow: "auto" });
     target.append(this.root);
     this.draw();
     this.expose();
@@ -56,6 +57,7 @@ class Mounted {
     delete this.root.dataset.ready;
     this.undraw();
     this.root.replaceChildren(element);
+    dress(this.root, this.props.theme);
     const view = views[this.props.ui] ?? views.other;
     const place = { element, props: this.props, doc: () => this.doc(), keep: (model) => (this.model = model) };
     const drawing = Promise.resolve(place).then(view);
@@ -82,11 +84,7 @@ class Mounted {
    */
   failed(element, error) {
     if (!element.isConnected) return;
-    const words = document.createElement("p");
-    words.setAttribute("role", "alert");
-    Object.assign(words.style, { margin: "0", padding: "1rem", font: "inherit" });
-    words.textContent = inWords(error);
-    element.replaceChildren(words);
+    say(element, inWords(error), "alert");
     this.root.dataset.ready = "0";
     this.target.dispatchEvent(new CustomEvent("fatalerror", { detail: error }));
   }

@@ -4,15 +4,16 @@ import { t as qix } from "#qlik/qix";
 /**
  * @param {object} app which app, on which host
  * @param {{clearSelections?: boolean, bookmarkId?: string,
- *   fieldSelections?: {name: string, state?: string, values?: {qText: string}[]}[]}} state
+ *   fieldSelections?: {name: string, state?: string, values?: {qText: string}[], search?: {match: string}}[]}} state
  */
 export function setInitialAppState(app, { clearSelections, bookmarkId, fieldSelections = [] }) {
   qix.addInitialAppAction(app, async (doc) => {
     if (clearSelections) await doc.clearAll();
     if (bookmarkId) await doc.applyBookmark(bookmarkId);
-    for (const { name, state, values } of fieldSelections) {
+    for (const { name, state, values, search } of fieldSelections) {
       const field = await doc.getField(name, state ?? "$");
       if (values) await field.selectValues(values, false, false);
+      if (search) await field.select(search.match, false, 0);
     }
   });
 }

@@ -1,6 +1,7 @@
 /** Qlik's nebula.js with its charts; loaded when the first chart needs it. */
 import { embed } from "@nebula.js/stardust";
 import kpi from "./kpi.js";
+import { ink, isDark } from "./theme.js";
 
 /** Apps name their charts without the hyphen, nebula's packages with it. Each is loaded when first drawn. */
 const CHARTS = {
@@ -13,13 +14,27 @@ const types = Object.entries(CHARTS).flatMap(([name, load]) =>
 );
 types.push({ name: "kpi", load: async () => kpi });
 
+/** As Qlik's own themes have it: lines that stay behind the data, titles that can be read on either ground. */
+const themes = Object.entries({ light: "#d9d9d9", dark: "#5c5c5c" }).map(([type, line]) => ({
+  id: `sandbox-${type}`,
+  load: async () => ({
+    type,
+    object: {
+      title: { main: { color: ink(type) } },
+      grid: { line: { major: { color: line }, minor: { color: line } } },
+      axis: { line: { major: { color: line }, minor: { color: line } } },
+    },
+  }),
+}));
+
 /**
  * @param {object} app
  * @param {{theme?: string, context?: {language?: string}}} props
  */
-export function forApp(app, { theme = "", context }) {
+export function forApp(app, { theme, context }) {
   return embed(app, {
-    context: { theme: /dark/i.test(theme) ? "dark" : "light", language: context?.language ?? "en-US" },
+    context: { theme: isDark(theme) ? "sandbox-dark" : "sandbox-light", language: context?.language ?? "en-US" },
+    themes,
     types,
   });
 }

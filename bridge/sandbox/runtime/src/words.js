@@ -1,4 +1,7 @@
-/** What a failed embed says to its reader. Codes: Qlik closes a websocket with them. */
+/** What an embed says to its reader when it draws nothing. */
+import { Unseen } from "./objects.js";
+
+/** Qlik closes a websocket with these codes. */
 const BY_CODE = {
   4001: "The session ended because nothing happened for a while. Load the page again.",
   4203: "You may not open this app. Ask whoever manages its space for access.",
@@ -8,6 +11,21 @@ const BY_CODE = {
 
 /** @param {any} error */
 export function inWords(error) {
+  if (error instanceof Unseen) return error.message;
   const known = BY_CODE[error?.original?.code ?? error?.code];
   return known ?? `Nothing could be drawn here. ${error?.message ?? error}`;
+}
+
+/**
+ * Put a sentence in place of what an element holds.
+ * @param {HTMLElement} element
+ * @param {string} text
+ * @param {string} role
+ */
+export function say(element, text, role) {
+  const words = document.createElement("p");
+  words.setAttribute("role", role);
+  Object.assign(words.style, { margin: "0", padding: "1rem", font: "inherit" });
+  words.textContent = text;
+  element.replaceChildren(words);
 }

@@ -1,8 +1,12 @@
 /** The `analytics/*` uis, drawn in the page by Qlik's own nebula.js. */
+import { objectOf } from "../objects.js";
 import { rootUrl } from "../place.js";
 
-/** Charts need room: an embed whose surroundings give none would be drawn 0 pixels high. */
-const ROOM = { chart: "12rem", sheet: "24rem" };
+/** Surroundings that leave the height of an embed open would have it drawn 0 pixels high. */
+const ROOM = { chart: "16rem", sheet: "26rem" };
+const NONE_PX = 64;
+/** A sheet narrower than this shows its charts below each other, as Qlik's do on telephones. */
+const NARROW_PX = 480;
 
 /**
  * @param {import("../embed.js").Place} place
@@ -26,15 +30,24 @@ async function painted(charts, what) {
   return drawn;
 }
 
+/**
+ * @param {HTMLElement} element
+ * @param {string} height
+ */
+function makeRoom(element, height) {
+  if (element.clientHeight < NONE_PX) element.style.minHeight = height;
+}
+
 /** @param {import("../embed.js").Place} place */
 export async function chart(place) {
   const { element, props, keep } = place;
-  element.style.minHeight = ROOM.chart;
-  const charts = await nebula(place);
+  makeRoom(element, ROOM.chart);
+  const [charts, app] = [await nebula(place), await place.doc()];
   const { fields } = await import(`${rootUrl}nebula.js`);
+  if (props.objectId) await objectOf(app, props.objectId, "chart");
   const what = props.objectId
     ? { id: props.objectId }
-    : { type: props.type, fields: await fields(await place.doc(), props), properties: props.properties };
+    : { type: props.type, fields: await fields(app, props), properties: props.properties };
   const drawn = await painted(charts, { element, ...what, ...interaction(props) });
   keep(drawn.model);
   return () => drawn.destroy();
@@ -48,31 +61,45 @@ function interaction({ context }) {
 /** @param {import("../embed.js").Place} place */
 export async function sheet(place) {
   const { element, props, keep } = place;
-  element.style.minHeight = ROOM.sheet;
+  makeRoom(element, ROOM.sheet);
   const [charts, app] = [await nebula(place), await place.doc()];
-  const model = await app.getObject(props.sheetId ?? props.objectId);
-  if (!model) throw new Error("This sheet is not there, or it is somebody else's.");
+  const model = await objectOf(app, props.sheetId ?? props.objectId, "sheet");
   keep(model);
-  const { cells = [], columns = 24, rows = 12 } = await model.getLayout();
-  Object.assign(element.style, {
-    display: "grid", gap: "0.5rem",
-    gridTemplate: `repeat(${rows}, minmax(0, 1fr)) / repeat(${columns}, minmax(0, 1fr))`,
-  });
+  const layout = await model.getLayout();
+  const boxes = (layout.cells ?? []).map(() => document.createElement("div"));
+  element.append(...boxes);
+  const watch = new ResizeObserver(() => arrange(element, boxes, layout));
+  watch.observe(element);
+  arrange(element, boxes, layout);
   const drawn = await Promise.all(
-    cells.map((/** @type {any} */ cell) => {
-      const box = document.createElement("div");
-      box.style.gridArea = `${cell.row + 1} / ${cell.col + 1} / span ${cell.rowspan} / span ${cell.colspan}`;
-      element.append(box);
-      return painted(charts, { element: box, id: cell.name });
-    }),
+    boxes.map((/** @type {HTMLElement} */ box, /** @type {number} */ at) =>
+      painted(charts, { element: box, id: layout.cells[at].name }),
+    ),
   );
-  return () => drawn.forEach((each) => each.destroy());
+  return () => [...drawn.map((each) => () => each.destroy()), () => watch.disconnect()].forEach((undo) => undo());
+}
+
+/**
+ * Put the charts of a sheet where its author put them, or below each other where that leaves them no room.
+ * @param {HTMLElement} element
+ * @param {HTMLElement[]} boxes
+ * @param {any} layout
+ */
+function arrange(element, boxes, { cells, columns = 24, rows = 12 }) {
+  const narrow = element.clientWidth < NARROW_PX;
+  const template = `repeat(${rows}, minmax(0, 1fr)) / repeat(${columns}, minmax(0, 1fr))`;
+  Object.assign(element.style, { display: narrow ? "block" : "grid", gap: "0.5rem", gridTemplate: template });
+  boxes.forEach((box, at) => {
+    const { row, col, rowspan, colspan } = cells[at];
+    box.style.gridArea = `${row + 1} / ${col + 1} / span ${rowspan} / span ${colspan}`;
+    box.style.height = narrow ? ROOM.chart : "";
+  });
 }
 
 /** @param {import("../embed.js").Place} place */
 export async function field(place) {
   const { element, props } = place;
-  element.style.minHeight = ROOM.chart;
+  makeRoom(element, ROOM.chart);
   const charts = await nebula(place);
   const named = props.libraryId ? { qLibraryId: props.libraryId, type: props.type ?? "dimension" } : props.fieldId;
   const box = await charts.field(named);
