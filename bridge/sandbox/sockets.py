@@ -21,6 +21,7 @@ from wsproto.utilities import LocalProtocolError
 from bridge.sandbox import auth, faults, spaces
 from bridge.sandbox.engine import Link, Session
 from bridge.sandbox.errors import ApiError
+from bridge.sandbox.guarded import guard
 from bridge.sandbox.tenant import Tenant, here
 
 if TYPE_CHECKING:
@@ -124,6 +125,11 @@ def check_handshake() -> None:
         raise ApiError(426, "HTTP-426", "Upgrade Required", headers={"Sec-WebSocket-Version": VERSION})
     if not KEY_PATTERN.fullmatch(headers.get("Sec-WebSocket-Key", "")):
         raise ApiError(400, "HTTP-400", "Bad Request", "Sec-WebSocket-Key is not 16 bytes in base64")
+
+
+@routes.before_request
+def guard_connection() -> None:
+    guard(request.environ)
 
 
 def serve(ws: Server, app_id: str, identity: str = "", ttl: int = 0) -> None:
