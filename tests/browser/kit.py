@@ -20,7 +20,7 @@ RETAIL, LEDGER, PIPELINE = "Retail sales", "Ledger", "Pipeline"
 PEOPLE = ("alice", "bob", "carol", "erin")
 TOKEN_CALL = "POST /t/acme/access-token"
 CHART = "sales-by-product"
-PATIENCE_MS = 15_000
+PATIENCE_MS = 20_000
 BOX = ".box { width: 640px; height: 320px }"
 """Qlik's elements have no size of their own."""
 

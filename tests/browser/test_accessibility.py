@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import picture
-from browser.kit import expect_bars, expect_state, products_of, sign_in
+from browser.kit import CHART, expect_bars, expect_state, products_of, sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +22,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real_client
 
 SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 360, "height": 740}}
+BAR_CHART = f'qlik-embed[ui="analytics/chart"][object-id="{CHART}"]'
+NEBULA = ".njs-cell"
+OF_NEBULA = {"aria-prohibited-attr", "heading-order", "label-content-name-mismatch"}
+"""What the markup of Qlik's own nebula.js breaks around each chart, here and at a real tenant: labels on its empty
+boxes and on its axis buttons, and titles that are always of the sixth level. Every other rule holds in charts too."""
 RUN = """
-async () => {
+async ([nebula, excused]) => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"], iframes: false });
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) =>
-    `${target.join(" ")} (${failureSummary})`).join("; ")}`);
+  const isExcused = (rule, place) => excused.includes(rule) && document.querySelector(place)?.closest(nebula);
+  return violations.flatMap(({ id, nodes }) => nodes
+    .filter(({ target }) => !isExcused(id, target[0]))
+    .map(({ target, failureSummary }) => `${id}: ${target.join(" ")}: ${failureSummary.replace(/\\s+/g, " ")}`));
 }
 """
 
@@ -47,14 +54,14 @@ def tenants_page(page: Page, site: Site) -> None:
 def portal_jwt(page: Page, site: Site) -> None:
     sign_in(page, site, "alice", "/t/acme/")
     expect_state(page, "jwt", "ready")
-    expect_bars(page.locator("qlik-embed").first, len(products_of(site, "alice")))
+    expect_bars(page.locator(BAR_CHART).first, len(products_of(site, "alice")))
 
 
 def portal_oauth(page: Page, site: Site) -> None:
     site.stage("oauth")
     sign_in(page, site, "alice", "/t/acme/")
     expect_state(page, "oauth", "ready")
-    expect_bars(page.locator("qlik-embed").first, len(products_of(site, "alice")))
+    expect_bars(page.locator(BAR_CHART).first, len(products_of(site, "alice")))
 
 
 def portal_blocked(page: Page, site: Site) -> None:
@@ -69,14 +76,14 @@ def legacy(page: Page, site: Site) -> None:
 
 def legacy_blocked(page: Page, site: Site) -> None:
     sign_in(page, site, "alice", "/t/acme/legacy")
-    expect(page.locator("#real-error")).not_to_be_empty()
+    expect(page.locator("main")).to_have_attribute("data-chart", "refused")
 
 
 def converted(page: Page, site: Site) -> None:
     site.stage("oauth")
     sign_in(page, site, "alice", "/t/acme/converted")
     expect_state(page, "oauth", "ready")
-    expect_bars(page.locator("qlik-embed").first, len(products_of(site, "alice")))
+    expect_bars(page.locator(BAR_CHART).first, len(products_of(site, "alice")))
 
 
 def admin(page: Page, site: Site) -> None:
@@ -120,6 +127,7 @@ def test_no_violation(site: Site, tabs: Open, axe: str, cookies: str, go: Callab
 
 
 def violations(frame: Frame, axe: str) -> list[Any]:
-    frame.evaluate(axe)
-    found: list[Any] = frame.evaluate(RUN)
+    if not frame.evaluate("'axe' in window"):
+        frame.evaluate(axe)
+    found: list[Any] = frame.evaluate(RUN, [NEBULA, sorted(OF_NEBULA)])
     return found
