@@ -1,5 +1,6 @@
 /** `embed-vanilla@v1`: mounts what one `<qlik-embed>` asks for. */
 import { t as qix } from "#qlik/qix";
+import { watchForLoss } from "./loss.js";
 import { dress } from "./theme.js";
 import { views } from "./views/index.js";
 import { inWords, say } from "./words.js";
@@ -42,7 +43,9 @@ class Mounted {
   session() {
     const { appId, app, identity, hostConfig } = this.props;
     const host = hostConfig && Object.keys(hostConfig).length ? { hostConfig } : {};
-    this.opened ??= qix.openAppSession({ appId: appId ?? app, ...host, ...(identity && { identity }) });
+    if (this.opened) return this.opened;
+    this.opened = qix.openAppSession({ appId: appId ?? app, ...host, ...(identity && { identity }) });
+    this.unwatch = watchForLoss(this.root, this.opened);
     return this.opened;
   }
 
@@ -106,8 +109,9 @@ class Mounted {
   }
 
   close() {
+    this.unwatch?.();
     this.opened?.close();
-    this.opened = undefined;
+    this.opened = this.unwatch = undefined;
   }
 
   $destroy() {

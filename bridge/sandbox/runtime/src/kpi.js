@@ -3,8 +3,10 @@ import { useEffect, useElement, useLayout } from "@nebula.js/stardust";
 
 /** @param {any} layout */
 function figure({ qHyperCube: cube }) {
-  const cell = cube.qDataPages[0]?.qMatrix[0]?.at(-1) ?? cube.qGrandTotalRow[0];
-  return { value: cell?.qText ?? "-", name: cube.qMeasureInfo[0]?.qFallbackTitle ?? "" };
+  const [cell, measure] = [cube.qDataPages[0]?.qMatrix[0]?.at(-1) ?? cube.qGrandTotalRow[0], cube.qMeasureInfo[0]];
+  // The engine leaves a number bare whose format is nobody's choice.
+  const bare = measure?.qIsAutoFormat && Number.isFinite(cell?.qNum);
+  return { value: bare ? cell.qNum.toLocaleString("en-US") : (cell?.qText ?? "-"), name: measure?.qFallbackTitle ?? "" };
 }
 
 /** @param {HTMLElement} element */

@@ -14,6 +14,9 @@ const types = Object.entries(CHARTS).flatMap(([name, load]) =>
 );
 types.push({ name: "kpi", load: async () => kpi });
 
+/** @param {string} type */
+export const canDraw = (type) => types.some(({ name }) => name === type);
+
 /** As Qlik's own themes have it: lines that stay behind the data, titles that can be read on either ground. */
 const themes = Object.entries({ light: "#d9d9d9", dark: "#5c5c5c" }).map(([type, line]) => ({
   id: `sandbox-${type}`,

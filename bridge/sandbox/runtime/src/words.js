@@ -1,20 +1,25 @@
 /** What an embed says to its reader when it draws nothing. */
-import { Unseen } from "./objects.js";
 
 /** Qlik closes a websocket with these codes. */
 const BY_CODE = {
-  4001: "The session ended because nothing happened for a while. Load the page again.",
+  4001: "The session ended because nothing happened for a while.",
   4203: "You may not open this app. Ask whoever manages its space for access.",
   4204: "This app is not there.",
   4205: "Too many sessions are being opened. Wait a minute, then load the page again.",
 };
+const LOST = "The connection to the app was lost.";
+
+/** Its message is for readers as it stands. */
+export class Failure extends Error {}
 
 /** @param {any} error */
 export function inWords(error) {
-  if (error instanceof Unseen) return error.message;
-  const known = BY_CODE[error?.original?.code ?? error?.code];
-  return known ?? `Nothing could be drawn here. ${error?.message ?? error}`;
+  if (error instanceof Failure) return error.message;
+  return BY_CODE[error?.original?.code ?? error?.code] ?? `Nothing could be drawn here. ${error?.message ?? error}`;
 }
+
+/** @param {number} code with which a websocket closed after it had been open */
+export const lossInWords = (code) => BY_CODE[code] ?? LOST;
 
 /**
  * Put a sentence in place of what an element holds.

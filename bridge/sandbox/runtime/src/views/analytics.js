@@ -1,6 +1,7 @@
 /** The `analytics/*` uis, drawn in the page by Qlik's own nebula.js. */
 import { objectOf } from "../objects.js";
 import { rootUrl } from "../place.js";
+import { Failure } from "../words.js";
 
 /** Surroundings that leave the height of an embed open would have it drawn 0 pixels high. */
 const ROOM = { chart: "16rem", sheet: "26rem" };
@@ -35,7 +36,7 @@ async function painted(charts, what) {
  * @param {string} height
  */
 function makeRoom(element, height) {
-  if (element.clientHeight < NONE_PX) element.style.minHeight = height;
+  if (element.clientHeight < NONE_PX) element.style.height = height;
 }
 
 /** @param {import("../embed.js").Place} place */
@@ -43,14 +44,37 @@ export async function chart(place) {
   const { element, props, keep } = place;
   makeRoom(element, ROOM.chart);
   const [charts, app] = [await nebula(place), await place.doc()];
-  const { fields } = await import(`${rootUrl}nebula.js`);
-  if (props.objectId) await objectOf(app, props.objectId, "chart");
-  const what = props.objectId
-    ? { id: props.objectId }
-    : { type: props.type, fields: await fields(app, props), properties: props.properties };
+  const what = props.objectId ? await stored(app, props.objectId) : await onTheFly(app, props);
   const drawn = await painted(charts, { element, ...what, ...interaction(props) });
   keep(drawn.model);
   return () => drawn.destroy();
+}
+
+/**
+ * @param {any} app
+ * @param {string} id
+ */
+async function stored(app, id) {
+  const { qInfo, visualization } = await (await objectOf(app, id, "chart")).getLayout();
+  await check(visualization ?? qInfo.qType);
+  return { id };
+}
+
+/**
+ * @param {any} app
+ * @param {Record<string, any>} props
+ */
+async function onTheFly(app, { type, dimensions, measures, properties }) {
+  if (!type) throw new Failure("This element names no chart: it needs object-id, or type with dimensions and measures.");
+  await check(type);
+  const { fields } = await import(`${rootUrl}nebula.js`);
+  return { type, fields: await fields(app, { dimensions, measures }), properties };
+}
+
+/** @param {string} type */
+async function check(type) {
+  const { canDraw } = await import(`${rootUrl}nebula.js`);
+  if (!canDraw(type)) throw new Failure(`The sandbox tenant does not draw charts of the type "${type}". Real tenants may.`);
 }
 
 /** @param {Record<string, any>} props */
