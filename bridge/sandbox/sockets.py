@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Flask, current_app, g, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed
+from wsproto.events import CloseConnection
 from wsproto.utilities import LocalProtocolError
 
 from bridge.sandbox import auth, faults, spaces
@@ -94,7 +95,8 @@ class OpenSocket:
         try:
             self.is_ended = True
             with contextlib.suppress(*GONE):
-                self.ws.close(code, REASONS.get(code, ""))
+                # Not by its own close(): the thread that receives would hang up before the other side has read this.
+                self.ws.sock.send(self.ws.ws.send(CloseConnection(code, REASONS.get(code, ""))))
         finally:
             self.lock.release()
             self.ws.event.set()  # wakes the thread that receives
@@ -107,6 +109,7 @@ class OpenSocket:
     def linger(self) -> None:
         """Wait for the other side to answer a close: hanging up earlier can lose the code on its way."""
         self.ws.thread.join(CLOSING_S)
+        self.hang_up()
 
 
 def install(app: Flask) -> None:

@@ -6,7 +6,8 @@ import http.client
 import json
 import ssl
 import time
-from contextlib import ExitStack, closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -252,6 +253,21 @@ def test_unknown_apps_and_closed_ones_have_their_codes(acme: Room) -> None:
         assert outcome_of(acme.enter(carol, f"/app/{acme.app(name)}")) == 4203
     assert acme.all("sockets") == []
     assert acme.calls()[-1] == f"GET /app/{acme.app('Pipeline')} 101"
+
+
+def test_a_refusal_reaches_clients_that_talk_at_once(acme: Room) -> None:
+    """Their messages must not make us hang up before they have read the code: they would see 1006."""
+    carol, refused = acme.token("carol"), f"/app/{acme.app('Ledger')}"
+
+    def code(_attempt: int) -> int:
+        with acme.enter(carol, refused) as websocket:
+            with suppress(ConnectionClosed):
+                for _ in range(3):
+                    websocket.send('{"jsonrpc":"2.0","id":1,"handle":-1,"method":"EngineVersion","params":[]}')
+            return end_of(websocket)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(code, range(120))) == {4203}
 
 
 def test_each_group_opens_its_own_app(acme: Room) -> None:
