@@ -22,9 +22,9 @@ routes = Blueprint("login", __name__)
 COOKIES = ("eas.sid", "eas.sid.sig", "_csrfToken", "_csrfToken.sig")
 LOGIN_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sign in - {tenant}</title></head>
-<body><h1>Sign in to {tenant}</h1>
+<body><main><h1>Sign in to {tenant}</h1>
 <p>This is a sandbox tenant. A real tenant would ask here who you are; the sandbox signs people in by
-<code>POST /login/jwt-session</code> alone.</p><p>Return to: <code>{returnto}</code></p></body></html>
+<code>POST /login/jwt-session</code> alone.</p><p>Return to: <code>{returnto}</code></p></main></body></html>
 """
 
 

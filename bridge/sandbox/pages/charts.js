@@ -4,6 +4,11 @@ import { Failure } from "./engine.js";
 const PACKAGES = { bar: "sn-bar-chart@2", line: "sn-line-chart@1", pie: "sn-pie-chart@1" };
 const NO_CHART = "This chart is not there, or it is on somebody else's private sheet.";
 const NO_SHEET = "This sheet is not there, or it is somebody else's private one.";
+/** Titles that can be read: nebula's own themes have them grey. */
+const THEMES = Object.entries({ light: "#404040", dark: "#ffffff" }).map(([type, color]) => ({
+  id: `sandbox-${type}`,
+  load: async () => ({ type, object: { title: { main: { color } } } }),
+}));
 
 /**
  * @param {object} doc
@@ -13,10 +18,11 @@ export function forApp(doc, { options, theme, language }) {
   const passive = options.has("nointeraction");
   return window.stardust.embed(doc, {
     context: {
-      theme: isDark(theme) ? "dark" : "light",
+      theme: isDark(theme) ? "sandbox-dark" : "sandbox-light",
       language: language || "en-US",
       constraints: { active: passive, passive, select: passive || options.has("noselections") },
     },
+    themes: THEMES,
     types: types(),
   });
 }
