@@ -1,6 +1,11 @@
 """Three ways of knowing who asks, each with its own application."""
 
+from collections.abc import Iterator
+
 import pytest
+from embedkit import World, running_world
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from storykit import CHROMIUM_ARGUMENTS
 from webkit import ASSERTION, DEMO, HEADER, Visitor, Web, web
 
 
@@ -30,3 +35,29 @@ def alice(demo: Web) -> Visitor:
 @pytest.fixture
 def erin(demo: Web) -> Visitor:
     return demo.visitor("erin")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with running_world() as world:
+        yield world
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()

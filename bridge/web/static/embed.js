@@ -248,6 +248,7 @@
     try {
       const before = loggedInAt;
       const found = await persist(enter);
+      if (state !== "ready") become("starting");
       await show(found, loggedInAt > before);
       wake();
       if (found.path === "jwt" || isUsable()) arrive();
@@ -401,11 +402,12 @@
   }
 
   const addScript = () =>
-    new Promise((onload, reject) => {
+    new Promise((resolve, reject) => {
       const src = session.embedScript;
       const onerror = () => reject(problem("embed_failed", `${src} cannot be loaded.`, { again: true }));
       setTimeout(onerror, PATIENCE);
-      document.head.append(Object.assign(document.createElement("script"), { src, nonce: script.nonce, onload, onerror }));
+      customElements.whenDefined("qlik-embed").then(resolve); // by an earlier attempt, maybe
+      document.head.append(Object.assign(document.createElement("script"), { src, nonce: script.nonce, onerror }));
     });
 
   function takeDown(text) {
@@ -497,7 +499,8 @@
     emit("frame", { src: frame.dataset.bridgeSrc, unmapped: differences });
     if (elements.length) return;
     report("frame_unmapped");
-    if (messages !== "off") box.append(`This Qlik content has no equivalent: ${differences[0].why}.`);
+    const [{ name, why }] = differences;
+    if (messages !== "off") box.append(`This Qlik content cannot be shown (${name}: ${why}).`);
   }
 
   function make({ tag, attributes, children = [], text = "" }) {
