@@ -327,6 +327,13 @@ def test_expressions_in_properties_are_calculated(alice: Conversation) -> None:
     assert alice.ok(alice.doc, "CheckExpression", "Sum(Sales")["qErrorMsg"]
 
 
+def test_an_expression_knows_who_reads(alice: Conversation, erin: Conversation) -> None:
+    value = {"qText": "alice", "qIsNumeric": False, "qNumber": 0}
+    assert alice.ok(alice.doc, "EvaluateEx", "=OSUser()")["qValue"] == value
+    assert erin.ok(erin.doc, "Evaluate", "'by ' & osuser( )")["qReturn"] == "by erin"
+    assert alice.ok(alice.doc, "CheckExpression", "=OSUser(Product)")["qErrorMsg"]
+
+
 def test_the_app_describes_itself(alice: Conversation) -> None:
     layout = alice.ok(alice.doc, "GetAppLayout")["qLayout"]
     assert (layout["qTitle"], layout["qHasData"]) == ("Retail sales", True)

@@ -136,6 +136,8 @@ class _Reader:
 
     def call(self, name: str) -> Node:
         self.take()
+        if name == "osuser":
+            return self.closed(_reader)
         if name not in AGGREGATIONS:
             raise BeyondUs
         distinct = self.peek().lower() == "distinct"
@@ -143,6 +145,11 @@ class _Reader:
             self.take()
         argument = self.closed(self.sum())
         return lambda table, rows: _aggregated(name, _values(argument, table, rows, distinct=distinct))
+
+
+def _reader(table: Table, _rows: Rows) -> Value:
+    """Return who reads the app. Qlik: OSUser(); what it says of a cloud user is undocumented, we give the subject."""
+    return table.reader
 
 
 def _constant(value: Value) -> Node:

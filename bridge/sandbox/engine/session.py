@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.sandbox.engine import calls_doc, calls_global, calls_object, calls_select, rpc
@@ -82,7 +82,7 @@ class Session:
         table = self.app.rows_for(self.groups())
         if table is None:
             raise RpcError(rpc.ACCESS_DENIED, "Access denied", self.app.id)
-        self._selections = Selections(table)
+        self._selections = Selections(replace(table, reader=self.subject))
 
     def find(self, object_id: str) -> Item | None:
         """Return an object of the session, or a stored one that its person may see."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ class Table:
     fields: tuple[str, ...]
     rows: tuple[Row, ...]
     duals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    reader: str = ""
+    """Whose view of the data this is."""
 
     @cached_property
     def symbols(self) -> dict[str, list[Value]]:
@@ -43,7 +45,7 @@ class Table:
 
     def only(self, keeps: Callable[[Row], bool]) -> Table:
         """Return the table without the other rows, and so without the values that only they hold."""
-        return Table(self.name, self.fields, tuple(row for row in self.rows if keeps(row)), self.duals)
+        return replace(self, rows=tuple(row for row in self.rows if keeps(row)))
 
     def distinct(self, name: str, rows: Sequence[int]) -> list[int]:
         """Return the element numbers that occur in the rows, in load order."""
