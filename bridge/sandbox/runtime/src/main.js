@@ -17,6 +17,10 @@ const modules = {
   "initial-app-state@v1": { setInitialAppState, addOnAppOpenCallback },
 };
 
+// What brought us here names a host and a way in. A page's own @qlik/api leaves both out, as Qlik's sample for OAuth does.
+const brought = /** @type {any} */ (window).__qlikMainPrivateResolvers?.forwardCompatibleHostConfig;
+if (brought && !Object.keys(auth.getDefaultHostConfig()).length) auth.setDefaultHostConfig(brought);
+
 Object.assign(window, {
   QlikMain: {
     /** @param {keyof typeof modules} name */
