@@ -64,6 +64,9 @@ class Engine(Protocol):
     def hypercube(self, tenant: Tenant, access_token: str, app_id: str, *, dimension: str, measure: str) -> Hypercube:
         """Return every row of the measure by the dimension (a field or an expression each)."""
 
+    def reader(self, tenant: Tenant, access_token: str, app_id: str) -> str:
+        """Return who reads the app, in its own words (Qlik: OSUser())."""
+
 
 class SigningKeys(Protocol):
     """Private keys by file name; a key object is kept, because parsing one costs more than a signature."""

@@ -94,6 +94,7 @@ class Step(StrEnum):
     OPEN_APP = "open-app"
     SHEETS = "sheets"
     HYPERCUBE = "hypercube"
+    READER = "reader"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Case:
 CALLS: dict[str, Callable[[Case, str, str], object]] = {
     "sheets": lambda case, who, app_id: case.engine.sheets(case.tenant, case.tokens[who], app_id),
     "hypercube": lambda case, who, app_id: case.rows(who, app_id=app_id),
+    "reader": lambda case, who, app_id: case.engine.reader(case.tenant, case.tokens[who], app_id),
 }
 calls = pytest.mark.parametrize("call", list(CALLS))
 
@@ -63,6 +64,10 @@ class EngineContract:
     def test_people_see_different_rows(self, case: Case) -> None:
         assert case.rows("alice") != case.rows("bob")
         assert case.rows("alice") == case.rows("alice")
+
+    @pytest.mark.parametrize("who", ["alice", "bob"])
+    def test_the_app_knows_who_reads(self, case: Case, who: str) -> None:
+        assert case.engine.reader(case.tenant, case.tokens[who], case.app_id) == who
 
     @calls
     def test_a_dead_token_is_a_401(self, case: Case, call: str) -> None:

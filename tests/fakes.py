@@ -395,7 +395,7 @@ class FakeApp:
 class FakeEngine:
     """An engine in a dictionary, for the tokens of a FakeQlik.
 
-    `calls` lists what was asked: `("sheets", app_id, token)`, `("hypercube", app_id, token)`.
+    `calls` lists what was asked as `(method, app_id, token)`.
     `fail["sheets"] = [error, ...]` raises each error once, in order.
     """
 
@@ -418,6 +418,11 @@ class FakeEngine:
             rows = app.rows.get(sub, app.rows.get("", []))
         return Hypercube(tuple(row[0] for row in rows), tuple(row[1] for row in rows))
 
+    def reader(self, tenant: Tenant, access_token: str, app_id: str) -> str:
+        del tenant
+        with self._opened("reader", access_token, app_id) as (_, sub):
+            return sub
+
     @contextmanager
     def _opened(self, method: str, access_token: str, app_id: str) -> Iterator[tuple[FakeApp, str]]:
         self.calls.append((method, app_id, access_token))
@@ -432,7 +437,7 @@ class FakeEngine:
                 raise BadContent
             if sub in self.apps[app_id].closed_to:
                 raise AppRefused
-        with timed(Step.SHEETS if method == "sheets" else Step.HYPERCUBE):
+        with timed(Step(method)):
             yield self.apps[app_id], sub
 
 

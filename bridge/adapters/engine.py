@@ -57,6 +57,10 @@ class WebSocketEngine:
             rows = app.rows(cube, engine_answers.row_count(layout))
         return Hypercube(tuple(row[0] for row in rows), tuple(row[1] for row in rows))
 
+    def reader(self, tenant: Tenant, access_token: str, app_id: str) -> str:
+        with self._opened(tenant, access_token, app_id) as app, timed(Step.READER):
+            return app.value("=OSUser()")
+
     @contextmanager
     def _opened(self, tenant: Tenant, access_token: str, app_id: str) -> Iterator["_App"]:
         """Hold the app open as the person of the token; the websocket is closed whatever happens."""
@@ -120,6 +124,9 @@ class _App:
         made = self._ask(self._handle, "CreateSessionObject", properties)
         number = engine_answers.handle("CreateSessionObject", made)
         return number, engine_answers.part("GetLayout", self._ask(number, "GetLayout"), "qLayout")
+
+    def value(self, expression: str) -> str:
+        return engine_answers.value(self._ask(self._handle, "EvaluateEx", expression))
 
     def rows(self, cube: int, count: int) -> list[tuple[str, str]]:
         """Return so many rows of a hypercube, page by page."""

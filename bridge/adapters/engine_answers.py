@@ -223,6 +223,14 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         raise TenantGarbled(detail="GetHyperCubeData: not a page of two columns") from None
 
 
+def value(found: Mapping[str, Any]) -> str:
+    """Return the text of an expression's value (Qlik: EvaluateEx). Raises TenantGarbled."""
+    try:
+        return _text(part("EvaluateEx", found, "qValue"))
+    except (KeyError, TypeError):
+        raise TenantGarbled(detail="EvaluateEx: no text") from None
+
+
 def _text(cell: Mapping[str, Any]) -> str:
     text = cell["qText"]
     if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""Read what an app shows to one person: its sheets, and the rows of a hypercube."""
+"""Read what an app shows to one person: its sheets, the rows of a hypercube, and whom it takes them for."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ UNAUTHORIZED = 401
 class AppContent:
     """Ask the tenant's engine as the subject, with the token that their page would get.
 
-    Both methods raise BadContent, AppRefused, what `Broker.issue` raises, or a TenantError.
+    Its methods raise BadContent, AppRefused, what `Broker.issue` raises, or a TenantError.
     """
 
     def __init__(self, engine: Engine, broker: Broker) -> None:
@@ -37,6 +37,11 @@ class AppContent:
             return self._engine.hypercube(state.tenant, token, app_id, dimension=dimension, measure=measure)
 
         return self._as_person(state, identity, ask)
+
+    def reader(self, state: TenantState, identity: Identity) -> str:
+        """Return who this person is to the tenant's app."""
+        app_id = _named(state.tenant.content, "app_id")
+        return self._as_person(state, identity, lambda token: self._engine.reader(state.tenant, token, app_id))
 
     def _as_person(self, state: TenantState, identity: Identity, ask: Callable[[str], T]) -> T:
         """Ask, once more where the engine calls the token dead and the tenant agrees: then there is another one."""

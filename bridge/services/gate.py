@@ -146,3 +146,6 @@ class GatedEngine:
             return self._engine.hypercube(tenant, access_token, app_id, dimension=dimension, measure=measure)
 
         return self._gate.twice("hypercube", ENGINE, tenant, work)
+
+    def reader(self, tenant: Tenant, access_token: str, app_id: str) -> str:
+        return self._gate.twice("reader", ENGINE, tenant, lambda: self._engine.reader(tenant, access_token, app_id))

@@ -131,8 +131,9 @@ def get_csrf_token() -> Response:
 def post_config() -> Response:
     """Answer what pages made from Qlik's OAuth sample ask for."""
     state = _state()
-    identity.admitted(state).check_csrf()
-    return jsonify(_sample_config(state.tenant))
+    caller = identity.admitted(state)
+    caller.check_csrf()
+    return jsonify(_sample_config(state.tenant) | {"userEmail": caller.identity.subject.email})
 
 
 @blueprint.get("/app-sheets")
@@ -146,6 +147,15 @@ def get_hypercube() -> Response:
     state = _state()
     found = current.bridge().app_content.hypercube(state, identity.admitted(state).identity)
     return jsonify(returnedDimension=found.dimension, returnedMeasure=found.measure)
+
+
+@blueprint.get("/user-attributes")
+def get_user_attributes() -> Response:
+    """Answer who is signed in here, and who that is to the app: on pages made from Qlik's OAuth sample, a badge."""
+    state = _state()
+    asking = identity.admitted(state).identity
+    reader = current.bridge().app_content.reader(state, asking)
+    return jsonify(sessionUserId=asking.subject.sub, qlikUserId=reader)
 
 
 @blueprint.post("/client-events")

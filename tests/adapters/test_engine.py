@@ -360,6 +360,15 @@ def test_a_session_that_is_refused(
     assert refused(kind, lambda: read(engine, tenant)).detail == f"engine: {state}"
 
 
+@pytest.mark.parametrize("value", [None, "alice", {}, {"qText": 7}])
+def test_a_reader_without_a_text(
+    engine: WebSocketEngine, tenant: Tenant, server: ScriptedEngine, value: object
+) -> None:
+    server.answers["EvaluateEx"] = {"qValue": value}
+
+    assert "EvaluateEx" in refused(TenantGarbled, lambda: engine.reader(tenant, TOKEN, APP)).detail
+
+
 # --- the engine refuses a call ---------------------------------------------------------------------------
 
 

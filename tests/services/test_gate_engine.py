@@ -16,6 +16,7 @@ TOKEN = "fake-token-1"
 CALLS: dict[str, Callable[[GatedEngine], object]] = {
     "sheets": lambda gate: gate.sheets(ACME, TOKEN, "sales"),
     "hypercube": lambda gate: gate.hypercube(ACME, TOKEN, "sales", dimension="Product", measure="Sum(Sales)"),
+    "reader": lambda gate: gate.reader(ACME, TOKEN, "sales"),
 }
 
 
@@ -34,6 +35,7 @@ def gate(engine: FakeEngine, clock: FakeClock, metrics: Metrics) -> GatedEngine:
 def test_answers_pass_through_and_are_counted(gate: GatedEngine, metrics: Metrics) -> None:
     assert CALLS["sheets"](gate) == []
     assert CALLS["hypercube"](gate) == Hypercube(("Tea",), ("1",))
+    assert CALLS["reader"](gate) == "id-alice"
     for call in CALLS:
         labels = {"tenant": "acme", "call": call, "outcome": "ok"}
         assert metrics.registry.get_sample_value("bridge_upstream_calls_total", labels) == 1

@@ -15,7 +15,7 @@ from bridge.errors import (
     TenantUnavailable,
 )
 
-ROUTES = ["app-sheets", "hypercube"]
+ROUTES = ["app-sheets", "hypercube", "user-attributes"]
 CONTENT = {"app_id": "app-acme", "hypercube_dimension": "Product", "hypercube_measure": "Sum(Sales)"}
 
 
@@ -55,6 +55,13 @@ def test_each_person_gets_their_own_rows(demo: Web, at: str) -> None:
     }
 
 
+@pytest.mark.parametrize("at", ["/t/acme/", "/"])
+def test_a_person_learns_who_they_are_here_and_in_the_app(demo: Web, at: str) -> None:
+    answer = demo.visitor("alice").get(f"{at}user-attributes")
+
+    assert answer.get_json() == {"sessionUserId": "alice", "qlikUserId": "alice"}
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_who_may_not_open_the_app_is_told_so(demo: Web, route: str) -> None:
     answer = demo.visitor("carol").get(f"/t/acme/{route}")
@@ -71,7 +78,10 @@ def test_people_on_jwt_are_not_asked_for(demo: Web, route: str) -> None:
     assert demo.qlik.calls == demo.engine.calls == []
 
 
-@pytest.mark.parametrize(("route", "missing"), [("app-sheets", "app_id"), *(("hypercube", name) for name in CONTENT)])
+@pytest.mark.parametrize(
+    ("route", "missing"),
+    [("app-sheets", "app_id"), ("user-attributes", "app_id"), *(("hypercube", name) for name in CONTENT)],
+)
 def test_an_operator_learns_what_to_set(demo: Web, route: str, missing: str) -> None:
     demo.change(content=CONTENT | {missing: ""})
 
@@ -117,7 +127,7 @@ def test_failures_of_the_engine(demo: Web, alice: Visitor, error: BridgeError, a
 
 
 def test_steps_are_told(demo: Web, alice: Visitor) -> None:
-    first, again = (alice.get(f"/t/acme/{route}").headers["Server-Timing"] for route in ROUTES)
+    first, again, third = (alice.get(f"/t/acme/{route}").headers["Server-Timing"] for route in ROUTES)
     demo.engine.fail["hypercube"] = [TenantTimeout()]
     failed = alice.get("/t/acme/hypercube").headers["Server-Timing"]
 
@@ -126,5 +136,6 @@ def test_steps_are_told(demo: Web, alice: Visitor) -> None:
 
     assert names(first) == ["session", "jwt-login", "groups", "mint", "websocket", "open-app", "sheets", "total"]
     assert names(again) == ["session", "kept", "websocket", "open-app", "hypercube", "total"]
+    assert names(third) == ["session", "kept", "websocket", "open-app", "reader", "total"]
     assert names(failed) == ["session", "kept", "websocket", "total"]
     assert 'desc="tenant_timeout"' in failed

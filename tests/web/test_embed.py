@@ -138,6 +138,7 @@ def test_sample_config(demo: Web, alice: Visitor) -> None:
         "hypercubeMeasure": "Sum(Sales)",
         "masterDimension": "",
         "masterMeasure": "",
+        "userEmail": "alice@example.com",
     }
     assert problem(demo.visitor().post("/config")) == (401, "not_signed_in")
     assert problem(alice.post("/config")) == (403, "bad_csrf")
@@ -150,6 +151,7 @@ ROUTES = [
     ("GET", "session"),
     ("GET", "app-sheets"),
     ("GET", "hypercube"),
+    ("GET", "user-attributes"),
     ("POST", "access-token"),
     ("POST", "config"),
     ("POST", "client-events"),
