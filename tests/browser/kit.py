@@ -136,7 +136,7 @@ def sockets_of(tenant: Tenant, who: str) -> set[str]:
 def wait_for_new_socket(tenant: Tenant, who: str, known: set[str]) -> None:
     give_up = time.monotonic() + PATIENCE_MS / 1000
     while not sockets_of(tenant, who) - known:
-        assert time.monotonic() < give_up, f"no new websocket of {who}"
+        assert time.monotonic() < give_up, f"no new websocket of {who}: {tenant.calls()[-25:]}"
         time.sleep(0.05)
 
 

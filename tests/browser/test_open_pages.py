@@ -32,11 +32,12 @@ CREDENTIALS = {"jwt": "cookie", "oauth": "accessToken"}
 """How the tenant sees a page's websockets."""
 
 
-def opened(site: Site, tabs: Open, cookies: str, who: str = "alice") -> Page:
-    site.front.put(PAGE, host_page(chart()))
+def opened(site: Site, tabs: Open, cookies: str, who: str = "alice", slug: str = "acme") -> Page:
+    address = f"/t/{slug}/page.html"
+    site.front.put(address, host_page(chart(slug=slug)))
     page = tabs(cookies)
-    sign_in(page, site, who, PAGE)
-    expect_bars(page.locator("qlik-embed"), len(products_of(site, who)))
+    sign_in(page, site, who, address)
+    expect_bars(page.locator("qlik-embed"), len(products_of(site, who, slug)))
     page.evaluate("window.stillTheSame = true")
     return page
 
@@ -63,15 +64,16 @@ def test_a_stage_moves_forward_and_back(site: Site, tabs: Open) -> None:
 
 
 def test_a_rollback_reaches_a_page_by_its_next_token(site: Site, tabs: Open) -> None:
-    site.stage("oauth")
-    page = opened(site, tabs, "allowed", "erin")
+    site.stage("oauth", slug="globex")
+    page = opened(site, tabs, "allowed", "erin", "globex")
 
-    site.stage("legacy")
-    site.acme.control("POST", "tokens/expire", {"user": "erin"})
-    site.acme.control("POST", "sockets/close", {"code": 4003})
+    site.stage("legacy", slug="globex")
+    site.globex.control("POST", "tokens/expire", {"user": "erin"})
+    site.globex.control("POST", "sockets/close", {"code": 4003})
 
     expect_state(page, "jwt", "ready")
-    expect_bars(page.locator("qlik-embed"), len(products_of(site, "erin")))
+    wait_for_sockets_by(site.globex, "erin", CREDENTIALS["jwt"])
+    expect_bars(page.locator("qlik-embed"), len(products_of(site, "erin", "globex")))
     assert page.evaluate("window.stillTheSame"), "nothing was reloaded"
 
 
