@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from clients.harness import NODE, go_without, is_installed
 from playwright.sync_api import expect, sync_playwright
-from storykit import PORTAL_ISSUER, ROOT, free_ports, launch, portal_keys, running_sandbox, served
+from storykit import PORTAL_ISSUER, ROOT, Tenant, free_ports, launch, portal_keys, running_sandbox, served
 
 from browser import third_site
 from browser.kit import PATIENCE_MS
@@ -56,6 +56,8 @@ def third_port() -> int:
 def tenants(ports: Ports, third_ports: Ports, third_port: int) -> Iterator[None]:
     third = f"http://{third_site.HOST}:{third_port}"
     with running_sandbox(ports.acme, ports.globex, ports.origin, third_ports.origin, third):
+        if not Tenant(f"http://127.0.0.1:{ports.acme}").state()["front_end"]["ready"]:
+            go_without("the sandbox's front end")
         yield
 
 
@@ -73,7 +75,11 @@ def site(_site: Site) -> Site:
 
 
 @pytest.fixture(scope="package")
-def _tls_site(tls_ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def _tls_site(
+    tenants: None,  # noqa: ARG001 - says whether there is a front end
+    tls_ports: Ports,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
     home = tmp_path_factory.mktemp("tls")
     with (
         running_tls_sandbox(home, tls_ports) as certificate,

@@ -82,7 +82,7 @@ def test_a_legacy_page_ends_with_the_old_path(tls_site: Site, tabs: Open) -> Non
     expect(page.locator("#outcome")).to_have_text("token: 410")
 
 
-@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize(("cookies", "who"), [("allowed", "alice"), *(("blocked", who) for who in PEOPLE)])
 def test_a_page_made_from_the_impersonation_sample(tls_site: Site, tabs: Open, cookies: str, who: str) -> None:
     tls_site.stage("oauth")
     put_impersonation(tls_site)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real_client
 
 
-@pytest.mark.parametrize("who", ["alice", "bob"])
+WHO = [(path, cookies, "alice") for path in ("jwt", "oauth") for cookies in ("allowed", "blocked")]
+
+
+@pytest.mark.parametrize(("path", "cookies", "who"), [*WHO, ("jwt", "allowed", "bob"), ("oauth", "blocked", "bob")])
 def test_charts_for_its_people(third: Third, tabs: Open, path: str, cookies: str, who: str) -> None:
     site, portal = third
     site.on_path(path)
