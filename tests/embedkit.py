@@ -284,13 +284,13 @@ def events(page: Page, name: str) -> list[dict[str, Any]]:
 
 
 def wait_for_event(page: Page, name: str, count: int = 1) -> dict[str, Any]:
-    """Return the last event of that name, once there are that many."""
+    """Return event number *count* of that name, as soon as it is there."""
     page.wait_for_function(
         "([name, count]) => events.filter((each) => each.name === name).length >= count",
         arg=[name, count],
         timeout=PATIENCE_MS,
     )
-    return events(page, name)[-1]
+    return events(page, name)[count - 1]
 
 
 def ask_for_token(page: Page) -> None:

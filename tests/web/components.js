@@ -3,7 +3,9 @@
   "use strict";
 
   window.happened = window.happened ?? [];
-  const NAMES = ["host", "auth-type", "client-id", "get-access-token", "access-token-storage", "web-integration-id"];
+  const NAMES = [
+    "host", "identity", "auth-type", "client-id", "get-access-token", "access-token-storage", "web-integration-id",
+  ];
 
   /** The order of @qlik/embed-web-components 1.6.0: ancestors, meta, any script. */
   function setting(element, name) {
@@ -18,7 +20,7 @@
   class Embed extends HTMLElement {
     connectedCallback() {
       this.style.display = "contents";
-      this.settings = Object.fromEntries(NAMES.map((name) => [name, setting(this, name)]));
+      this.settings = Object.fromEntries(NAMES.map((name) => [name, this.getAttribute(name) || setting(this, name)]));
       happened.push(`connected ${this.id} ${this.settings["auth-type"]}`);
       this.draw();
     }

@@ -1,5 +1,7 @@
 """The embed contract, route by route."""
 
+import json
+
 import jwt
 import pytest
 from webkit import PORTAL_URL, Visitor, Web, problem, web
@@ -154,6 +156,7 @@ ROUTES = [
     ("GET", "user-attributes"),
     ("POST", "access-token"),
     ("POST", "config"),
+    ("POST", "frames"),
     ("POST", "client-events"),
 ]
 
@@ -284,6 +287,39 @@ def test_root_routes_belong_to_the_tenant_of_the_host(portal: Web) -> None:
 
     assert claimed.get_json()["issuer"] == "issuer-globex"
     assert problem(unclaimed) == (404, "unknown_tenant")
+
+
+# --- old frames ------------------------------------------------------------------------------------------
+
+
+def test_what_stands_for_old_frames(alice: Visitor) -> None:
+    chart, snapshot = "https://acme.example.com/single/?appid=a&obj=o&opt=debug", "/single/?appid=a&snapshot=s"
+
+    answer = alice.post("/t/acme/frames", json={"addresses": [chart, snapshot]}, headers=alice.csrf())
+
+    attributes = {"ui": "classic/chart", "app-id": "a", "object-id": "o"}
+    none = "has no equivalent"
+    assert answer.get_json() == {
+        "replacements": [
+            {
+                "elements": [{"tag": "qlik-embed", "attributes": attributes, "children": [], "text": ""}],
+                "differences": [{"name": "opt", "value": "debug", "why": none}],
+                "verdict": "different",
+            },
+            {
+                "elements": [],
+                "differences": [{"name": "snapshot", "value": "s", "why": none}],
+                "verdict": "none",
+            },
+        ]
+    }
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"addresses":[1]}', f'{{"addresses":{json.dumps(["/"] * 101)}}}'])
+def test_frames_are_addresses_and_not_too_many(alice: Visitor, body: str) -> None:
+    answer = alice.post("/t/acme/frames", data=body, headers=alice.csrf())
+
+    assert problem(answer) == (400, "bad_request")
 
 
 # --- what pages report -----------------------------------------------------------------------------------

@@ -125,6 +125,28 @@ def test_a_stage_moves_under_an_open_page(page: Page, world: World) -> None:
     ]
 
 
+def test_websockets_of_the_other_path_are_not_shared(page: Page, world: World) -> None:
+    """Qlik's code finds its open websockets by host, app and identity, not by credential."""
+    own = '<qlik-embed id="two" ui="classic/chart" identity="left"></qlik-embed>'
+    identities = "[one, two].map(({ settings }) => settings.identity)"
+    show(page, world, EMBED + own)
+    expect_drawn(page, "token-1", "#two")
+    assert page.evaluate(identities) == [None, "left"]
+
+    for path, moves in (("jwt", 2), ("oauth", 3)):
+        world.path = path
+        page.evaluate("() => { qlikBridge.recheck(); }")
+        expect_state(page, "ready", path)
+        assert page.evaluate(identities) == [f"bridge-{moves}", f"left-bridge-{moves}"]
+
+    page.evaluate("qlikBridge.recheck().then(() => {})")
+    page.evaluate(
+        "() => { document.body.append(Object.assign(document.createElement('qlik-embed'), { id: 'three' })); }"
+    )
+    expect_drawn(page, "token-3", "#three")
+    assert page.evaluate("three.settings.identity") == "bridge-3", "what is added later belongs to the rest"
+
+
 def test_the_session_is_read_again_once_a_minute_at_most(page: Page, world: World) -> None:
     show(page, world)
     expect_state(page, "ready")

@@ -1,9 +1,7 @@
 /**
  * Puts Qlik content into a page, on the path that its reader is on now; see docs/reference/embed-js.md.
  *
- *   <script src="https://bridge.example.com/t/acme/embed.js" defer></script>
- *
- * @typedef {{path: "jwt" | "oauth", stage: string, host: string, csrf: string, subject: {sub: string}} & Record<string, any>} Session
+ * @typedef {{path: "jwt" | "oauth", stage: string, host: string, csrf: string, subject: {sub: string}}} Session
  * @typedef {Error & {kind: string, again?: boolean, wait?: number, told?: boolean}} Trouble
  */
 (() => {
@@ -28,12 +26,12 @@
   const CONTENT = `qlik-embed:not([data-bridge-frame] *), ${FRAMES}, [data-bridge-frame]`;
   const INTEGRATION = "qlik-web-integration-id";
 
-  // What opens doors lives in this closure alone: no storage, no cookie that a script could read.
+  // Credentials live in this closure alone, in no storage.
   let bearer = "";
   let assertion = "";
   /** @type {{id: string, value: string, until: number} | undefined} */
   let token;
-  let handed = ""; // the id of Qlik's last token: when its code asks again, that one was refused
+  let handed = ""; // id of the token that Qlik's code got last: when it asks again, that one was refused
 
   /** @type {Session | undefined} */
   let session;
@@ -91,7 +89,6 @@
     }
   }
 
-  /** Ask the bridge. */
   function ask(route, kind, options = {}) {
     const csrf = session && options.method && { "CSRF-Token": session.csrf };
     const headers = { ...(bearer ? { Authorization: `Bearer ${bearer}` } : csrf), ...options.headers };
@@ -101,7 +98,7 @@
   const post = (route, kind, body) =>
     ask(route, kind, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
-  /** Ask the tenant, with the credential of the path. @param {Session} found */
+  /** Ask the tenant. @param {Session} found */
   function askTenant({ host, path, webIntegrationId }, route, options = {}) {
     const proof = path === "oauth" ? { Authorization: `Bearer ${token?.value}` } : { [INTEGRATION]: webIntegrationId };
     const headers = { ...proof, ...options.headers };
@@ -127,7 +124,6 @@
     throw problem(kind, message ?? `The answer was ${status}.`, { code, requestId, again, wait });
   }
 
-  /** Try again where that may help. */
   async function persist(work) {
     for (let failures = 1; ; failures++) {
       try {
@@ -179,6 +175,7 @@
     if (session && session.subject.sub !== found.subject.sub) return startClean();
     session = found;
     hasLeft = false;
+    if (shown?.path !== found.path) become("starting");
     root.dataset.bridgePath = found.path;
     if (found.path === "oauth") loggedInAt = 0;
     else if (!loggedInAt) await logIn(found);
@@ -248,7 +245,6 @@
     try {
       const before = loggedInAt;
       const found = await persist(enter);
-      if (state !== "ready") become("starting");
       await show(found, loggedInAt > before);
       wake();
       if (found.path === "jwt" || isUsable()) arrive();
@@ -309,7 +305,7 @@
     return value;
   }
 
-  /** A token that was not handed out before, as soon as there is one; one request for all who ask. */
+  /** A token that was not handed out before, as soon as there is one; the same for all who ask. */
   const freshToken = () => (getting ??= get().finally(() => (getting = undefined)));
 
   async function get() {
@@ -367,6 +363,7 @@
   let down; // why nothing is shown
   let banner;
   let loading;
+  let moves = 0;
 
   /** @param {Session} found @param {boolean} isNew the tenant's cookies are */
   async function show(found, isNew) {
@@ -376,6 +373,7 @@
     // Qlik's elements read their settings when they are connected, and not again.
     const old = moved && customElements.get("qlik-embed") ? document.querySelectorAll(COMPONENTS) : [];
     shown = found;
+    if (moved) setIdentities();
     configure(found);
     putBack();
     // In one go, so that the page's own code notices nothing.
@@ -385,13 +383,24 @@
     await load();
   }
 
-  /** Write settings where Qlik's code finds them before those of other scripts. @param {Session} found */
+  /** Write settings where Qlik's code looks first. @param {Session} found */
   function configure({ path, host, clientId, webIntegrationId }) {
     const oauth = { "client-id": clientId, "get-access-token": "qlikBridgeAccessToken", "access-token-storage": "memory" };
     const jwt = { "web-integration-id": webIntegrationId, "auth-redirect-user-confirmation": "qlikBridgeLogInAgain" };
     const settings = path === "oauth" ? { "auth-type": "Oauth2", ...oauth } : { "auth-type": "cookie", ...jwt };
     for (const name of root.getAttributeNames()) if (name.startsWith("data-qlik-embed-")) root.removeAttribute(name);
+    if (moves > 1) settings.identity = `bridge-${moves}`;
     for (const [name, value] of Object.entries({ host, ...settings })) root.setAttribute(`data-qlik-embed-${name}`, value);
+  }
+
+  /** Qlik's code shares websockets by identity, whatever the credential: another one needs another identity. */
+  function setIdentities() {
+    moves += 1;
+    if (moves < 2) return;
+    for (const each of [...held.values(), ...document.querySelectorAll("[identity]")]) {
+      const own = each.getAttribute("identity")?.replace(/-bridge-.*/, "");
+      if (own) each.setAttribute("identity", `${own}-bridge-${moves}`);
+    }
   }
 
   /** Load Qlik's elements once there is anything to draw. */
@@ -428,7 +437,6 @@
     held.clear();
   }
 
-  /** Say what is wrong, and leave what is drawn. */
   function warn(text) {
     banner?.remove();
     banner = messages === "off" ? undefined : note(text, true);
@@ -552,18 +560,14 @@
 
     async whoami() {
       const found = await qlikBridge.connect();
-      try {
-        let answer = await askTenant(found, "/api/v1/users/me");
-        if (answer.status === 401 && found.path === "oauth") {
-          handed = token?.id;
-          await Promise.race([freshToken(), outcome()]);
-          answer = await askTenant(found, "/api/v1/users/me");
-        }
-        return demand(answer, "whoami_failed");
-      } catch (error) {
-        report(error.kind);
-        throw error;
+      let answer = await askTenant(found, "/api/v1/users/me");
+      if (answer.status === 401 && found.path === "oauth") {
+        handed = token?.id;
+        await Promise.race([freshToken(), outcome()]);
+        answer = await askTenant(found, "/api/v1/users/me");
       }
+      if (!answer.ok) report("whoami_failed");
+      return demand(answer, "whoami_failed");
     },
 
     async signOut() {
