@@ -97,7 +97,12 @@ def test_a_page_made_from_the_impersonation_sample(tls_site: Site, tabs: Open, c
     assert names_in(page.locator("#by-id")) == products
     assert texts(page, "#sheets li") == ["Overview", "Details", *(["Drafts"] if who == AUTHOR else [])]
     assert sales_in(page) == sales_by_region(tls_site, who)
-    assert page.locator("#classic svg rect").count() == len(products)
+    expect(page.locator("#classic svg rect")).to_have_count(len(products))
+    expect(page.locator("#sheet canvas").first).to_be_visible()
+    for product in products:
+        expect(page.locator("#field")).to_contain_text(product)
+    page.locator("#app iframe").scroll_into_view_if_needed()  # nothing is painted in frames out of sight
+    expect(page.frame_locator("#app iframe").locator("body")).to_have_attribute("data-ready", "1")
 
 
 def texts(page: Page, selector: str) -> list[str]:
