@@ -269,9 +269,8 @@ def show(page: Page, world: World, body: str = EMBED, *, script: str = "", head:
 
 
 def expect_state(page: Page, state: str, path: str | None = None) -> None:
-    expect(page.locator("html")).to_have_attribute("data-bridge-state", state, timeout=PATIENCE_MS)
-    if path:
-        expect(page.locator("html")).to_have_attribute("data-bridge-path", path)
+    both = f'html[data-bridge-state="{state}"]' + (f'[data-bridge-path="{path}"]' if path else "")
+    expect(page.locator(both)).to_have_count(1, timeout=PATIENCE_MS)
 
 
 def expect_drawn(page: Page, by: str, embed: str = "#one") -> None:

@@ -1,7 +1,7 @@
 """What stands for an old frame: the address of an `<iframe>` in, Qlik's web components out. No I/O, no HTML text.
 
 `/single/` and `/sense/app/` addresses carry their wishes in parameters; the components take attributes, and not all of
-the wishes. Whatever gets lost is a Difference. embed.js does the same in the browser; tests/frames.json binds both.
+the wishes. Whatever gets lost is a Difference. embed.js asks for it from open pages; tests/frames.json binds both.
 """
 
 import json

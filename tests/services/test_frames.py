@@ -1,4 +1,4 @@
-"""What stands for an old frame. The cases are shared with embed.js, which does the same in the browser."""
+"""What stands for an old frame. The cases are shared with embed.js, which builds them in the browser."""
 
 import json
 from pathlib import Path

@@ -164,7 +164,7 @@
     const answer = await exchange(new URL(sessionUrl, document.baseURI), "session_failed", {});
     if ([401, 403].includes(answer.status)) throw signedOut("session-ended");
     const given = demand(answer, "session_failed").assertion ?? answer.text.trim();
-    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(given)) throw signedOut("session-ended"); // most likely a sign-in page
+    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(given)) throw signedOut("session-ended"); // a sign-in page
     return given;
   }
 
@@ -191,7 +191,7 @@
     return new Promise(() => {});
   }
 
-  /** Trade a JWT for the tenant's cookies, and see whether this browser kept them. */
+  /** Trade a JWT for cookies of the tenant, and see whether this browser keeps them. */
   async function logIn(found) {
     const { token: jwt } = await timed("jwt", async () => demand(await ask("token", "login_failed"), "login_failed"));
     if (!jwt) throw garbled("login_failed");
@@ -572,6 +572,7 @@
 
     async signOut() {
       if (!session) return;
+      await settling;
       const answer = await ask("session", "session_failed", { method: "DELETE" });
       if (answer.status !== 401) demand(answer, "session_failed");
       hasLeft = true;
