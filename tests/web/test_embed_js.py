@@ -163,6 +163,23 @@ def test_the_session_is_read_again_once_a_minute_at_most(page: Page, world: Worl
     assert len(world.asked("/t/acme/session")) == 2
 
 
+def test_a_move_soon_after_the_page_was_opened_reaches_a_reader_who_stays(page: Page, world: World) -> None:
+    """The return to the tab is the only trigger, and comes before the session may be read again."""
+    world.path = "jwt"
+    page.clock.install()
+    show(page, world)
+    expect_state(page, "ready", "jwt")
+
+    world.path = "oauth"
+    page.clock.fast_forward(20_000)
+    page.evaluate(COME_BACK)
+    assert len(world.asked("/t/acme/session")) == 1
+    page.clock.fast_forward(41_000)
+
+    expect_state(page, "ready", "oauth")
+    assert len(world.asked("/t/acme/session")) == 2
+
+
 def test_a_page_that_works_goes_on_while_the_bridge_is_away(page: Page, world: World) -> None:
     page.clock.install()
     show(page, world)

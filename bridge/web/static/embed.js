@@ -1,5 +1,5 @@
 /**
- * Puts Qlik content into a page, on the path that its reader is on now; see docs/reference/embed-js.md.
+ * Puts Qlik content into a page, on the path of its reader: docs/reference/embed-js.md
  *
  * @typedef {{path: "jwt" | "oauth", stage: string, host: string, csrf: string, subject: {sub: string}}} Session
  * @typedef {Error & {kind: string, again?: boolean, wait?: number, told?: boolean}} Trouble
@@ -17,7 +17,7 @@
   const ATTEMPTS = 5;
   const PATIENCE = 20_000;
   const MINUTE = 60_000;
-  /** What is left of a token's life when the bridge begins to give new ones. */
+  /** So long before a token's end the bridge gives new ones. */
   const RENEWAL = 10 * MINUTE;
   /** Answers to a page that knows an old session. */
   const STALE = ["not_signed_in", "bad_csrf", "still_on_jwt", "jwt_retired"];
@@ -31,7 +31,7 @@
   let assertion = "";
   /** @type {{id: string, value: string, until: number} | undefined} */
   let token;
-  let handed = ""; // id of the token that Qlik's code got last: when it asks again, that one was refused
+  let handed = ""; // to Qlik's code: when it asks again, that one was refused
 
   /** @type {Session | undefined} */
   let session;
@@ -184,7 +184,7 @@
 
   /** Qlik's code keeps tokens and answers by client, not by person: only a reload forgets them. */
   function startClean() {
-    console.info("Qlik Bridge: another person is signed in now, so the page is loaded again.");
+    console.info("Qlik Bridge: another person is signed in now.");
     takeDown("");
     emit("signed-out", { reason: "another-person" });
     location.reload();
@@ -415,7 +415,7 @@
       const src = session.embedScript;
       const onerror = () => reject(problem("embed_failed", `${src} cannot be loaded.`, { again: true }));
       setTimeout(onerror, PATIENCE);
-      customElements.whenDefined("qlik-embed").then(resolve); // by an earlier attempt, maybe
+      customElements.whenDefined("qlik-embed").then(resolve);
       document.head.append(Object.assign(document.createElement("script"), { src, nonce: script.nonce, onerror }));
     });
 
@@ -586,17 +586,22 @@
   const siblings = new BroadcastChannel(`qlik-bridge ${base}`);
   siblings.onmessage = () => session && giveUp(signedOut("another-tab"));
 
-  /** Look for news while somebody looks at the page. */
-  function look(every) {
+  let news;
+
+  /** Look for news, now or once it is due. */
+  function look() {
     if (!state || document.hidden) return;
-    if (["error", "signed-out"].includes(state) || Math.abs(Date.now() - checkedAt) >= every) settle();
+    const due = checkedAt + MINUTE - Date.now();
+    if (["error", "signed-out"].includes(state) || !(due > 0 && due <= MINUTE)) return settle();
+    clearTimeout(news);
+    news = setTimeout(look, due);
   }
 
-  document.addEventListener("visibilitychange", () => look(MINUTE));
-  addEventListener("pageshow", (event) => event.persisted && look(MINUTE));
-  addEventListener("online", () => look(MINUTE));
+  document.addEventListener("visibilitychange", look);
+  addEventListener("online", look);
+  addEventListener("pageshow", ({ persisted }) => persisted && look());
   // Who works in charts is not idle, though nothing is asked of the bridge.
-  addEventListener("pointerdown", () => look(RENEWAL), true);
+  addEventListener("pointerdown", () => Date.now() - checkedAt > RENEWAL && look(), true);
 
   new MutationObserver(() => {
     if (down !== undefined) return takeDown(down);
