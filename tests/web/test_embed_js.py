@@ -342,6 +342,18 @@ def test_signing_out_reaches_the_other_tabs(context: BrowserContext, world: Worl
     assert ended.headers["Csrf-Token"] == "csrf-1"
 
 
+def test_signing_out_works_after_another_tab_renewed_the_session(page: Page, world: World) -> None:
+    show(page, world)
+    expect_state(page, "ready")
+    world.csrf = "csrf-2"
+
+    page.evaluate("() => { qlikBridge.signOut(); }")
+
+    expect_state(page, "signed-out")
+    [ended] = world.asked("/t/acme/session", "DELETE")
+    assert ended.headers["Csrf-Token"] == "csrf-2"
+
+
 # --- what pages may use ------------------------------------------------------------------------------------
 
 

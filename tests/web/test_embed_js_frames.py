@@ -5,7 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from embedkit import World, answering, dropping, events, expect_state, inject, show, wait_for_event
+from embedkit import (
+    EMBED,
+    World,
+    answering,
+    dropping,
+    events,
+    expect_drawn,
+    expect_state,
+    garbling,
+    inject,
+    show,
+    wait_for_event,
+)
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.real_client
@@ -180,3 +192,33 @@ def test_frames_wait_for_a_bridge_that_is_away(page: Page, world: World) -> None
 
     expect(page.locator("#old qlik-embed")).to_have_text("drawn by token-1")
     assert page.evaluate("events.some(({ name }) => name === 'frame')") is False
+
+
+def test_frames_that_cannot_be_replaced_take_nothing_away(page: Page, world: World) -> None:
+    page.clock.install()
+    show(page, world)
+    expect_drawn(page, "token-1")
+    inject(page, "**/t/acme/frames", *[garbling] * 5)
+
+    page.evaluate("(markup) => document.body.insertAdjacentHTML('beforeend', markup)", frame(single(world)))
+    for failures in range(1, 5):
+        assert wait_for_event(page, "error", failures)["retrying"]
+        page.clock.fast_forward(10_000)
+
+    told = wait_for_event(page, "error", 5)
+    assert (told["kind"], told["retrying"]) == ("embed_failed", False)
+    expect_drawn(page, "token-1")
+    expect(page.get_by_role("alert")).to_contain_text("The answer makes no sense")
+
+
+def test_a_frame_added_after_another_tab_renewed_the_session(page: Page, world: World) -> None:
+    page.clock.install()
+    show(page, world, EMBED)
+    expect_drawn(page, "token-1")
+    world.csrf = "csrf-2"
+
+    page.evaluate("(markup) => document.body.insertAdjacentHTML('beforeend', markup)", frame(single(world)))
+    assert wait_for_event(page, "error")["code"] == "bad_csrf"
+    page.clock.fast_forward(10_000)
+
+    expect(page.locator("#old qlik-embed")).to_contain_text("drawn by token-")

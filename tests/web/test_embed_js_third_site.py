@@ -118,7 +118,7 @@ def test_another_person_at_the_portal_starts_clean(page: Page, world: World) -> 
 
 
 def test_who_signs_out_stays_out(context: BrowserContext, world: World) -> None:
-    """The portal would still vouch for the person; another tab asks it again only when somebody looks."""
+    """The portal would still vouch for the person, but no tab asks it before somebody wants to."""
     page, other = context.new_page(), context.new_page()
     for each in (page, other):
         show_third(each, world)
@@ -129,9 +129,10 @@ def test_who_signs_out_stays_out(context: BrowserContext, world: World) -> None:
         expect_state(each, "signed-out")
         assert wait_for_event(each, "signed-out")["reason"] == reason
 
-    page.evaluate("() => { qlikBridge.recheck().then(() => { window.rechecked = true; }); }")
-    page.wait_for_function("window.rechecked")
-    expect_state(page, "signed-out")
+    for each in (page, other):
+        each.evaluate("() => { qlikBridge.recheck().then(() => { window.rechecked = true; }); }")
+        each.wait_for_function("window.rechecked")
+        expect_state(each, "signed-out")
     page.get_by_role("button", name="Try again").click()
     expect_drawn(page, "token-2")
     expect_state(page, "ready")
@@ -149,3 +150,17 @@ def test_a_page_may_bring_the_assertion_itself(page: Page, world: World) -> None
     expect_state(page, "signed-out")
     assert page.evaluate(connect, world.vouch("alice")) == "alice"
     expect_drawn(page, "token-2")
+
+
+def test_an_assertion_that_the_bridge_could_not_take_is_shown_again(page: Page, world: World) -> None:
+    """Never is a cookie asked instead, which may be that of somebody else."""
+    page.clock.install()
+    show_third(page, world, "data-manual")
+    inject(page, SESSION, answering(503, "store_error"))
+
+    page.evaluate("(assertion) => { qlikBridge.connect({ assertion }); }", world.vouch("alice"))
+    assert wait_for_event(page, "error")["retrying"]
+    page.clock.fast_forward(10_000)
+
+    expect_drawn(page, "token-1")
+    assert world.asked("/t/acme/session", "GET") == []

@@ -131,7 +131,7 @@
       } catch (error) {
         if (!error.again || failures === ATTEMPTS) throw error;
         tell(error, true);
-        // Full jitter: pages that failed together must not come back together.
+        // Full jitter, or pages that failed together come back together.
         const ms = Math.min(error.wait ?? 0, 5 * MINUTE) + Math.random() * 500 * 2 ** failures;
         await new Promise((resolve) => setTimeout(resolve, ms));
       }
@@ -150,12 +150,11 @@
     return openSession();
   }
 
-  /** Trade an assertion for a session: a bearer on another site, a cookie on the bridge's own. */
+  /** Trade an assertion for a session: a bearer on another site, else a cookie. */
   async function openSession() {
-    const proof = assertion || (await fetchAssertion());
-    assertion = bearer = ""; // an assertion serves once
-    const headers = { Authorization: `Bearer ${proof}` };
+    const headers = { Authorization: `Bearer ${assertion || (await fetchAssertion())}` };
     const found = demand(await ask("session", "session_failed", { method: "POST", headers }), "session_failed");
+    assertion = ""; // it served; until then, no cookie in its place
     bearer = found.session ?? "";
     return found;
   }
@@ -250,7 +249,7 @@
       if (found.path === "jwt" || isUsable()) arrive();
       else freshToken();
     } catch (trouble) {
-      // A page that works goes on working while the bridge cannot be asked.
+      // A page that works goes on while the bridge is away.
       if (state === "ready" && trouble.kind === "session_failed" && trouble.again) end("reject", trouble);
       else giveUp(trouble);
     }
@@ -284,7 +283,8 @@
       report(kind);
     }
     become(HINTS[kind] ? kind.replace("_", "-") : "error");
-    if (shown && kind === "token_failed") warn(text);
+    const isDrawn = kind === "embed_failed" && customElements.get("qlik-embed");
+    if (shown && (isDrawn || kind === "token_failed")) warn(text);
     else takeDown(text);
     end("reject", trouble);
   }
@@ -305,7 +305,7 @@
     return value;
   }
 
-  /** A token that was not handed out before, as soon as there is one; the same for all who ask. */
+  /** A token not handed out before, once there is one; the same for all who ask. */
   const freshToken = () => (getting ??= get().finally(() => (getting = undefined)));
 
   async function get() {
@@ -332,7 +332,7 @@
         return keep(answer.headers.get("Token-Id") ?? "", demand(answer, "token_failed"));
       } catch (trouble) {
         if (!STALE.includes(trouble.code)) throw trouble;
-        if (isFirst) await settle(); // may sign the page out, or bring it to the other path
+        if (isFirst) await settle(); // may change path or person
         trouble.told = session.path === "jwt" || state === "signed-out";
         trouble.again = isFirst && !trouble.told;
         isFirst = false;
@@ -376,7 +376,7 @@
     if (moved) setIdentities();
     configure(found);
     putBack();
-    // In one go, so that the page's own code notices nothing.
+    // In one go: the page's own code notices nothing.
     for (const each of old) if (each.isConnected) each.parentNode.insertBefore(each, each.nextSibling);
     if (moved) setFrames(true);
     if (was?.path !== path || was.stage !== stage) emit("path", { path, stage, was: was?.path });
@@ -393,7 +393,7 @@
     for (const [name, value] of Object.entries({ host, ...settings })) root.setAttribute(`data-qlik-embed-${name}`, value);
   }
 
-  /** Qlik's code shares websockets by identity, whatever the credential: another one needs another identity. */
+  /** Qlik's code shares websockets by identity, whatever the credential. */
   function setIdentities() {
     moves += 1;
     if (moves < 2) return;
@@ -479,12 +479,17 @@
 
   let converting;
 
-  /** Put Qlik's elements in the place of frames; the bridge says which. */
+  /** Put what the bridge says in the place of frames. */
   async function convert() {
-    const frames = [...document.querySelectorAll(FRAMES)].slice(0, 100);
+    const frames = [...document.querySelectorAll(FRAMES)].slice(0, 20);
     const addresses = frames.map((frame) => frame.dataset.bridgeSrc);
-    const ask = async () => demand(await post("frames", "embed_failed", { addresses }), "embed_failed");
-    const { replacements } = await persist(ask);
+    const replacements = await persist(async () => {
+      const answer = await post("frames", "embed_failed", { addresses });
+      if (answer.status === 403) await settle(); // renewed by another tab, maybe
+      const found = demand(answer, "embed_failed").replacements;
+      if (found?.length !== frames.length) throw garbled("embed_failed");
+      return found;
+    });
     if (shown?.path === "oauth") frames.forEach((frame, place) => replace(frame, replacements[place]));
   }
 
@@ -520,7 +525,7 @@
 
   // --- what pages may use ---
 
-  /** Stop waiting and try again, also after signing out. */
+  /** Try again, also after signing out. */
   function retry() {
     if (!state) become("starting");
     hasLeft = false;
@@ -572,7 +577,7 @@
 
     async signOut() {
       if (!session) return;
-      await settling;
+      await settle(); // renewed by another tab, maybe
       const answer = await ask("session", "session_failed", { method: "DELETE" });
       if (answer.status !== 401) demand(answer, "session_failed");
       hasLeft = true;
@@ -584,7 +589,10 @@
   Object.assign(window, { qlikBridge, qlikBridgeAccessToken: getAccessToken, qlikBridgeLogInAgain: logInAgain });
 
   const siblings = new BroadcastChannel(`qlik-bridge ${base}`);
-  siblings.onmessage = () => session && giveUp(signedOut("another-tab"));
+  siblings.onmessage = () => {
+    hasLeft = true;
+    if (session) giveUp(signedOut("another-tab"));
+  };
 
   let news;
 
@@ -600,7 +608,7 @@
   document.addEventListener("visibilitychange", look);
   addEventListener("online", look);
   addEventListener("pageshow", ({ persisted }) => persisted && look());
-  // Who works in charts is not idle, though nothing is asked of the bridge.
+  // Who works in charts is not idle.
   addEventListener("pointerdown", () => Date.now() - checkedAt > RENEWAL && look(), true);
 
   new MutationObserver(() => {
