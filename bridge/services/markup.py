@@ -93,6 +93,15 @@ def tag_end(text: str, start: int) -> int:
     return start
 
 
+def attributes_of(text: str, start: int) -> Iterator[Attribute]:
+    """Yield the attributes that begin at *start*, as far as they can be read, whatever code stands between them."""
+    at = start
+    while (match := TOKEN.match(text, at)) and not match["end"]:
+        at = match.end()
+        if match["name"]:
+            yield _attribute(match)
+
+
 def _attribute(match: re.Match[str]) -> Attribute:
     value = match["value"] or ""
     return Attribute(match["name"].lower(), match[0], value[1:-1] if value[:1] in {'"', "'"} else value)
@@ -134,6 +143,11 @@ def _entity(match: re.Match[str]) -> str:
 def blocks(text: str) -> bool:
     """Tell whether there is template code in a text."""
     return re.search(CODE, text, re.DOTALL) is not None
+
+
+def without_code(value: str) -> str:
+    """Return a value with a word in place of each piece of template code."""
+    return re.sub(CODE, "code", value, flags=re.DOTALL)
 
 
 def lines_of(element: Element, codes: Codes, known: str, indent: str = "") -> Iterator[str]:

@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bridge.services.frames import ORIGIN, Difference, Replacement, Verdict, is_frame, replacement
-from bridge.services.markup import MARKED, Codes, Tag, Unreadable, blocks, lines_of, read_tag, tag_end
+from bridge.services.markup import (
+    MARKED,
+    Codes,
+    Tag,
+    Unreadable,
+    attributes_of,
+    blocks,
+    lines_of,
+    read_tag,
+    tag_end,
+    without_code,
+)
 
 SOURCES = ("src", "data-bridge-src", "data-src")
 KEPT = re.compile(r"id|class|style|title|role|hidden|dir|slot|data-(?!src$|bridge-src$).*|aria-.*")
@@ -39,6 +50,8 @@ TO_THE_END = frozenset({"<!--", "<?"})
 """What never closes hides the rest of the page."""
 FRAME_END = re.compile(r"</iframe\s*>|<iframe(?=[\s/>])", re.IGNORECASE)
 NOTE_END = re.compile(r"\{%-?\s*endcomment\s*-?%\}")
+SCRIPT = re.compile(r"<script(?=[\s/>])", re.IGNORECASE)
+OUR_SCRIPT = re.compile(r"[^?#]*/t/[a-z0-9-]+/embed\.js(?:[?#].*)?", re.DOTALL)
 HEAD_END = re.compile(r"</head\s*>", re.IGNORECASE)
 
 FROM_TEMPLATE = "comes from the template: check that it fits there"
@@ -104,8 +117,7 @@ def look(text: str) -> Rewritten:
 
 def with_script(text: str, url: str) -> str | None:
     """Return the page with our script at the end of its head, as it is where it has one, None without a head."""
-    shown = re.sub("<!--.*?-->", "", text, flags=re.DOTALL)
-    if re.search(rf"<script\b[^>]*(?:/embed\.js|{re.escape(url)})", shown, re.IGNORECASE):
+    if _has_script(text, url):
         return text
     found = (
         match
@@ -119,6 +131,21 @@ def with_script(text: str, url: str) -> str | None:
     if indent is None:
         return text[:at] + script + text[at:]
     return f"{text[:at]}  {script}{_newline(text, at)}{indent}{text[at:]}"
+
+
+def _has_script(text: str, url: str) -> bool:
+    """Tell whether the page loads our script, from this address or from any bridge."""
+    tags = (
+        match.end()
+        for kind, start, _end in _Page(text).pieces()
+        if kind == "hidden" and (match := SCRIPT.match(text, start))
+    )
+    found = (each.value for start in tags for each in attributes_of(text, start) if each.name in {"src", "data-src"})
+    longer = (f"{url}?", f"{url}#")
+    return any(
+        each == url or each.startswith(longer) or OUR_SCRIPT.fullmatch(without_code(each))
+        for each in map(str.strip, found)
+    )
 
 
 @dataclass(slots=True)

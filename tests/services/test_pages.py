@@ -75,6 +75,46 @@ def test_the_first_of_repeated_attributes_counts_as_in_browsers() -> None:
     assert EMBED in made
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        '<script src="https://other.example/t/acme-2/embed.js" defer>',
+        "<SCRIPT defer SRC='/t/acme/embed.js?v=1'>",
+        "<script src=/t/acme/embed.js#x>",
+        '<script {{ nonce }} src="{{ url_for("bridge") }}/t/acme/embed.js">',
+        '<script src="<?= BRIDGE ?>/t/<?= $tenant ?>/embed.js">',
+        '<script src="/assets/ours.js">',
+        '<script src="/assets/ours.js?v=1">',
+    ],
+)
+def test_a_page_that_has_our_script_gets_no_other(script: str) -> None:
+    text = f"<head>{script}</script></head>"
+
+    assert with_script(text, "/assets/ours.js") == text
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        '<script async src="//www.instagram.com/embed.js">',
+        '<script src="/t/embed.js">',
+        '<script src="/t/acme/x/embed.js">',
+        '<script src="/t/acme/embed.json">',
+        '<script src="/t/acme/embed.js.map">',
+        '<script src="/x?from=/t/acme/embed.js">',
+        '<script data-from="/t/acme/embed.js" src="/x.js">',
+        '<script src="/x.js">import "/t/acme/embed.js"',
+        '<script src="/assets/ours.jsx">',
+        '<script src="/other/assets/ours.js">',
+        '{# <script src="/t/acme/embed.js"> #}<script>',
+    ],
+)
+def test_the_script_of_somebody_else_is_not_ours(script: str) -> None:
+    added = '<script src="/assets/ours.js" defer></script>'
+
+    assert with_script(f"<head>{script}</script></head>", "/assets/ours.js") == f"<head>{script}</script>{added}</head>"
+
+
 def test_the_parts_of_a_page_are_told_apart() -> None:
     assert fates(FRAME) == [Fate.CONVERTED]
     assert fates(f"<!-- {FRAME} -->") == [Fate.NOT_LOOKED_AT]
