@@ -58,6 +58,8 @@ FROM_TEMPLATE = "comes from the template: check that it fits there"
 ENCODED = "is encoded for an address by the template: take that off"
 SELF_CLOSED = "browsers took what follows for the frame's own text: it shows now"
 NO_SIZE = "is not given here: give the new element one, its style sheet may mean frames alone"
+NAMED = "goes with the frame: links, forms and scripts that target it need another way"
+CONTENT = "goes with the frame: what stood between its tags is deleted"
 LOST = "has no counterpart on the new element"
 
 
@@ -232,19 +234,21 @@ class _Page:
             self.findings.append(Finding(self._line(start), Fate.NONE, missed, origin=origin))
             return tag.end
         kept = _Kept.of(tag, codes)
-        end = self._element_end(tag)
+        closing = self._closing(tag)
         differences = [*made.differences, *kept.differences, *_of_template(made, codes)]
-        if end is None:
+        if closing is None:
             differences.append(Difference("/>", "", SELF_CLOSED))
-            end = tag.end
+        elif self.text[tag.end : closing.start()].strip():
+            differences.append(Difference("content", "", CONTENT))
+        end = closing.end() if closing else tag.end
         self.edits.append((start, end, self._markup(start, tag, made, kept, codes)))
         missed = _restored(differences, codes)
         fate = Fate.DIFFERENT if missed else Fate.CONVERTED
         self.findings.append(Finding(self._line(start), fate, missed, origin=origin))
         return end
 
-    def _element_end(self, tag: Tag) -> int | None:
-        """Return where the element ends, None for one that closes itself. Raises Unreadable."""
+    def _closing(self, tag: Tag) -> re.Match[str] | None:
+        """Return the tag that closes the element, None for one that closes itself. Raises Unreadable."""
         match = FRAME_END.search(self.text, tag.end)
         if match is None or not match[0].startswith("</"):
             if tag.closes_itself:
@@ -255,7 +259,7 @@ class _Page:
             raise Unreadable("it is closed twice")
         if blocks(inner):
             raise Unreadable("template code stands inside of it")
-        return match.end()
+        return match
 
     def _markup(self, start: int, tag: Tag, made: Replacement, kept: "_Kept", codes: Codes) -> str:
         indent, known = _indent(self.text, start), self.text[start : tag.end]
@@ -300,6 +304,7 @@ class _Kept:
         kept = [each.raw for name, each in tag.attributes.items() if name != "style" and KEPT.fullmatch(name)]
         lost = [name for name in values if not KEPT.fullmatch(name) and name not in OF_FRAMES]
         missed = [Difference(name, values[name], LOST) for name in lost]
+        missed += [Difference("name", values["name"], NAMED)] if values.get("name") else []
         sizes = {name: match for name in ("width", "height") if (match := LENGTH.match(values.get(name, "")))}
         missed += [Difference(name, values[name], FROM_TEMPLATE) for name in sizes if codes.inside(values[name])]
         if "height" not in sizes and not _sets("height", values.get("style", "")):

@@ -21,7 +21,7 @@ FRAMES = {  # page -> line:verdict of each frame, and of each line that looks li
     "board.django.html": "3:not_looked_at 6:by_hand 7:by_hand 8:different",
     "bom.html": "2:different",
     "card.html.twig": "3:different",
-    "closing.html": "2:different 4:different 5:converted 6:converted 7:by_hand 8:by_hand",
+    "closing.html": "2:different 4:different 5:converted 6:different 7:by_hand 8:by_hand",
     "crlf.html": "8:different 13:converted",
     "dashboard.html.erb": "2:converted 4:not_looked_at 5:different",
     "hidden.html": "3:not_looked_at 4:not_looked_at 6:not_looked_at 11:not_looked_at 13:not_looked_at"
@@ -33,7 +33,7 @@ FRAMES = {  # page -> line:verdict of each frame, and of each line that looks li
     "options.html": "1:different 2:different 3:different 4:different",
     "other_sites.html": "",
     "page.tmpl": "3:converted 5:by_hand",
-    "plain.html": "10:converted 11:converted",
+    "plain.html": "10:converted 11:different",
     "portal.php": "3:not_looked_at 9:different 11:different 12:by_hand 13:not_looked_at",
     "report.jinja2": "2:not_looked_at 5:different 7:different 9:different 10:by_hand 11:by_hand 12:by_hand"
     " 13:not_looked_at 15:by_hand",
@@ -165,7 +165,7 @@ def test_it_prints_a_diff_a_table_and_what_to_do(convert: Run, folder: Path) -> 
     assert "-    <iframe src=" in told.out
     assert '+      <qlik-embed ui="classic/chart"' in told.out
     assert re.search(r"plain\.html +10 +converted", told.out)
-    assert "2 converted; 1 of 1 files change, 0 written." in told.out
+    assert "1 converted, 1 converted with a difference; 1 of 1 files change, 0 written." in told.out
     assert "add --write" in told.out
     assert told.out.rstrip().splitlines()[-1].endswith(f"in its head: {folder / 'plain.html'}")
 
@@ -176,6 +176,15 @@ def test_it_names_what_differs(convert: Run, folder: Path) -> None:
 
     assert {"name": "opt", "value": "ctxmenu", "why": "has no equivalent"} in differences[1]
     assert "opt=ctxmenu has no equivalent" in convert(folder / "options.html").out
+
+
+def test_it_names_what_goes_with_the_frame(convert: Run, tmp_path: Path) -> None:
+    page(tmp_path, '<iframe name="report" src="/single/?appid=a&obj=b" height="1"><a href="/x">Open</a></iframe>')
+    told = convert(tmp_path)
+
+    assert "1 converted with a difference;" in told.out
+    assert "name=report goes with the frame" in told.out
+    assert "content goes with the frame" in told.out
 
 
 def test_it_says_when_frames_lead_to_several_hosts(convert: Run, folder: Path) -> None:

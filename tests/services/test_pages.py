@@ -115,6 +115,24 @@ def test_the_script_of_somebody_else_is_not_ours(script: str) -> None:
     assert with_script(f"<head>{script}</script></head>", "/assets/ours.js") == f"<head>{script}</script>{added}</head>"
 
 
+@pytest.mark.parametrize(
+    ("old", "names"),
+    [
+        (FRAME.replace(" width", ' name="report" width'), [("name", "report")]),
+        (FRAME.replace(" width", " NAME={{ name }} width"), [("name", "{{ name }}")]),
+        (FRAME.replace("></", '>\n<a href="/report">Open it</a></'), [("content", "")]),
+        (FRAME.replace(" width", " name=a width").replace("></", "><!-- x --></"), [("name", "a"), ("content", "")]),
+        (FRAME.replace(" width", ' name="" width').replace("></", "> \n </"), []),
+    ],
+)
+def test_a_name_or_content_that_goes_with_the_frame_is_a_difference(old: str, names: list[tuple[str, str]]) -> None:
+    made = rewrite(f"x{old}")
+
+    assert made.text == f"x{BOX}"
+    assert [(each.name, each.value) for each in made.findings[0].differences] == names
+    assert fates(old) == [Fate.DIFFERENT if names else Fate.CONVERTED]
+
+
 def test_the_parts_of_a_page_are_told_apart() -> None:
     assert fates(FRAME) == [Fate.CONVERTED]
     assert fates(f"<!-- {FRAME} -->") == [Fate.NOT_LOOKED_AT]
