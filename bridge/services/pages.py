@@ -180,8 +180,7 @@ class _Page:
         if match["raw"]:
             return self._raw_end(match["raw"].lower(), match.end())
         if match["note"]:
-            note_end = NOTE_END.search(self.text, match.end())
-            return note_end.end() if note_end else match.end()
+            return self._note_end(match.end())
         opening = match["code"]
         closing = CLOSINGS[opening]
         at = -1 if closing in self.unclosed else self.text.find(closing, match.end())
@@ -189,6 +188,13 @@ class _Page:
             return at + len(closing)
         self.unclosed.add(closing)  # looked for once: a page full of braces is read in one go
         return len(self.text) if opening in TO_THE_END else match.end()
+
+    def _note_end(self, start: int) -> int:
+        if "endcomment" not in self.unclosed:
+            if found := NOTE_END.search(self.text, start):
+                return found.end()
+            self.unclosed.add("endcomment")
+        return start
 
     def _raw_end(self, name: str, start: int) -> int:
         depth = 1

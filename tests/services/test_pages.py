@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.services.pages import Fate, look, rewrite, with_script
+from bridge.services import pages
+from bridge.services.pages import NOTE_END, Fate, look, rewrite, with_script
 
 WORDS = (
     '<iframe|<IFRAME |</iframe>| src="|/single/?appid=a|&obj=o|/sense/app/a|&select=F,V;W|"|\'|>|/>|<!--|-->|{{|}}'
@@ -131,6 +132,20 @@ def test_a_name_or_content_that_goes_with_the_frame_is_a_difference(old: str, na
     assert made.text == f"x{BOX}"
     assert [(each.name, each.value) for each in made.findings[0].differences] == names
     assert fates(old) == [Fate.DIFFERENT if names else Fate.CONVERTED]
+
+
+def test_what_is_never_closed_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+
+    class Counting:
+        def search(self, text: str, start: int) -> re.Match[str] | None:
+            searched.append(start)
+            return NOTE_END.search(text, start)
+
+    monkeypatch.setattr(pages, "NOTE_END", Counting())
+
+    assert fates("{% comment %}{% endcomment %}" + "{% comment " * 1000 + FRAME) == [Fate.CONVERTED]
+    assert len(searched) == 2
 
 
 def test_the_parts_of_a_page_are_told_apart() -> None:
