@@ -105,6 +105,7 @@ def test_on_jwt_the_frame_gets_its_address_after_the_login(page: Page, world: Wo
     address = f"{single(world, 'appid=app-1&obj=a%20b&select=City,K%C3%B6ln')}&qlik-web-integration-id=web-1"
     expect(page.locator("#old")).to_have_attribute("src", address)
     expect(page.locator("#own")).to_have_attribute("src", single(world, "appid=app-1&qlik-web-integration-id=own"))
+    expect(page.frame_locator("#old").locator("title")).to_have_count(1)
     asked = [call.path for call in world.calls]
     assert asked.index("/api/v1/csrf-token") < asked.index("/single/")
 

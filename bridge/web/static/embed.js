@@ -479,7 +479,7 @@
 
   let converting;
 
-  /** Put what the bridge says in the place of frames. */
+  /** Replace frames by what the bridge says. */
   async function convert() {
     const frames = [...document.querySelectorAll(FRAMES)].slice(0, 20);
     const addresses = frames.map((frame) => frame.dataset.bridgeSrc);
@@ -490,7 +490,9 @@
       if (found?.length !== frames.length) throw garbled("embed_failed");
       return found;
     });
-    if (shown?.path === "oauth") frames.forEach((frame, place) => replace(frame, replacements[place]));
+    if (shown?.path !== "oauth") return;
+    frames.forEach((frame, place) => replace(frame, replacements[place]));
+    if (document.querySelector(FRAMES)) await convert();
   }
 
   /** @param {HTMLIFrameElement} frame */
