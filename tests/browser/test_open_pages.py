@@ -110,7 +110,7 @@ def test_another_person_signs_in_in_another_tab(site: Site, tabs: Open) -> None:
     sign_in(other, site, "bob", PAGE)
     look_at(page)
 
-    page.wait_for_function("qlikBridge.session?.subject?.sub === 'bob'")
+    page.wait_for_function("window.qlikBridge?.session?.subject?.sub === 'bob'")
     expect_bars(page.locator("qlik-embed"), len(products_of(site, "bob")))
     assert names_in(page.locator("qlik-embed")) == products_of(site, "bob")
     assert site.front.count(TOKEN_CALL) == 3

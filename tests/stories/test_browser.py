@@ -218,6 +218,7 @@ def test_signing_out_in_another_tab_is_said(demo: Demo, browse: Browse) -> None:
 
     other.goto(demo.base)
     other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()  # closing a tab in mid-flight can hang
     other.close()
     page.evaluate("qlikBridge.recheck()")
 

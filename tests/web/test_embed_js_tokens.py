@@ -286,48 +286,11 @@ def test_moving_to_oauth_after_failures(page: Page, world: World) -> None:
 # --- everything at once --------------------------------------------------------------------------------------
 
 
-def test_three_hundred_tokens_of_which_a_third_fail_once(page: Page, world: World) -> None:
-    chance = random.Random(3)  # noqa: S311 - chosen so that a failure can be repeated
-    opened(page, world)
-    failed = good = 0
-    for number in range(1, 301):
-        if chance.random() >= 0.3:
-            good += 1
-            continue
-        failed += 1
-        get_tokens(page, good)
-        good = 0
-        fault = chance.choice(list(PASSING.values()))
-        inject(page, TOKEN, fault)
-        with page.expect_request(TOKEN, timeout=PATIENCE_MS):
-            ask_for_token(page)
-        overcome(page, fault, failed)
-        assert token_in_hand(page) == f"token-{number + 1}"
-    get_tokens(page, good)
-
-    assert 70 < failed < 110
-    assert world.minted == 301
-    assert not [each for each in events(page, "error") if not each["retrying"]], "it never gave up"
-
-
-def get_tokens(page: Page, count: int) -> None:
-    """Ask for that many tokens, one after the other."""
-    page.evaluate(
-        """(count) => {
-          window.got = (async () => { for (let left = count; left; left -= 1) await qlikBridgeAccessToken(); })();
-          window.gotAll = false;
-          window.got.then(() => { window.gotAll = true; });
-        }""",
-        count,
-    )
-    page.wait_for_function("window.gotAll", timeout=PATIENCE_MS)
-
-
 ADDRESSES = [SESSION, "**/t/acme/token", TOKEN, "**/login/jwt-session**", "**/api/v1/csrf-token", "**/components.js"]
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_ten_page_loads_with_faults_everywhere(page: Page, world: World, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_page_loads_with_faults_everywhere(page: Page, world: World, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - chosen so that a failure can be repeated
     world.path = ("jwt", "oauth")[seed % 2]
     page.clock.install()
