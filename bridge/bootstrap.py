@@ -19,6 +19,7 @@ from bridge.adapters.keyfiles import KeyFiles
 from bridge.adapters.qlik import HttpQlik
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
 from bridge.adapters.sql import (
+    Database,
     SqlAssertionLedger,
     SqlAuditLog,
     SqlOperatorTokens,
@@ -31,11 +32,24 @@ from bridge.adapters.sql import (
 from bridge.adapters.vault import Vault
 from bridge.errors import ConfigError
 from bridge.model import Tenant
-from bridge.ports import AssertionLedger, AuditLog, Clock, KeySet, People, Probe, TenantStore
+from bridge.ports import (
+    AssertionLedger,
+    AuditLog,
+    Clock,
+    KeySet,
+    OperatorTokens,
+    People,
+    Probe,
+    SessionStore,
+    SubjectStore,
+    TenantStore,
+    TokenStore,
+)
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.gate import GatedEngine, GatedQlik
 from bridge.services.groups import GroupSync
+from bridge.services.keeper import Keeper
 from bridge.services.legacy import LegacyJwts
 from bridge.services.operators import Operators
 from bridge.services.rollout import Rollouts
@@ -70,28 +84,27 @@ class Bridge:
     assertion_keys: KeySet | None
     people: People | None
     probes: Sequence[Probe]
-    close: Callable[[], None]
-    """Let go of the database's connections; the next use opens new ones."""
+    keeper: Keeper
+    close_database: Callable[[], None]
+
+    def close(self) -> None:
+        """End the background thread and let go of the database's connections; the next use begins anew."""
+        self.keeper.close()
+        self.close_database()
 
 
 def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
-    metrics, database = Metrics(), open_database(settings.database_url)
-    database.upgrade()
-    vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
-    watch = RevisionWatch(database.revision, clock)
-    tenants = CachedTenants(SqlTenants(database, vault), watch)
-    subjects = CachedSubjects(SqlSubjects(database), watch)
-    tokens = CachedTokens(SqlTokens(database, vault, clock), watch, clock)
-    keys = KeyFiles(settings.keys_dir)
+    metrics, stores = Metrics(), _open_stores(settings, clock)
+    tenants, keys = stores.tenants, KeyFiles(settings.keys_dir)
     qlik = GatedQlik(HttpQlik(keys, clock), clock, metrics)
     signer = Signer(keys, clock)
-    groups = GroupSync(qlik, signer, subjects, clock, metrics)
+    groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
     rollouts = Rollouts(_flag_client(settings, tenants), metrics, may_block=settings.flags != "builtin")
     broker = Broker(
-        qlik=qlik, groups=groups, rollouts=rollouts, tokens=tokens, tenants=tenants, clock=clock, metrics=metrics
+        qlik=qlik, groups=groups, rollouts=rollouts, tokens=stores.tokens, tenants=tenants, clock=clock, metrics=metrics
     )
-    audit, engine = SqlAuditLog(database), GatedEngine(WebSocketEngine(clock), clock, metrics)
+    engine = GatedEngine(WebSocketEngine(clock), clock, metrics)
     key_set = Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None
     return Bridge(
         settings=settings,
@@ -104,15 +117,48 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         legacy=LegacyJwts(signer, groups, metrics),
         stages=Stages(tenants, keys, clock, metrics),
         declared=Tenants(tenants, keys, clock, _tenant_guard(settings)),
-        sessions=Sessions(CachedSessions(SqlSessions(database), watch), clock),
-        operators=Operators(settings.admin_groups, SqlOperatorTokens(database), audit, clock),
-        audit=audit,
-        ledger=SqlAssertionLedger(database),
+        sessions=Sessions(stores.sessions, clock),
+        operators=Operators(settings.admin_groups, stores.operator_tokens, stores.audit, clock),
+        audit=stores.audit,
+        ledger=stores.ledger,
         keys=keys,
         assertion_keys=key_set,
         people=SandboxPeople(settings.demo_people, clock) if settings.demo_people else None,
-        probes=[database, keys, *filter(None, [key_set])],
-        close=database.close,
+        probes=[stores.database, keys, *filter(None, [key_set])],
+        keeper=Keeper(metrics),
+        close_database=stores.database.close,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """The database and all that is kept in it."""
+
+    database: Database
+    tenants: TenantStore
+    subjects: SubjectStore
+    tokens: TokenStore
+    sessions: SessionStore
+    operator_tokens: OperatorTokens
+    audit: AuditLog
+    ledger: AssertionLedger
+
+
+def _open_stores(settings: Settings, clock: Clock) -> _Stores:
+    """Open the database, upgrade it, and put the in-process copies in front."""
+    database = open_database(settings.database_url)
+    database.upgrade()
+    vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
+    watch = RevisionWatch(database.revision, clock)
+    return _Stores(
+        database=database,
+        tenants=CachedTenants(SqlTenants(database, vault), watch),
+        subjects=CachedSubjects(SqlSubjects(database), watch),
+        tokens=CachedTokens(SqlTokens(database, vault, clock), watch, clock),
+        sessions=CachedSessions(SqlSessions(database), watch),
+        operator_tokens=SqlOperatorTokens(database),
+        audit=SqlAuditLog(database),
+        ledger=SqlAssertionLedger(database),
     )
 
 

@@ -143,18 +143,21 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._about_answers()
+        self._about_tenants()
+        self._about_migration()
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=self.registry)
-
-        def histogram(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(name, text, labels, registry=self.registry)
-
+    def _about_answers(self) -> None:
+        counter, histogram = self._counter, self._histogram
         self.requests = counter("bridge_http_requests", "Answers given.", "route", "status")
         self.request_seconds = histogram("bridge_http_request_seconds", "Time to answer.", "route")
         self.errors = counter("bridge_errors", "Errors answered, by code.", "code")
         self.tokens = counter("bridge_tokens_issued", "Impersonation tokens issued, by origin.", "tenant", "origin")
         self.legacy_tokens = counter("bridge_legacy_tokens_issued", "Legacy JWTs for browsers.", "tenant", "stage")
+        self.client_events = counter("bridge_client_events", "What pages report, by kind.", "tenant", "kind")
+
+    def _about_tenants(self) -> None:
+        counter, histogram = self._counter, self._histogram
         self.syncs = counter("bridge_group_syncs", "Backend JWT logins, by outcome.", "tenant", "outcome")
         self.stale_syncs = counter(
             "bridge_group_syncs_skipped_on_failure",
@@ -163,7 +166,16 @@ class Metrics:
         )
         self.upstream = counter("bridge_upstream_calls", "Calls to tenants, by outcome.", "tenant", "call", "outcome")
         self.upstream_seconds = histogram("bridge_upstream_seconds", "Time of calls to tenants.", "tenant", "call")
-        self.flag_fallbacks = counter("bridge_flag_fallbacks", "Flags not evaluated: safe side taken.", "tenant")
         self.revocations = counter("bridge_revocations", "Tokens revoked, by outcome.", "tenant", "outcome")
+
+    def _about_migration(self) -> None:
+        counter = self._counter
+        self.flag_fallbacks = counter("bridge_flag_fallbacks", "Flags not evaluated: safe side taken.", "tenant")
         self.stage_moves = counter("bridge_stage_moves", "Stage moves.", "tenant", "to")
-        self.client_events = counter("bridge_client_events", "What pages report, by kind.", "tenant", "kind")
+        self.chores = counter("bridge_chores", "Background chores run, by outcome.", "chore", "outcome")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(name, text, labels, registry=self.registry)

@@ -37,6 +37,7 @@ from bridge.ports import Probe
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.groups import GroupSync
+from bridge.services.keeper import Keeper
 from bridge.services.legacy import LegacyJwts
 from bridge.services.operators import Operators
 from bridge.services.rollout import Rollouts
@@ -192,7 +193,8 @@ class Web:
             assertion_keys=self.key_set,
             people=self.people,
             probes=self.probes,
-            close=lambda: None,
+            keeper=Keeper(self.metrics),
+            close_database=lambda: None,
         )
 
     def visitor(self, username: str | None = None, *, peer: str = "192.0.2.7") -> Visitor:

@@ -20,6 +20,7 @@ def create_app(bridge: Bridge) -> Flask:
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.extensions[current.BRIDGE] = bridge
     app.extensions[current.EVENTS] = ClientEvents(bridge.clock, bridge.metrics)
+    app.before_request(bridge.keeper.start)
     answers.install(app)
     problems.install(app)
     app.register_blueprint(ops.blueprint)
