@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, g, request
 
 from bridge.sandbox import (
+    audits,
     auth,
     catalog,
     client_auth,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     Environ = dict[str, Any]
     Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
+ROOMS = (login, oauth, tokens, users, groups, spaces, catalog, csp_origins, audits, frames, front_end, control)
 CONTROL = "/_sandbox"
 UPGRADED = 101
 MAX_BODY = 500_000  # Qlik: POST /users answers 413 above 500 kB
@@ -54,7 +56,7 @@ def create_app(tenant: Tenant) -> Flask:
     app.before_request(arrive)
     app.after_request(leave)
     errors.install(app)
-    for room in (login, oauth, tokens, users, groups, spaces, catalog, csp_origins, frames, front_end, control):
+    for room in ROOMS:
         app.register_blueprint(room.routes)
     sockets.install(app)
     app.wsgi_app = Door(app.wsgi_app, tenant)  # type: ignore[method-assign]  # Flask's own way to add middleware

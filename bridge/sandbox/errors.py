@@ -20,6 +20,7 @@ NO_STATUS = (
     "/api/core/auth-settings",
     "/api/v1/spaces",
     "/api/v1/items",
+    "/api/v1/audits",
 )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.switches import Switches
 
 SPECIAL = {"/api/v1/users/actions/filter", "/api/v1/groups/actions/filter"}
+AUDITS = "/api/v1/audits"
 UNLIMITED = ("/_sandbox", "/logout", "/resources/")
 EVERYBODY = "everybody"
 TOO_MANY = 429
@@ -55,6 +56,8 @@ def too_many(wait: float) -> ApiError:
 
 def tier_of(method: str, path: str) -> str | None:
     """Name the tier of a call: reads 1, writes 2, some endpoints their own; `None` is not limited."""
+    if path == AUDITS or path.startswith(f"{AUDITS}/"):
+        return AUDITS
     if method == "OPTIONS" or path.startswith(UNLIMITED):
         return None
     if path in SPECIAL:
@@ -63,7 +66,7 @@ def tier_of(method: str, path: str) -> str | None:
 
 
 def budget_of(tier: str, switches: Switches) -> int:
-    per_minute = {"1": switches.tier1_per_minute, "2": switches.tier2_per_minute}
+    per_minute = {"1": switches.tier1_per_minute, "2": switches.tier2_per_minute, AUDITS: switches.audits_per_minute}
     return max(1, per_minute.get(tier, switches.special_per_minute) * switches.tier_window_s // 60)
 
 

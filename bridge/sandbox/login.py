@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, redirect, request
 
-from bridge.sandbox import auth, csp_origins, errors, jwt_login
+from bridge.sandbox import auth, csp_origins, errors, events, jwt_login
 from bridge.sandbox.errors import ApiError
 from bridge.sandbox.state import Group, IdentityProvider, Session, User, hex_id
 from bridge.sandbox.tenant import Tenant, here
@@ -42,6 +42,7 @@ def post_jwt_session() -> Response:
     provider, claims = jwt_login.verify(tenant, token)
     user = find_or_create_user(tenant, provider, claims)
     set_groups(tenant, user, claims)
+    events.session_began(tenant, user, provider)
     return with_cookies(tenant, open_session(tenant, user, provider))
 
 
@@ -162,6 +163,7 @@ def get_logout() -> AnyResponse:
     check_returnto(tenant, returnto)
     if session := auth.live_session(tenant):
         tenant.memory.sessions.pop(session.cookie)
+        events.session_ended(tenant, session.user_id)
     answer = redirect(returnto or "/login") if tenant.switches.logout_answer == "redirect" else Response(status=204)
     for name in COOKIES:
         answer.delete_cookie(name, path="/", secure=True, samesite="None")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
 
-from bridge.sandbox import auth, body, client_auth, tokens
+from bridge.sandbox import auth, body, client_auth, events, tokens
 from bridge.sandbox.errors import ApiError
 from bridge.sandbox.state import Client, Token, User, iso
 from bridge.sandbox.tenant import Tenant, here
@@ -152,6 +152,8 @@ def post_revoke() -> Response:
         return _unknown_token(tenant)
     owner = tenant.memory.users.get(token.user_id)
     auth.note(token.client_id, owner.subject if owner else None)
+    if not token.revoked:
+        events.token_revoked(tenant, token, token.user_id, by_bearer=True)
     token.revoked = True
     return Response(status=200)
 

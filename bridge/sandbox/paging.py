@@ -21,16 +21,16 @@ LIMITS = {str(number) for number in range(1, MAX_LIMIT + 1)}
 
 def page(entries: Sequence[Entry], show: Callable[[Entry], dict[str, Any]], cursor: str = "next") -> dict[str, Any]:
     """Return one page: `data` and absolute `links`, as clients follow `links.next.href` as it stands."""
-    limit, start = _limit(), _start(cursor)
+    size, start = limit(), _start(cursor)
     shown: dict[str, Any] = {
-        "data": [show(entry) for entry in entries[start : start + limit]],
+        "data": [show(entry) for entry in entries[start : start + size]],
         "links": {"self": {"href": _link({})}},
     }
-    if start + limit < len(entries):
-        shown["links"]["next"] = {"href": _link({cursor: _encode(start + limit)})}
+    if start + size < len(entries):
+        shown["links"]["next"] = {"href": _link({cursor: _encode(start + size)})}
     if start > 0:
         previous = "prev" if cursor == "next" else cursor
-        shown["links"]["prev"] = {"href": _link({previous: _encode(max(0, start - limit))})}
+        shown["links"]["prev"] = {"href": _link({previous: _encode(max(0, start - size))})}
     if request.args.get("totalResults", "").strip().lower() == "true":
         shown["totalResults"] = len(entries)
     return shown
@@ -49,7 +49,8 @@ def wanted_fields() -> list[str]:
     return [name.strip() for name in request.args.get("fields", "").split(",") if name.strip()]
 
 
-def _limit() -> int:
+def limit() -> int:
+    """Return how many entries a page has at most."""
     given = request.args.get("limit", "").strip() or str(DEFAULT_LIMIT)
     if given not in LIMITS:
         raise body.bad_request(f"limit must be 1 to {MAX_LIMIT}")

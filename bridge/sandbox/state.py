@@ -211,6 +211,20 @@ class Call:
     user: str | None = None
 
 
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, as the audits tell it; `number` counts the tenant's events."""
+
+    number: int
+    id: str
+    time: float
+    type: str
+    source: str
+    user_id: str
+    origin_ip: str
+    data: dict[str, Any]
+
+
 @dataclass
 class Fault:
     """Trouble for the calls whose path `endpoint` names; `times` of None lasts until deleted."""

@@ -76,6 +76,7 @@ class Switches:
     tier1_per_minute: int = number(1000, 1, 1_000_000, why="Tier 1 calls a minute.")
     tier2_per_minute: int = number(100, 1, 1_000_000, why="Tier 2 calls a minute.")
     special_per_minute: int = number(200, 1, 1_000_000, why="Calls a minute of users and groups actions/filter.")
+    audits_per_minute: int = number(1000, 1, 1_000_000, why="Calls a minute of audits.")
     tier_window_s: int = number(300, 1, 3600, why="Sliding window; its budget is the limit a minute times its length.")
     rate_identity: str = choice(
         "separate", "shared", why="Login counts by address and tokens by client, or all unsigned calls together."
@@ -101,6 +102,11 @@ class Switches:
     users_post_status: str = choice("invited", "active", why="Status of a user created without one.")
     idp_groups_patch: str = choice("refuse", "allow", why="Whether PATCH assignedGroups may name idp groups.")
     assigned_groups_replace: str = choice("custom", "all", why="Which memberships a replace takes away.")
+    audit_exchange_grant: str = choice(
+        "token-exchange",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        why="How audits call the grant of a token exchange.",
+    )
     partial_patch: int = choice(207, 400, why="A PATCH that fails in part: keep the rest (207), or nothing (400).")
 
 

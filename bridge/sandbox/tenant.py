@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Call,
         Client,
         CspOrigin,
+        Event,
         Fault,
         Group,
         IdentityProvider,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     )
 
 CALLS_KEPT = 200_000
+EVENTS_KEPT = 200_000
 
 
 @dataclass
@@ -59,6 +61,7 @@ class Memory:
     tokens: dict[str, Token] = field(default_factory=dict)
     seen_jtis: dict[tuple[str, str], float] = field(default_factory=dict)
     calls: deque[Call] = field(default_factory=lambda: deque(maxlen=CALLS_KEPT))
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     faults: list[Fault] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
     switches: Switches = field(default_factory=Switches)

@@ -10,7 +10,7 @@ import jwt
 from flask import Blueprint, Response, jsonify, request
 from jwt.algorithms import ECAlgorithm
 
-from bridge.sandbox import auth, errors, paging
+from bridge.sandbox import auth, errors, events, paging
 from bridge.sandbox.state import Client, Token, User, hex_id, iso
 from bridge.sandbox.tenant import Tenant, here
 
@@ -33,6 +33,7 @@ def mint(
     )
     token.secret, token.parent = client.client_secret, parent
     tenant.memory.tokens[token.token] = token
+    events.token_issued(tenant, token)
     return token
 
 
@@ -82,6 +83,7 @@ def delete_oauth_token(token_id: str) -> Response:
     if token is None or not (tenant.is_admin(principal.user) or token.user_id == principal.user.id):
         raise errors.not_found("OAUTH-TOKENS-404")
     token.revoked = True
+    events.token_revoked(tenant, token, principal.user.id, by_bearer=False)
     return Response(status=204)
 
 

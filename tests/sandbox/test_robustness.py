@@ -52,11 +52,24 @@ def test_odd_bodies(acme: Sandbox, method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/users", "/api/v1/groups", "/api/v1/spaces", "/api/v1/oauth-tokens", "/login"]
+    "path",
+    ["/api/v1/users", "/api/v1/groups", "/api/v1/spaces", "/api/v1/oauth-tokens", "/api/v1/audits", "/login"],
 )
 def test_odd_queries(acme: Sandbox, path: str) -> None:
     odd = ["", " ", "x", "%", "\x00", "9" * 5000, "a eq 'b'", "http://[", "é"]
-    for name in ("filter", "limit", "next", "prev", "page", "sort", "fields", "returnto", "totalResults", "userId"):
+    for name in (
+        "filter",
+        "limit",
+        "next",
+        "prev",
+        "page",
+        "sort",
+        "fields",
+        "returnto",
+        "totalResults",
+        "userId",
+        "eventTime",
+    ):
         for value in odd:
             assert acme.api("GET", path, query_string={name: value}).status_code < 500, (name, value)
 

@@ -180,6 +180,17 @@ def filters_until_429(acme: Sandbox) -> int:
     return next((n for n in range(40) if acme.api("POST", path, json=sent).status_code == 429), 40)
 
 
+def audits_until_429(acme: Sandbox) -> int:
+    acme.admin()
+    return next((n for n in range(40) if acme.api("GET", "/api/v1/audits").status_code == 429), 40)
+
+
+def audited_exchange(acme: Sandbox) -> object:
+    exchange(acme, PORTAL)
+    events = (acme.api("GET", "/api/v1/audits").json or {})["data"]
+    return next(grant for event in events if (grant := event["data"].get("grantType", "")).endswith("token-exchange"))
+
+
 def shared_budget(acme: Sandbox) -> list[int]:
     return [login(acme), acme.impersonate("alice").status_code]
 
@@ -314,6 +325,7 @@ PROBES: dict[str, tuple[int | str, Probe, object, object]] = {
     "tier1_per_minute": (2, reads_until_429, 40, 10),
     "tier2_per_minute": (2, logins_until_429, 15, 10),
     "special_per_minute": (2, filters_until_429, 40, 10),
+    "audits_per_minute": (2, audits_until_429, 40, 10),
     "tier_window_s": (1, logins_until_429, 15, 1),
     "rate_identity": ("shared", shared_budget, [200, 200], [200, 429]),
     "tenant_rate_limit": ("off", tenant_budget, 10, 12),
@@ -334,6 +346,7 @@ PROBES: dict[str, tuple[int | str, Probe, object, object]] = {
         ["Custom", *ALL],
         ["Custom"],
     ),
+    "audit_exchange_grant": (EXCHANGE, audited_exchange, "token-exchange", EXCHANGE),
     "partial_patch": (
         400,
         lambda a: patch_groups(a, replace_groups("Custom", "custom"), BAD_OPERATION),
