@@ -20,13 +20,17 @@ from bridge.sandbox import (
     frames,
     front_end,
     groups,
+    identity_providers,
     limits,
     login,
     oauth,
+    oauth_clients,
+    plants,
     sockets,
     spaces,
     tokens,
     users,
+    web_integrations,
 )
 from bridge.sandbox.faults import CALL, FAULT
 from bridge.sandbox.state import Call, Fault
@@ -38,7 +42,10 @@ if TYPE_CHECKING:
     Environ = dict[str, Any]
     Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-ROOMS = (login, oauth, tokens, users, groups, spaces, catalog, csp_origins, audits, frames, front_end, control)
+ROOMS = (
+    *(login, oauth, tokens, users, groups, spaces, catalog, frames, front_end, control, plants),
+    *(identity_providers, oauth_clients, web_integrations, csp_origins, audits),
+)
 CONTROL = "/_sandbox"
 UPGRADED = 101
 MAX_BODY = 500_000  # Qlik: POST /users answers 413 above 500 kB

@@ -53,10 +53,10 @@ def paying_client() -> str | None:
 
 
 def known_client(tenant: Tenant, client_id: str) -> Client:
-    """Qlik: 400 OAUTH-14 "Invalid client_id" for a client that the tenant does not know."""
+    """Qlik: 400 OAUTH-14 "Invalid client_id" for a client that the tenant does not know, or has disabled."""
     auth.note(client=client_id)
     client = tenant.clients.get(client_id)
-    if client is None:
+    if client is None or client.disabled:
         raise invalid_client(tenant.switches.unknown_client_status)
     return client
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import secrets
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from bridge.sandbox import auth, body, control_state, seed, sockets, switches
 from bridge.sandbox.errors import ApiError, not_found
-from bridge.sandbox.state import Client, Fault, Person
+from bridge.sandbox.state import Fault, Person
 from bridge.sandbox.tenant import here
 
 routes = Blueprint("control", __name__, url_prefix="/_sandbox")
@@ -41,7 +40,6 @@ FAULT_BOUNDS = {
 PLAIN_CLOSE_CODES = (1000, 1001, 1011, 1012, 1013)
 FARTHEST_S = 10 * 365 * 86400
 PERSON_FIELDS = {"groups": list, "disabled": bool, "display_name": str, "email": str}
-CLIENT_LISTS = ("allowed_grant_types", "allowed_scopes", "allowed_origins", "allowed_auth_methods")
 
 
 @routes.before_request
@@ -86,7 +84,7 @@ def get_faults() -> Response:
 @routes.post("/faults")
 def post_fault() -> tuple[Response, int]:
     """Add one fault; faults apply in the order in which they came."""
-    given = _only(body.fields(), FAULT_TYPES)
+    given = only(body.fields(), FAULT_TYPES)
     given = {name: value for name, value in given.items() if value is not None or name == "times"}
     if not given.get("endpoint", "").startswith(("/", "*")) or given.get("drop") not in (None, "before", "after"):
         raise body.bad_request("endpoint must be a path, and drop before or after")
@@ -106,7 +104,7 @@ def delete_faults() -> Response:
 @routes.post("/clock")
 def post_clock() -> Response:
     """Shift every time that the tenant uses."""
-    offset = _only(body.fields(), {"offset_s": (int, float)}).get("offset_s", 0)
+    offset = only(body.fields(), {"offset_s": (int, float)}).get("offset_s", 0)
     if not -FARTHEST_S <= offset <= FARTHEST_S:
         raise body.bad_request("offset_s may move the clock by ten years at most")
     here().memory.clock_offset_s = offset
@@ -136,7 +134,7 @@ def patch_person(name: str) -> Response:
     person = here().world.people.get(name)
     if person is None:
         raise not_found("SANDBOX-404")
-    given = _only(body.fields(), PERSON_FIELDS)
+    given = only(body.fields(), PERSON_FIELDS)
     if not all(isinstance(group, str) for group in given.get("groups", [])):
         raise body.bad_request("groups must be a list of names")
     for field, value in given.items():
@@ -155,7 +153,7 @@ def _disable_everywhere(person: Person) -> None:
 @routes.post("/tokens/expire")
 def post_expire() -> Response:
     """Expire tokens now: all, those of `user` (a subject), or the one with `token_id`."""
-    given = _only(body.fields() if request.get_data() else {}, {"user": str, "token_id": str})
+    given = only(body.fields() if request.get_data() else {}, {"user": str, "token_id": str})
     tenant = here()
     user = tenant.user_by_subject(given.get("user", ""))
     chosen = [
@@ -169,32 +167,10 @@ def post_expire() -> Response:
     return jsonify(expired=len(chosen))
 
 
-@routes.patch("/clients/<client_id>")
-def patch_client(client_id: str) -> Response:
-    """Change what a client may do: its grants, scopes, origins, auth methods and consent."""
-    client = _client(client_id)
-    given = _only(body.fields(), {**dict.fromkeys(CLIENT_LISTS, list), "consent_method": str})
-    for name, value in given.items():
-        setattr(client, name, value)
-    return jsonify(control_state.client(client))
-
-
-@routes.post("/clients/<client_id>/secret")
-def post_secret(client_id: str) -> Response:
-    """Revoke the client's secret and answer a new one."""
-    client = _client(client_id)
-    old = client.client_secret
-    client.client_secret = secrets.token_hex(32)
-    if here().switches.tokens_of_rotated_secret == "die":  # noqa: S105 - a switch
-        for token in here().memory.tokens.values():
-            token.revoked = token.revoked or token.secret == old
-    return jsonify(client_id=client_id, client_secret=client.client_secret)
-
-
 @routes.post("/sockets/close")
 def post_close() -> Response:
     """Close the engine's open websockets with `code`, all or those of `user` (a subject)."""
-    given = _only(body.fields(), {"code": int, "user": str})
+    given = only(body.fields(), {"code": int, "user": str})
     code = given.get("code", sockets.GOING_AWAY)
     if code not in (*PLAIN_CLOSE_CODES, *range(CLOSE_CODES[0], CLOSE_CODES[1] + 1)):
         raise body.bad_request(f"code must be one of {PLAIN_CLOSE_CODES} or from {CLOSE_CODES[0]} to {CLOSE_CODES[1]}")
@@ -210,14 +186,7 @@ def post_reset() -> Response:
     return Response(status=204)
 
 
-def _client(client_id: str) -> Client:
-    client = here().clients.get(client_id)
-    if client is None:
-        raise not_found("SANDBOX-404")
-    return client
-
-
-def _only(given: body.Fields, types: dict[str, Any]) -> dict[str, Any]:
+def only(given: body.Fields, types: dict[str, Any]) -> dict[str, Any]:
     """Refuse names that are not in `types` and values of another type."""
     for name, value in given.items():
         if name not in types:

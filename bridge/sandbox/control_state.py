@@ -10,7 +10,7 @@ from bridge.sandbox.state import iso
 
 if TYPE_CHECKING:
     from bridge.sandbox.sockets import OpenSocket
-    from bridge.sandbox.state import Client, IdentityProvider, Item, Session, Space, Token
+    from bridge.sandbox.state import Client, IdentityProvider, Item, Session, Space, Token, WebIntegration
     from bridge.sandbox.tenant import Tenant
 
 
@@ -27,8 +27,8 @@ def state(tenant: Tenant) -> dict[str, Any]:
         "apps": [_app(tenant, item) for item in memory.items.values() if item.resource_id in tenant.apps],
         "front_end": front_end.described(),
         "sockets": [_socket(opened) for opened in tenant.sockets],
-        "identity_providers": [_provider(tenant, provider) for provider in tenant.identity_providers],
-        "web_integrations": [dataclasses.asdict(entry) for entry in tenant.web_integrations],
+        "identity_providers": [provider(tenant, entry) for entry in tenant.identity_providers],
+        "web_integrations": [integration(entry) for entry in tenant.web_integrations],
         "csp_origins": [csp_origins.shown(entry) for entry in memory.csp_origins.values()],
         "clients": [client(entry) for entry in tenant.clients.values()],
         "sessions": [_session(session) for session in memory.sessions.values()],
@@ -43,7 +43,11 @@ def client(entry: Client) -> dict[str, Any]:
     return {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry) if field.name not in hidden}
 
 
-def _provider(tenant: Tenant, provider: IdentityProvider) -> dict[str, Any]:
+def integration(entry: WebIntegration) -> dict[str, Any]:
+    return {"id": entry.id, "name": entry.name, "valid_origins": list(entry.valid_origins)}
+
+
+def provider(tenant: Tenant, provider: IdentityProvider) -> dict[str, Any]:
     named = provider.clock_tolerance_s
     return {
         "id": provider.id,
@@ -52,6 +56,7 @@ def _provider(tenant: Tenant, provider: IdentityProvider) -> dict[str, Any]:
         "kid": provider.kid,
         "certificate": provider.certificate,
         "private_key": provider.private_key,
+        "active": provider.active,
         "clock_tolerance_s": tenant.switches.clock_tolerance_s if named is None else named,
     }
 

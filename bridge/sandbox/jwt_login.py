@@ -53,7 +53,7 @@ def find_provider(tenant: Tenant, token: str) -> IdentityProvider:
     header, claims = unverified(token)
     wanted = (claims.get("iss"), header.get("kid"))
     for provider in tenant.identity_providers:
-        if (provider.issuer, provider.kid) == wanted:
+        if provider.active and (provider.issuer, provider.kid) == wanted:
             return provider
     raise _refused(tenant, "LOGIN-901", "No JWT identity provider has this iss and kid")
 

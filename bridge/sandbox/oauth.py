@@ -45,7 +45,7 @@ def client_credentials(tenant: Tenant, given: body.Fields) -> Response:
 def impersonation(tenant: Tenant, given: body.Fields) -> Response:
     """Issue a token for an existing user, on the word of a trusted client."""
     client = _granted(tenant, given, IMPERSONATION)
-    if client.consent_method != "trusted":
+    if client.consent != "trusted":
         raise ApiError(tenant.switches.consent_required_status, "OAUTH-904", "Forbidden", "Consent is not trusted")
     scope = _scope(tenant, client, given)
     user = _looked_up(tenant, given)

@@ -49,9 +49,9 @@ def wanted_fields() -> list[str]:
     return [name.strip() for name in request.args.get("fields", "").split(",") if name.strip()]
 
 
-def limit() -> int:
+def limit(default: int = DEFAULT_LIMIT) -> int:
     """Return how many entries a page has at most."""
-    given = request.args.get("limit", "").strip() or str(DEFAULT_LIMIT)
+    given = request.args.get("limit", "").strip() or str(default)
     if given not in LIMITS:
         raise body.bad_request(f"limit must be 1 to {MAX_LIMIT}")
     return int(given)

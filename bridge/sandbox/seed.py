@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 import uuid
 from typing import TYPE_CHECKING
 
@@ -57,9 +58,9 @@ def build(slugs: Iterable[str], portal_origins: Sequence[str]) -> World:
             signing_key=ec.generate_private_key(ec.SECP384R1()),
             signing_kid=str(uuid.uuid4()),
             roles=[Role(hex_id(), name, level) for name, level in ROLES.items()],
-            identity_providers=[_provider(slug, "portal"), _provider(slug, "bridge-sync")],
-            web_integrations=[WebIntegration(secrets.token_urlsafe(24), f"{slug} portal", tuple(portal_origins))],
-            clients={client.client_id: client for client in (_management(slug), _issuing(slug))},
+            first_identity_providers=(_provider(slug, "portal"), _provider(slug, "bridge-sync")),
+            first_web_integrations=(_web_integration(slug, portal_origins),),
+            clients={client.client_id: client for client in (_client(slug, "management"), _issuing(slug))},
             apps=content.apps(slug),
         )
         world.tenants[slug] = tenant
@@ -72,6 +73,8 @@ def fill(tenant: Tenant) -> None:
     kept = {user.subject: user.id for user in tenant.users()}
     tenant.memory = Memory()
     tenant.sessions.clear()
+    tenant.identity_providers = list(tenant.first_identity_providers)
+    tenant.web_integrations = list(tenant.first_web_integrations)
     for client in tenant.clients.values():
         _restore(tenant, client)
         if "client_credentials" in client.allowed_grant_types:
@@ -86,15 +89,21 @@ def _provider(slug: str, purpose: str) -> IdentityProvider:
     issuer = f"https://{purpose}.{slug}.example"
     certificate = certificates.self_signed(key, issuer)
     pem = certificates.private_pem(key)
-    return IdentityProvider(hex_id(), purpose, issuer, f"{slug}-{purpose}", certificate, pem, key.public_key())
+    kid, now = f"{slug}-{purpose}", time.time()
+    return IdentityProvider(hex_id(), purpose, issuer, kid, certificate, pem, key.public_key(), now)
 
 
-def _management(slug: str) -> Client:
-    return Client("management", hex_id(32), f"{slug} management", secrets.token_hex(32), [], [], [], [], "trusted")
+def _web_integration(slug: str, portal_origins: Sequence[str]) -> WebIntegration:
+    return WebIntegration(secrets.token_urlsafe(24), f"{slug} portal", tuple(portal_origins), time.time())
+
+
+def _client(slug: str, role: str) -> Client:
+    now, secret = time.time(), secrets.token_hex(32)
+    return Client(role, hex_id(32), f"{slug} {role}", secret, [], [], [], [], "trusted", now, now)
 
 
 def _issuing(slug: str) -> Client:
-    client = Client("issuing", hex_id(32), f"{slug} issuing", secrets.token_hex(32), [], [], [], [], "trusted")
+    client = _client(slug, "issuing")
     key = certificates.rsa_key()
     client.key_id, client.private_key, client.public_key = (
         str(uuid.uuid4()),
@@ -111,7 +120,8 @@ def _restore(tenant: Tenant, client: Client) -> None:
     client.allowed_scopes = ["admin_classic", "user_default"] if manages else ["user_default"]
     client.allowed_origins = [] if manages else list(tenant.portal_origins)
     client.allowed_auth_methods = ["client_secret"] if manages else ["client_secret", "private_key_jwt"]
-    client.consent_method = "trusted"
+    client.consent_method, client.published_at, client.disabled = "trusted", None, False
+    client.secret_created_at = max(client.secret_created_at, client.created_at)
 
 
 def _add_bot(tenant: Tenant, client: Client, kept: dict[str, str]) -> None:

@@ -124,7 +124,9 @@ class IdentityProvider:
     certificate: str
     private_key: str
     public_key: Any
+    created_at: float
     clock_tolerance_s: int | None = None
+    active: bool = True
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class WebIntegration:
     id: str
     name: str
     valid_origins: tuple[str, ...]
+    created_at: float
 
 
 @dataclass
@@ -162,9 +165,18 @@ class Client:
     allowed_origins: list[str]
     allowed_auth_methods: list[str]
     consent_method: str
+    created_at: float
+    secret_created_at: float
     key_id: str = ""
     private_key: str = ""
     public_key: Any = None
+    published_at: float | None = None
+    disabled: bool = False
+
+    @property
+    def consent(self) -> str:
+        """Return the consent that counts. Qlik: published clients are always Required."""
+        return "required" if self.published_at is not None else self.consent_method
 
 
 @dataclass

@@ -83,13 +83,15 @@ class Tenant:
     signing_key: ec.EllipticCurvePrivateKey
     signing_kid: str
     roles: list[Role]
-    identity_providers: list[IdentityProvider]
-    web_integrations: list[WebIntegration]
+    first_identity_providers: tuple[IdentityProvider, ...]
+    first_web_integrations: tuple[WebIntegration, ...]
     clients: dict[str, Client]
     id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     created_at: float = field(default_factory=time.time)
     cookie_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     memory: Memory = field(default_factory=Memory)
+    identity_providers: list[IdentityProvider] = field(default_factory=list)
+    web_integrations: list[WebIntegration] = field(default_factory=list)
     apps: Mapping[str, App] = field(default_factory=dict)
     sessions: dict[Key, EngineSession] = field(default_factory=dict)
     sockets: list[OpenSocket] = field(default_factory=list)

@@ -15,6 +15,7 @@ NAMES = (
     "subject_token", "purpose", "token", "subject", "name", "email", "status", "assignedRoles", "filter", "type",
     "providerType", "description", "assigneeId", "roles", "op", "path", "value", "endpoint", "offset_s", "groups",
 )  # fmt: skip
+READS = ("/api/v1/identity-providers", "/api/v1/oauth-clients", "/api/v1/web-integrations", "/api/v1/csp-origins")
 ROUTES = [
     ("POST", "/oauth/token"),
     ("POST", "/oauth/revoke"),
@@ -53,7 +54,7 @@ def test_odd_bodies(acme: Sandbox, method: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/v1/users", "/api/v1/groups", "/api/v1/spaces", "/api/v1/oauth-tokens", "/api/v1/audits", "/login"],
+    ["/api/v1/users", "/api/v1/groups", "/api/v1/spaces", "/api/v1/oauth-tokens", "/api/v1/audits", "/login", *READS],
 )
 def test_odd_queries(acme: Sandbox, path: str) -> None:
     odd = ["", " ", "x", "%", "\x00", "9" * 5000, "a eq 'b'", "http://[", "é"]
@@ -69,6 +70,8 @@ def test_odd_queries(acme: Sandbox, path: str) -> None:
         "totalResults",
         "userId",
         "eventTime",
+        "active",
+        "startingAfter",
     ):
         for value in odd:
             assert acme.api("GET", path, query_string={name: value}).status_code < 500, (name, value)
