@@ -1,6 +1,6 @@
 """What services need from the outside world. Adapters implement these; tests pass fakes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -20,6 +20,7 @@ from bridge.model import (
     TenantState,
     TokenKey,
 )
+from bridge.trail import AuditEntry, AuditFilter
 
 
 class Clock(Protocol):
@@ -176,11 +177,19 @@ class OperatorTokens(Protocol):
 
 
 class AuditLog(Protocol):
-    """Append-only. May raise StoreError."""
+    """Append-only: nothing here changes or removes an event. May raise StoreError."""
 
-    def append(self, event: AuditEvent) -> None: ...
+    def append(self, event: AuditEvent) -> None:
+        """Keep an event for good; what looks like a credential in its reason is masked: nothing can be taken back."""
 
-    def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]: ...
+    def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
+        """Return the newest events first."""
+
+    def page(self, asked: AuditFilter, *, before: int | None = None, limit: int = 100) -> Sequence[AuditEntry]:
+        """Return matching entries, newest first, from the one below the id *before* on."""
+
+    def walk(self, asked: AuditFilter) -> Iterator[AuditEntry]:
+        """Yield every matching entry, oldest first, without holding many in memory or a transaction open."""
 
 
 class People(Protocol):

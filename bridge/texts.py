@@ -1,6 +1,7 @@
-"""Texts from outside that must have a form: origins, host names, names of people. Raises ValueError, no I/O."""
+"""Texts from outside that must have a form: origins, host names, names, times. Raises ValueError, no I/O."""
 
 import re
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -59,3 +60,17 @@ def checked_text(value: str, what: str) -> str:
     if CONTROL_CHARACTERS.search(value):
         raise ValueError(f"{what} holds control characters")
     return value
+
+
+def iso(unix_s: float) -> str:
+    """Return ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(int(unix_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(value: str) -> float:
+    """Return the unix seconds of an ISO 8601 date or time; without a zone it is UTC."""
+    try:
+        found = datetime.fromisoformat(value.strip())
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError("must be a date or time as in 2026-11-01 or 2026-11-01T12:00:00Z") from None

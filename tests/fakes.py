@@ -29,7 +29,8 @@ from bridge.model import (
     TokenKey,
 )
 from bridge.ports import Clock
-from bridge.telemetry import Step, StepTaken, note_step, timed
+from bridge.telemetry import Step, StepTaken, note_step, redact, timed
+from bridge.trail import AuditEntry, AuditFilter
 
 START = 1_800_000_000.0
 TOKEN_LIFE_S = 21_600
@@ -272,12 +273,18 @@ class FakeAudit(_Store):
 
     def append(self, event: AuditEvent) -> None:
         self._check()
-        self.events.append(event)
+        self.events.append(replace(event, reason=redact(event.reason)))
 
     def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
-        """Newest first."""
+        return [entry.event for entry in self.page(AuditFilter(tenant=tenant), limit=limit)]
+
+    def page(self, asked: AuditFilter, *, before: int | None = None, limit: int = 100) -> Sequence[AuditEntry]:
+        found = [entry for entry in self.walk(asked) if before is None or entry.id < before]
+        return found[::-1][:limit]
+
+    def walk(self, asked: AuditFilter) -> Iterator[AuditEntry]:
         self._check()
-        return [event for event in reversed(self.events) if tenant in {None, event.tenant}][:limit]
+        yield from (AuditEntry(place, each) for place, each in enumerate(self.events, 1) if asked.admits(each))
 
 
 class FakeKeys:

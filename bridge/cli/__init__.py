@@ -6,6 +6,7 @@ import sys
 import click
 
 from bridge import __version__
+from bridge.cli.audit import audit
 from bridge.cli.check import check
 from bridge.cli.convert import convert
 from bridge.cli.demo import demo, sandbox
@@ -24,7 +25,7 @@ def cli() -> None:
     """Move embedded Qlik Cloud analytics from JWT cookies to OAuth impersonation, tenant by tenant."""
 
 
-for command in (check, convert, demo, keys, operators, sandbox, stage, tenants, tokens):
+for command in (audit, check, convert, demo, keys, operators, sandbox, stage, tenants, tokens):
     cli.add_command(command)
 
 

@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from bridge.errors import BadRequest, Conflict, StageRefused
 from bridge.model import Stage, TenantState
+from bridge.trail import event_document
 from bridge.web import current
-from bridge.web.api import event_document
 from bridge.web.bodies import parsed_form
 from bridge.web.csrf import FIELD
 from bridge.web.moves import StageMove

@@ -3,15 +3,19 @@
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from bridge.errors import NotAllowed
-from bridge.model import AuditEvent, TenantState
+from bridge.model import TenantState
+from bridge.texts import moment
+from bridge.trail import AuditFilter
 from bridge.web import current
 from bridge.web.bodies import parsed, parsed_form
 from bridge.web.moves import StageMove
 from bridge.web.operator import operator
-from bridge.web.times import iso
+
+Moment = Annotated[float, BeforeValidator(moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 blueprint = Blueprint("api", __name__)
 
@@ -22,7 +26,15 @@ class AuditQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     tenant: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    before: Id | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+    def narrowed(self, tenant: str | None) -> AuditFilter:
+        return AuditFilter(tenant, self.actor, self.action, self.since, self.until)
 
 
 @blueprint.get("/tenants")
@@ -52,23 +64,14 @@ def get_audit() -> Response:
     tenant = query.tenant or who.tenant
     if tenant is not None and not who.may_see(tenant):
         raise NotAllowed
-    events = current.bridge().audit.latest(tenant=tenant, limit=query.limit)
-    return jsonify(events=[event_document(event) for event in events])
+    # One more than asked for tells whether there is another page. Events of no tenant name operators of all of them:
+    # they are not for an operator of one.
+    found = current.bridge().audit.page(query.narrowed(tenant), before=query.before, limit=query.limit + 1)
+    shown = found[: query.limit]
+    following = shown[-1].id if len(found) > len(shown) else None
+    return jsonify(events=[entry.document() for entry in shown], next=following)
 
 
 def tenant_document(state: TenantState) -> dict[str, Any]:
     """Return a tenant without its secrets: of those, only the presence shows."""
     return {**state.tenant.public_document(), **state.rollout.document(), "revision": state.rollout.revision}
-
-
-def event_document(event: AuditEvent) -> dict[str, Any]:
-    return {
-        "at": iso(event.at),
-        "actor": event.actor,
-        "action": event.action,
-        "tenant": event.tenant,
-        "reason": event.reason,
-        "before": event.before,
-        "after": event.after,
-        "request_id": event.request_id,
-    }

@@ -1,11 +1,8 @@
-"""The contracts of the ledger, the operators' tokens and the audit, over every implementation."""
+"""The contracts of the ledger and the operators' tokens, over every implementation."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from stores import Stores
-
-from bridge.model import AuditEvent
 
 
 def test_an_assertion_counts_once(stores: Stores) -> None:
@@ -43,12 +40,3 @@ def test_operator_tokens_are_known_by_their_hash(stores: Stores) -> None:
     assert stores.operators.remove("ci")
     assert not stores.operators.remove("ci")
     assert [stores.operators.name_of(each) for each in ("hash-1", "hash-2", "hash-3")] == [None, None, "ops"]
-
-
-def test_the_audit_shows_the_newest_first(stores: Stores, event: AuditEvent) -> None:
-    elsewhere = replace(event, tenant=None, before={"a": [1, None]}, after=None, reason="ünd")
-    for each in (event, elsewhere, replace(event, at=9.75)):
-        stores.audit.append(each)
-    assert list(stores.audit.latest()) == [replace(event, at=9.75), elsewhere, event]
-    assert list(stores.audit.latest(tenant="acme")) == [replace(event, at=9.75), event]
-    assert list(stores.audit.latest(limit=1)) == [replace(event, at=9.75)]

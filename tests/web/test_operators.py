@@ -39,6 +39,7 @@ def test_a_move_answers_with_the_new_state_and_is_audited(demo: Web, erin: Visit
     assert moved["cohorts"] == {"subjects": ["bob"], "groups": []}
     assert erin.get("/api/v1/audit").get_json()["events"] == [
         {
+            "id": 1,
             "at": "2027-01-15T08:00:00Z",
             "actor": "demo:erin",
             "action": "stage.move",

@@ -1,8 +1,9 @@
 """The durable store: SQLAlchemy over SQLite on one machine, PostgreSQL on several."""
 
+from bridge.adapters.sql.audit import SqlAuditLog
 from bridge.adapters.sql.database import Database
 from bridge.adapters.sql.engine import open_database
-from bridge.adapters.sql.records import SqlAssertionLedger, SqlAuditLog, SqlOperatorTokens
+from bridge.adapters.sql.records import SqlAssertionLedger, SqlOperatorTokens
 from bridge.adapters.sql.sessions import SqlSessions
 from bridge.adapters.sql.subjects import SqlSubjects
 from bridge.adapters.sql.tenants import SqlTenants

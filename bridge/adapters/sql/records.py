@@ -1,16 +1,14 @@
-"""The small tables: used assertions, operator tokens, the audit."""
+"""The small tables: used assertions, operator tokens."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import delete, select
 
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.sweep import Sweep
-from bridge.adapters.sql.tables import ASSERTIONS, AUDIT, OPERATOR_TOKENS
-from bridge.model import AuditEvent
+from bridge.adapters.sql.tables import ASSERTIONS, OPERATOR_TOKENS
 
 
 class SqlAssertionLedger:
@@ -57,28 +55,3 @@ class SqlOperatorTokens:
     def remove(self, name: str) -> bool:
         with self._database.writing() as connection:
             return bool(connection.execute(delete(OPERATOR_TOKENS).where(OPERATOR_TOKENS.c.name == name)).rowcount)
-
-
-def append_event(connection: Connection, event: AuditEvent) -> None:
-    """Write the record of a change in that change's own transaction."""
-    connection.execute(AUDIT.insert().values(asdict(event)))
-
-
-class SqlAuditLog:
-    """Implements ports.AuditLog."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def append(self, event: AuditEvent) -> None:
-        with self._database.writing() as connection:
-            append_event(connection, event)
-
-    def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
-        """Return the newest events first."""
-        query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
-        if tenant is not None:
-            query = query.where(AUDIT.c.tenant == tenant)
-        with self._database.reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [AuditEvent(**{name: value for name, value in row.items() if name != "id"}) for row in rows]

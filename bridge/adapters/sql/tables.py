@@ -96,6 +96,8 @@ OPERATOR_TOKENS = Table(
 AUDIT = Table(
     "audit",
     METADATA,
+    # Append-only: triggers refuse every UPDATE and DELETE (migrations: append_only_audit). A migration that copies
+    # this table must make them anew.
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", Float(53), nullable=False),
     Column("actor", Text, nullable=False),
@@ -105,7 +107,10 @@ AUDIT = Table(
     Column("before", DOCUMENT),
     Column("after", DOCUMENT),
     Column("request_id", Text, nullable=False),
-    Index(None, "tenant"),
+    Index(None, "tenant", "id"),
+    Index(None, "actor", "id"),
+    Index(None, "action", "id"),
+    Index(None, "at"),
 )
 
 REVISION = Table(

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Row, exists, select, update
 
+from bridge.adapters.sql.audit import append_event
 from bridge.adapters.sql.database import Database, bump, upsert
-from bridge.adapters.sql.records import append_event
 from bridge.adapters.sql.tables import TENANTS
 from bridge.adapters.vault import Vault
 from bridge.errors import Conflict, StoreError, UnknownTenant

@@ -1,0 +1,117 @@
+"""`qlik-bridge audit ...`: read the audit. No command changes it."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from bridge.cli.common import json_option, print_json, print_table, wired
+from bridge.errors import BadRequest
+from bridge.texts import moment
+from bridge.trail import AuditEntry, AuditFilter
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Moment(click.ParamType[float]):
+    """A date or time, as unix seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's signature
+        try:
+            return moment(value)
+        except ValueError as error:
+            self.fail(f"{value} {error}", param, ctx)
+
+
+def filters(command: F) -> F:
+    """Add the options that narrow the audit."""
+    for decorate in (
+        click.option("--action", help="Exactly this action, such as stage.move."),
+        click.option("--actor", help="Exactly this actor, such as cli:erin."),
+        click.option("--until", type=Moment(), help="Before this date or time (UTC)."),
+        click.option("--since", type=Moment(), help="From this date or time on (UTC)."),
+        click.option("--tenant", help="Slug of the tenant."),
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.group()
+def audit() -> None:
+    """Read the audit: who changed what, why, from what to what."""
+
+
+@audit.command("list")
+@filters
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@json_option
+def list_events(*, limit: int, as_json: bool, **asked: Any) -> None:  # noqa: ANN401 - the options of `filters`
+    """List the newest events."""
+    entries = wired().audit.page(AuditFilter(**asked), limit=limit)
+    if as_json:
+        print_json([entry.document() for entry in entries])
+    else:
+        print_table(["id", "time", "actor", "action", "tenant", "change", "reason"], map(_row, entries))
+
+
+@audit.command()
+@filters
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file, written whole or not at all.")
+def export(*, output: Path | None, **asked: Any) -> None:  # noqa: ANN401 - the options of `filters`
+    """Write every event as a line of JSON, oldest first."""
+    entries = wired().audit.walk(AuditFilter(**asked))
+    if output is None:
+        count = _write(entries, sys.stdout)
+    else:
+        with _whole(output) as file:
+            count = _write(entries, file)
+    click.echo(f"Exported {count} events.", err=True)
+
+
+def _write(entries: Iterator[AuditEntry], file: IO[str]) -> int:
+    count = 0
+    for entry in entries:
+        file.write(json.dumps(entry.document()) + "\n")
+        count += 1
+    file.flush()
+    return count
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[str]]:
+    """Lend a file for its owner's eyes alone that takes the place of *path* at the end, if all went well."""
+    try:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+            try:
+                yield file
+                file.flush()
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _row(entry: AuditEntry) -> list[object]:
+    shown = entry.document()
+    change = _change(shown["before"] or {}, shown["after"] or {})
+    return [shown["id"], shown["at"], shown["actor"], shown["action"], shown["tenant"] or "", change, shown["reason"]]
+
+
+def _change(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Say in one line which fields differ."""
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return "; ".join(f"{name}: {_short(before.get(name))} -> {_short(after.get(name))}" for name in names)
+
+
+def _short(value: object) -> str:
+    text = "-" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004 - what fits beside another

@@ -1,0 +1,176 @@
+"""The contract of the audit, over every implementation, and what the database itself refuses."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import event as hooks
+from sqlalchemy import text
+from stores import Stores
+
+from bridge.adapters.sql import Database, SqlAuditLog
+from bridge.adapters.sql.audit import STRIDE
+from bridge.adapters.sql.tables import AUDIT
+from bridge.errors import StoreError
+from bridge.model import AuditEvent
+from bridge.trail import AuditFilter
+
+ROWS = 100_000
+
+
+def test_the_newest_come_first(stores: Stores, event: AuditEvent) -> None:
+    elsewhere = replace(event, tenant=None, before={"a": [1, None]}, after=None, reason="ünd")
+    for each in (event, elsewhere, replace(event, at=9.75)):
+        stores.audit.append(each)
+    assert list(stores.audit.latest()) == [replace(event, at=9.75), elsewhere, event]
+    assert list(stores.audit.latest(tenant="acme")) == [replace(event, at=9.75), event]
+    assert list(stores.audit.latest(limit=1)) == [replace(event, at=9.75)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (AuditFilter(), [0, 1, 2, 3]),
+        (AuditFilter(tenant="acme"), [0, 2]),
+        (AuditFilter(tenant="ACME"), []),
+        (AuditFilter(actor="cli:bob"), [2]),
+        (AuditFilter(action="stage.move"), [1, 2]),
+        (AuditFilter(since=20), [1, 2, 3]),
+        (AuditFilter(until=20), [0]),
+        (AuditFilter(since=20, until=30), [1]),
+        (AuditFilter(tenant="acme", action="stage.move", since=30), [2]),
+    ],
+)
+def test_each_filter_narrows(stores: Stores, event: AuditEvent, asked: AuditFilter, found: list[int]) -> None:
+    events = [
+        replace(event, at=10.0),
+        replace(event, at=20.0, tenant="globex", action="stage.move"),
+        replace(event, at=30.0, actor="cli:bob", action="stage.move"),
+        replace(event, at=40.0, tenant=None),
+    ]
+    for each in events:
+        stores.audit.append(each)
+
+    assert [entry.event for entry in stores.audit.walk(asked)] == [events[place] for place in found]
+    assert [entry.event for entry in stores.audit.page(asked)] == [events[place] for place in reversed(found)]
+
+
+def test_pages_follow_each_other_while_events_arrive(stores: Stores, event: AuditEvent) -> None:
+    for number in range(5):
+        stores.audit.append(replace(event, at=float(number)))
+    first = stores.audit.page(AuditFilter(), limit=2)
+    stores.audit.append(replace(event, at=9.0))
+    second = stores.audit.page(AuditFilter(), before=first[-1].id, limit=2)
+    last = stores.audit.page(AuditFilter(), before=second[-1].id, limit=2)
+
+    assert [entry.event.at for entry in (*first, *second, *last)] == [4, 3, 2, 1, 0]
+    assert stores.audit.page(AuditFilter(), before=last[-1].id) == []
+
+
+def test_what_looks_like_a_credential_never_gets_in(stores: Stores, event: AuditEvent) -> None:
+    stores.audit.append(replace(event, reason="for qbo_abcdefghijklmnop of CI"))
+
+    assert stores.audit.latest()[0].reason == "for [redacted] of CI"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE audit SET reason = 'nothing to see'",
+        "UPDATE audit SET tenant = 'globex' WHERE id = 1",
+        "DELETE FROM audit",
+        "DELETE FROM audit WHERE id = 1",
+    ],
+)
+def test_the_database_refuses_to_change_an_event(database: Database, event: AuditEvent, change: str) -> None:
+    audit = SqlAuditLog(database)
+    audit.append(event)
+
+    with pytest.raises(StoreError), database.writing() as connection:
+        connection.execute(text(change))
+
+    assert audit.latest() == [event]
+
+
+ROW = "(id, at, actor, action, reason, request_id) VALUES (1, 9, 'x', 'x', '', '')"
+
+
+def test_sqlite_refuses_to_replace_an_event(sqlite_database: Database, event: AuditEvent) -> None:
+    audit = SqlAuditLog(sqlite_database)
+    audit.append(event)
+    for change in (f"INSERT OR REPLACE INTO audit {ROW}", f"REPLACE INTO audit {ROW}", f"INSERT INTO audit {ROW}"):
+        with pytest.raises(StoreError), sqlite_database.writing() as connection:
+            connection.execute(text(change))
+
+    assert audit.latest() == [event]
+
+
+def test_postgresql_refuses_to_empty_the_audit(postgresql_database: Database, event: AuditEvent) -> None:
+    audit = SqlAuditLog(postgresql_database)
+    audit.append(event)
+    for change in ("TRUNCATE audit", f"INSERT INTO audit {ROW} ON CONFLICT (id) DO UPDATE SET actor = 'x'"):
+        with pytest.raises(StoreError), postgresql_database.writing() as connection:
+            connection.execute(text(change))
+
+    assert audit.latest() == [event]
+
+
+MANY = {
+    "sqlite": "WITH RECURSIVE many(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM many LIMIT 100000)",
+    "postgresql": "WITH many AS (SELECT n FROM generate_series(0, 99999) AS n)",
+}
+INSERT = """ INSERT INTO audit (at, actor, action, tenant, reason, request_id)
+    SELECT n, 'cli:erin', 'stage.move', CASE n - n / 10 * 10 WHEN 0 THEN 'acme' ELSE 'globex' END, 'because', ''
+    FROM many"""
+
+
+@pytest.fixture
+def queries(database: Database) -> Iterator[list[str]]:
+    """Every SELECT from here on."""
+    found: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            found.append(statement)
+
+    hooks.listen(database._engine, "before_cursor_execute", note)
+    yield found
+    hooks.remove(database._engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def long_audit(database: Database) -> SqlAuditLog:
+    """A hundred thousand events, every tenth of acme."""
+    with database.writing() as connection:
+        connection.execute(text(MANY[connection.dialect.name] + INSERT))
+    return SqlAuditLog(database)
+
+
+def test_a_walk_over_a_hundred_thousand_events_asks_once_a_thousand(
+    long_audit: SqlAuditLog, queries: list[str]
+) -> None:
+    held = [1 for _ in long_audit.walk(AuditFilter())]
+
+    assert len(held) == ROWS
+    assert len(queries) == ROWS / STRIDE + 1
+
+
+def test_a_page_of_a_hundred_thousand_events_is_one_query(long_audit: SqlAuditLog, queries: list[str]) -> None:
+    asked = [AuditFilter(), AuditFilter(tenant="acme"), AuditFilter(actor="nobody"), AuditFilter(action="nothing")]
+    asked += [AuditFilter(since=ROWS - 50), AuditFilter(until=50), AuditFilter(tenant="acme", since=500, until=900)]
+
+    sizes = [len(long_audit.page(each, limit=20)) for each in asked]
+
+    assert sizes == [20, 20, 0, 0, 20, 20, 20]
+    assert len(queries) == len(asked)
+
+
+def test_sqlite_finds_a_page_without_sorting_the_audit(sqlite_database: Database) -> None:
+    statement = AUDIT.select().where(AUDIT.c.id < 90_000).order_by(AUDIT.c.id.desc()).limit(20)
+    wanted = [AUDIT.c.tenant == "acme", AUDIT.c.actor == "x", AUDIT.c.action == "x", AUDIT.c.at >= 5, AUDIT.c.at < 5]
+    for each in wanted:
+        query = statement.where(each).compile(sqlite_database._engine, compile_kwargs={"literal_binds": True})
+        with sqlite_database.reading() as connection:
+            plan = connection.execute(text(f"EXPLAIN QUERY PLAN {query}")).all()
+
+        assert [step[-1] for step in plan if "TEMP B-TREE" in step[-1]] == []

@@ -1,0 +1,53 @@
+"""The command line in this process, over a database of its own."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from clikit import EXAMPLE, Outcome, Run
+from cryptography.fernet import Fernet
+
+from bridge.cli import main
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    for name in [name for name in os.environ if name.startswith("BRIDGE_")]:
+        monkeypatch.delenv(name)
+    given = {
+        "BRIDGE_SECRET_KEY": "s" * 40,
+        "BRIDGE_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "BRIDGE_PUBLIC_URL": "https://bridge.example.com",
+        "BRIDGE_DATABASE_URL": f"sqlite:///{tmp_path / 'bridge.db'}",
+        "BRIDGE_KEYS_DIR": str(tmp_path / "keys"),
+        "ACME_ISSUING_SECRET": "the-very-secret-of-acme",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return given
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["qlik-bridge", *words])
+        code = 0
+        try:
+            main()
+        except SystemExit as ending:
+            code = int(ending.code or 0)
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return command
+
+
+@pytest.fixture
+def applied(run: Run, settings: dict[str, str]) -> Run:
+    assert settings
+    for name in ("acme", "acme-sync", "acme-management"):
+        assert run("keys", "new", name, "--bits", "2048").code == 0
+    done = run("tenants", "apply", str(EXAMPLE), "--yes")
+    assert done.code == 0, done.err
+    return run
