@@ -16,6 +16,7 @@ from bridge.adapters.engine import WebSocketEngine
 from bridge.adapters.flags import RolloutProvider
 from bridge.adapters.jwks import Jwks
 from bridge.adapters.keyfiles import KeyFiles
+from bridge.adapters.oidc import OidcProvider
 from bridge.adapters.qlik import HttpQlik
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
 from bridge.adapters.sql import (
@@ -41,6 +42,7 @@ from bridge.ports import (
     People,
     Probe,
     SessionStore,
+    SignInProvider,
     SubjectStore,
     TenantStore,
     TokenStore,
@@ -82,6 +84,7 @@ class Bridge:
     ledger: AssertionLedger
     keys: KeyFiles
     assertion_keys: KeySet | None
+    oidc: SignInProvider | None
     people: People | None
     probes: Sequence[Probe]
     keeper: Keeper
@@ -123,6 +126,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         ledger=stores.ledger,
         keys=keys,
         assertion_keys=key_set,
+        oidc=OidcProvider(settings.oidc_issuer, clock) if settings.oidc_issuer else None,
         people=SandboxPeople(settings.demo_people, clock) if settings.demo_people else None,
         probes=[stores.database, keys, *filter(None, [key_set])],
         keeper=Keeper(metrics),

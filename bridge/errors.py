@@ -49,6 +49,19 @@ class NotSignedIn(BridgeError):
     public = "You are not signed in. Sign in at the portal and try again."
 
 
+class SignInRefused(BridgeError):
+    """What came back from the company's sign-in service does not let anybody in."""
+
+    public = "The sign-in did not work. Start it again, and tell an operator if it stays."
+
+
+class SignInUnavailable(BridgeError):
+    """The company's sign-in service is away, or says something that nobody understands."""
+
+    public = "The sign-in service does not answer as it should. Nothing is lost: try again shortly."
+    exit_code = EXIT_UPSTREAM
+
+
 class BadRequest(BridgeError):
     """The request itself is malformed."""
 

@@ -105,7 +105,7 @@ class Subject:
 class Identity:
     """Who is asking, and how we know.
 
-    `source` is the way of signing in (`demo`, `header`, `assertion`), `issuer` who vouches, `tenant` the
+    `source` is the way of signing in (`demo`, `header`, `assertion`, `oidc`), `issuer` who vouches, `tenant` the
     one tenant that an assertion was made for (None: any that admits the source), `asserted_at` (unix
     seconds) when the facts about the subject were true.
     """

@@ -162,6 +162,22 @@ class KeySet(Protocol):
         """Return the JWK with this id, looking again at the source (at most once a minute) when unknown."""
 
 
+class SignInProvider(Protocol):
+    """The company's sign-in service (OpenID Connect). Reading raises SignInUnavailable while nothing is known."""
+
+    def metadata(self) -> Mapping[str, Any]:
+        """Return what is used of its discovery document, kept for an hour."""
+
+    def keys(self, *, fresh: bool = False) -> Mapping[str, Any]:
+        """Return its JWKS, kept for an hour; *fresh* looks again, because a key is unknown."""
+
+    def tame(self, session: Any) -> Any:  # noqa: ANN401 - the session of a library that says nothing of its types
+        """Give a session our time limits and return it; its failures are TenantErrors."""
+
+    def check(self) -> None:
+        """Raise ConfigError unless the service can be used."""
+
+
 class OperatorTokens(Protocol):
     """Bearer tokens for operators' machines, stored hashed. May raise StoreError."""
 

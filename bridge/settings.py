@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from bridge.errors import ConfigError
-from bridge.texts import checked_origin, is_loopback
+from bridge.texts import checked_address, checked_origin, is_loopback
 
 PREFIX = "BRIDGE_"
 MASK = "**********"
@@ -61,6 +61,12 @@ def _qualified(groups: tuple[str, ...]) -> tuple[str, ...]:
     return groups
 
 
+def _asks_who(scope: str) -> str:
+    if "openid" not in scope.split():
+        raise ValueError("must hold `openid`, for example `openid profile email`")
+    return scope
+
+
 def _without_password(url: str) -> str:
     """Mask the password of a database URL, before the host or among the parameters."""
     return re.sub(r"(?<=[?&]password=)[^&]*", MASK, re.sub(r"(://[^:/@]*:).*@", rf"\1{MASK}@", url))
@@ -83,9 +89,14 @@ class Settings(BaseModel):
     public_url: Annotated[str, AfterValidator(checked_origin)]
     database_url: DatabaseUrl = "sqlite:///instance/bridge.db"
     keys_dir: Path = Path("keys")
-    identity: Annotated[tuple[Literal["demo", "assertion", "header"], ...], BeforeValidator(_split)] = ()
+    identity: Annotated[tuple[Literal["demo", "assertion", "header", "oidc"], ...], BeforeValidator(_split)] = ()
     assertion_issuer: str | None = None
     assertion_jwks: str | None = None
+    oidc_issuer: Annotated[str, AfterValidator(checked_address)] | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_groups_claim: Annotated[str, Field(min_length=1)] = "groups"
+    oidc_scope: Annotated[str, AfterValidator(_asks_who)] = "openid profile email"
     header_user: str = "X-Forwarded-User"
     header_name: str = "X-Forwarded-Name"
     header_email: str = "X-Forwarded-Email"
@@ -105,6 +116,11 @@ class Settings(BaseModel):
     @property
     def is_demo(self) -> bool:
         return "demo" in self.identity
+
+    @property
+    def has_sign_in_page(self) -> bool:
+        """Tell whether people without a session can get one at our own `/login`."""
+        return bool({"demo", "oidc"} & set(self.identity))
 
     @property
     def cookies_are_secure(self) -> bool:
@@ -135,6 +151,10 @@ def _identity_mistakes(given: Mapping[str, str]) -> list[str]:
     found = []
     if "assertion" in ways and not (given.get("assertion_issuer") and given.get("assertion_jwks")):
         found.append("BRIDGE_IDENTITY=assertion needs BRIDGE_ASSERTION_ISSUER and BRIDGE_ASSERTION_JWKS")
+    if "oidc" in ways and not all(given.get(f"oidc_{part}") for part in ("issuer", "client_id", "client_secret")):
+        found.append(
+            "BRIDGE_IDENTITY=oidc needs BRIDGE_OIDC_ISSUER, BRIDGE_OIDC_CLIENT_ID and BRIDGE_OIDC_CLIENT_SECRET"
+        )
     if "header" in ways and not given.get("trusted_proxies"):
         found.append("BRIDGE_IDENTITY=header needs BRIDGE_TRUSTED_PROXIES, the addresses that may set the headers")
     return found + (_demo_mistakes(given, ways) if "demo" in ways else [])

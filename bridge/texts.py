@@ -45,6 +45,18 @@ def checked_origin(value: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
 
 
+def checked_address(value: str) -> str:
+    """Return *value* when it is an https address (http for loopback hosts alone) without query or fragment."""
+    try:
+        parts = urlsplit(value)
+        checked_origin(f"{parts.scheme}://{parts.netloc}")
+    except ValueError:
+        raise ValueError("must be https://host[:port][/path] (http is for loopback hosts alone)") from None
+    if parts.query or parts.fragment or re.search(r"[\s\\]", value) or CONTROL_CHARACTERS.search(value):
+        raise ValueError("must be without query, fragment, spaces or backslashes")
+    return value
+
+
 def _host_and_port(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?", value):
         raise ValueError("must be a host name with an optional port, as browsers send it in Host")

@@ -50,19 +50,28 @@ def commands(group: click.Command = cli, path: str = "qlik-bridge") -> Iterator[
         yield from commands(command, f"{path} {name}")
 
 
+ALONE = {"BRIDGE_IDENTITY": "demo", "BRIDGE_DEMO_PEOPLE": "http://127.0.0.1:9"}
+TOGETHER = {
+    "BRIDGE_IDENTITY": "oidc",
+    "BRIDGE_OIDC_ISSUER": "https://id.example.com",
+    "BRIDGE_OIDC_CLIENT_ID": "qlik-bridge",
+    "BRIDGE_OIDC_CLIENT_SECRET": "secret",
+}
+
+
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[Flask]:
-    environment = {
+def apps(tmp_path: Path) -> Iterator[list[Flask]]:
+    """The demo, and a bridge that people sign in to: together they serve every route."""
+    required = {
         "BRIDGE_SECRET_KEY": "x" * 32,
         "BRIDGE_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "BRIDGE_PUBLIC_URL": "http://localhost:8000",
         "BRIDGE_DATABASE_URL": f"sqlite:///{tmp_path / 'bridge.db'}",
-        "BRIDGE_IDENTITY": "demo",
-        "BRIDGE_DEMO_PEOPLE": "http://127.0.0.1:9",
     }
-    bridge = build(read_settings(environment))
-    yield create_app(bridge)
-    bridge.close()
+    bridges = [build(read_settings(required | ways)) for ways in (ALONE, TOGETHER)]
+    yield [create_app(bridge) for bridge in bridges]
+    for bridge in bridges:
+        bridge.close()
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
@@ -88,10 +97,11 @@ def test_every_metric_is_documented_and_no_other() -> None:
     assert first_cells("metrics.md") == exposed
 
 
-def test_every_route_is_documented_and_no_other(app: Flask) -> None:
+def test_every_route_is_documented_and_no_other(apps: list[Flask]) -> None:
     """Embed routes are written once, without the prefix under which they are mounted twice."""
     served = {
         f"{method} {rule.rule}"
+        for app in apps
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }

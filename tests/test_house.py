@@ -30,7 +30,7 @@ ONLY_HERE = {  # outside library -> the rooms, or the single files, that may use
     "alembic": {"adapters"},
     "requests": {"adapters"},
     "urllib3": {"adapters"},
-    "authlib": {"adapters", "web/identity"},
+    "authlib": {"adapters", "web/oidc"},
     "jwt": {"services/signer", "web/identity", "sandbox"},
     "openfeature": {"services/rollout", "adapters/flags", "bootstrap"},
     "click": {"cli"},

@@ -17,6 +17,11 @@ LEAST = {
     "BRIDGE_ENCRYPTION_KEYS": FERNET[0],
     "BRIDGE_PUBLIC_URL": "https://bridge.example.com",
 }
+OIDC = {
+    "BRIDGE_OIDC_ISSUER": "https://id.example.com",
+    "BRIDGE_OIDC_CLIENT_ID": "qlik-bridge",
+    "BRIDGE_OIDC_CLIENT_SECRET": "hush",
+}
 ASSERTION = {"BRIDGE_ASSERTION_ISSUER": "portal", "BRIDGE_ASSERTION_JWKS": "jwks.json"}
 HEADER = {"BRIDGE_TRUSTED_PROXIES": "10.0.0.1"}
 DEMO = {"BRIDGE_PUBLIC_URL": "http://localhost:8000", "BRIDGE_DEMO_PEOPLE": "http://127.0.0.1:9001"}
@@ -82,7 +87,7 @@ class TestMistakes:
                 {
                     "BRIDGE_SECRET_KEY": "hush",
                     "BRIDGE_ENCRYPTION_KEYS": f"{FERNET[0]},hush",
-                    "BRIDGE_IDENTITY": "assertion,header,oidc",
+                    "BRIDGE_IDENTITY": "assertion,header,magic",
                     "BRIDGE_OPS_NETWORKS": "10.0.0.1/8",
                     "BRIDGE_LOG_LEVEL": "loud",
                     "BRIDGE_TYPO": "hush",
@@ -95,7 +100,7 @@ class TestMistakes:
             "BRIDGE_SECRET_KEY needs 32 characters or more",
             "BRIDGE_ENCRYPTION_KEYS holds a key that is not 32 url-safe base64 bytes",
             "BRIDGE_PUBLIC_URL is required: the address at which browsers reach the bridge",
-            "BRIDGE_IDENTITY input should be 'demo', 'assertion' or 'header'",
+            "BRIDGE_IDENTITY input should be 'demo', 'assertion', 'header'",
             "BRIDGE_OPS_NETWORKS 10.0.0.1/8 has host bits set",
             "BRIDGE_LOG_LEVEL input should be 'debug'",
             "BRIDGE_TYPO is not a setting of this version",
@@ -167,6 +172,41 @@ class TestIdentity:
         (mistake,) = mistakes(BRIDGE_IDENTITY="header")
 
         assert mistake.startswith("BRIDGE_IDENTITY=header needs BRIDGE_TRUSTED_PROXIES")
+
+    @pytest.mark.parametrize("missing", OIDC)
+    def test_oidc_needs_its_three_parts(self, missing: str) -> None:
+        given = {name: value for name, value in OIDC.items() if name != missing}
+
+        assert mistakes(BRIDGE_IDENTITY="oidc", **given) == (
+            "BRIDGE_IDENTITY=oidc needs BRIDGE_OIDC_ISSUER, BRIDGE_OIDC_CLIENT_ID and BRIDGE_OIDC_CLIENT_SECRET",
+        )
+
+    @pytest.mark.parametrize(
+        "issuer",
+        [
+            "http://id.example.com",
+            "id.example.com",
+            "https://user:hush@id.example.com",
+            "https://id.example.com/?a=b",
+            "https://id.example.com/#a",
+            "https://id.example.com/a b",
+            "ftp://localhost",
+        ],
+    )
+    def test_an_issuer_is_an_https_address(self, issuer: str) -> None:
+        (mistake,) = mistakes(BRIDGE_IDENTITY="oidc", **OIDC | {"BRIDGE_OIDC_ISSUER": issuer})
+
+        assert mistake.startswith("BRIDGE_OIDC_ISSUER must be")
+        assert "hush" not in mistake
+
+    @pytest.mark.parametrize("issuer", ["https://id.example.com/", "http://127.0.0.1:9/realms/A", "https://id.example"])
+    def test_an_issuer_is_kept_as_it_is(self, issuer: str) -> None:
+        assert read(BRIDGE_IDENTITY="oidc", **OIDC | {"BRIDGE_OIDC_ISSUER": issuer}).oidc_issuer == issuer
+
+    def test_oidc_asks_who_it_is(self) -> None:
+        (mistake,) = mistakes(BRIDGE_IDENTITY="oidc", BRIDGE_OIDC_SCOPE="profile", **OIDC)
+
+        assert mistake.startswith("BRIDGE_OIDC_SCOPE must hold `openid`")
 
     @pytest.mark.parametrize("others", ["demo,header", "assertion, demo", "demo,demo"])
     def test_demo_stands_alone(self, others: str) -> None:

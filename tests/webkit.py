@@ -191,6 +191,7 @@ class Web:
             ledger=self.ledger,
             keys=cast("Any", keys),
             assertion_keys=self.key_set,
+            oidc=None,
             people=self.people,
             probes=self.probes,
             keeper=Keeper(self.metrics),

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,7 +62,7 @@ class Jwks:
 
     def _look(self) -> None:
         try:
-            self._keys = _usable(json.loads(self._read()))
+            self._keys = {key["kid"]: key for key in usable_keys(json.loads(self._read())) if _has_id(key)}
         except (OSError, ValueError, RecursionError, TenantError) as problem:
             log.warning("key_set_not_read", source=self._source, problem=type(problem).__name__)
         self._looked_at = self._clock()
@@ -86,19 +86,22 @@ def _checked(source: str) -> str:
     raise ConfigError(["BRIDGE_ASSERTION_JWKS must be a file or an https address (http for loopback hosts alone)"])
 
 
-def _usable(document: object) -> Mapping[str, Mapping[str, Any]]:
-    """Return the public signing keys by id: never a symmetric key, which would let anyone who reads it sign."""
+def usable_keys(document: object) -> Sequence[Mapping[str, Any]]:
+    """Return the public signing keys of a JWKS: never a symmetric one, which would let anyone who reads it sign."""
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
         raise ValueError("no `keys`")  # noqa: TRY004 - the file is wrong, not the caller
-    return {key["kid"]: key for key in keys if _is_usable(key)}
+    return [key for key in keys if _is_usable(key)]
 
 
 def _is_usable(key: object) -> bool:
     return (
         isinstance(key, dict)
-        and isinstance(key.get("kid"), str)
         and key.get("kty") in ASYMMETRIC
         and key.get("use", "sig") == "sig"
         and "d" not in key  # a private key that was published is nobody's any more
     )
+
+
+def _has_id(key: Mapping[str, Any]) -> bool:
+    return isinstance(key.get("kid"), str)

@@ -44,6 +44,8 @@ def _mistakes(bridge: Bridge) -> Iterator[str]:
         yield f"BRIDGE_DEFAULT_TENANT names {default}, which is not applied yet"
     for probe in bridge.probes:
         yield from _what_raises(probe.check)
+    if bridge.oidc:  # no probe of `/readyz`: who is signed in goes on without it
+        yield from _what_raises(bridge.oidc.check)
     for slug, state in states.items():
         for name in state.tenant.key_files():
             yield from (f"tenant {slug}: {each}" for each in _what_raises(partial(bridge.keys.load, name)))
@@ -61,7 +63,7 @@ def _what_raises(check: Callable[[], object]) -> Sequence[str]:
 
 def _warnings(bridge: Bridge) -> Iterator[str]:
     yield from bridge.keys.warnings()
-    known = {*bridge.settings.identity, bridge.settings.assertion_issuer}
+    known = {*bridge.settings.identity, bridge.settings.assertion_issuer, bridge.settings.oidc_issuer}
     for slug, state in bridge.tenants.all().items():
         if not known & set(state.tenant.admits):
             yield f"tenant {slug} admits {', '.join(state.tenant.admits)}, and nobody can sign in that way"

@@ -5,7 +5,7 @@ from pathlib import Path
 from flask import Flask
 
 from bridge.bootstrap import Bridge
-from bridge.web import admin, answers, api, current, embed, ops, portal, problems
+from bridge.web import admin, answers, api, current, embed, oidc, ops, portal, problems, sign_in
 from bridge.web.events import ClientEvents
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -28,6 +28,8 @@ def create_app(bridge: Bridge) -> Flask:
     app.register_blueprint(admin.blueprint, url_prefix="/admin")
     if bridge.settings.is_demo:
         portal.install(app)
+    if oidc.SOURCE in bridge.settings.identity:
+        sign_in.install(app)
     app.register_blueprint(embed.blueprint, url_prefix="/t/<tenant>", name="embed")
     app.register_blueprint(embed.blueprint, name="embed_at_root")
     return app

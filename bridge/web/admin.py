@@ -60,6 +60,7 @@ def _page(who: Operator, refused: Mapping[str, Refused] | None = None) -> str:
         refused=refused or {},
         events=[event_document(event) for event in events],
         csrf_token=who.csrf_token(),
+        has_session=current.bridge().settings.has_sign_in_page and who.caller is not None,
     )
 
 

@@ -5,7 +5,7 @@ from typing import cast
 from flask import current_app, g
 
 from bridge.bootstrap import Bridge
-from bridge.model import TenantState
+from bridge.model import Identity, TenantState
 from bridge.web.events import ClientEvents
 
 BRIDGE = "qlik-bridge"
@@ -19,6 +19,12 @@ def bridge() -> Bridge:
 
 def events() -> ClientEvents:
     return cast("ClientEvents", current_app.extensions[EVENTS])
+
+
+def tenants_for(person: Identity) -> list[TenantState]:
+    """Return the tenants that admit this person, by slug."""
+    states = bridge().tenants.all().values()
+    return sorted((each for each in states if each.tenant.admits_identity(person)), key=lambda each: each.tenant.slug)
 
 
 def request_id() -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NewType, NoReturn
 
 import jwt
-from flask import request
+from flask import Response, request
 from jwt.exceptions import InvalidJTIError, InvalidSubjectError
 
 from bridge.errors import NotAllowed, NotSignedIn
@@ -65,7 +65,7 @@ def caller() -> Caller:
     """Return who asks. Raises NotSignedIn, also where a bearer is wrong beside a good cookie."""
     if (value := bearer()) is not None:
         return _by_bearer(value)
-    found = _by_proxy() or _by_cookie()  # a proxy's live word counts more than a cookie that somebody left behind
+    found = _by_proxy() or by_cookie()  # a proxy's live word counts more than a cookie that somebody left behind
     if found is None:
         raise NotSignedIn
     return found
@@ -112,17 +112,31 @@ def _by_bearer(value: str) -> Caller:
     return found
 
 
-def _by_cookie() -> Caller | None:
+def by_cookie() -> Caller | None:
+    """Return whose session the browser's cookie names, whatever else the request says."""
     value = cookies.session_value()
     return _by_session(value, by_bearer=False) if value else None
 
 
+def sign_out(caller: Caller, answer: Response) -> None:
+    """End the session here and the person's tokens at the tenants: a token outlives any cookie."""
+    cookies.end_session(answer)
+    for state in current.tenants_for(caller.identity):
+        current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
+
+
 def _by_session(value: str, *, by_bearer: bool) -> Caller | None:
-    """Return whose session it is; one that was opened in a way that is off by now counts no more."""
     session = current.bridge().sessions.find(value)
-    if session is None or session.identity.source not in current.bridge().settings.identity:
+    if session is None or not _still_counts(session.identity):
         return None
     return Caller(session.identity, session.id_hash, by_bearer=by_bearer)
+
+
+def _still_counts(identity: Identity) -> bool:
+    """Tell whether people may still sign in as this one did: not if that way is off, or another service is asked."""
+    settings = current.bridge().settings
+    is_other_service = identity.source == "oidc" and identity.issuer != settings.oidc_issuer
+    return identity.source in settings.identity and not is_other_service
 
 
 def _by_proxy() -> Caller | None:

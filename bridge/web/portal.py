@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 
 from bridge.errors import BadRequest
-from bridge.model import Identity, Stage, TenantState
+from bridge.model import Identity, Stage
 from bridge.web import cookies, csrf, current, identity, policy
 from bridge.web.identity import Caller
 from bridge.web.redirects import safe_target
@@ -28,7 +28,7 @@ def install(app: Flask) -> None:
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
     caller = identity.caller()
-    return render_template("home.html", states=_open_to(caller.identity), **_person(caller))
+    return render_template("home.html", states=current.tenants_for(caller.identity), **_person(caller))
 
 
 @blueprint.get("/login")
@@ -50,13 +50,10 @@ def sign_in() -> ResponseReturnValue:
 
 @blueprint.post("/logout")
 def sign_out() -> ResponseReturnValue:
-    """End the session here and the person's tokens at the tenants: a token outlives any cookie."""
     caller = identity.caller()
     caller.check_csrf()
     answer = make_response(redirect(url_for("portal.login"), 303))
-    cookies.end_session(answer)
-    for state in _open_to(caller.identity):
-        current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
+    identity.sign_out(caller, answer)
     return answer
 
 
@@ -89,7 +86,7 @@ def _tenant_page(slug: str, template: str) -> str:
         path=current.bridge().rollouts.path(state, caller.identity.subject),
         stages=list(Stage),
         ledger_id=uuid5(NAMESPACE_URL, f"{slug}/Ledger"),  # the id of the sandbox's app that not everybody may open
-        tenants=[each.tenant for each in _open_to(caller.identity)],
+        tenants=[each.tenant for each in current.tenants_for(caller.identity)],
         **_person(caller),
     )
 
@@ -109,11 +106,6 @@ def _guard_host() -> ResponseReturnValue | None:
 def _people() -> list[Identity]:
     people = current.bridge().people
     return list(people.all()) if people else []
-
-
-def _open_to(person: Identity) -> list[TenantState]:
-    states = current.bridge().tenants.all().values()
-    return sorted((each for each in states if each.tenant.admits_identity(person)), key=lambda each: each.tenant.slug)
 
 
 def _first_page() -> str:

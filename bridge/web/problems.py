@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
-from flask import Flask, Response, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Flask, Response, jsonify, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
@@ -16,6 +17,8 @@ log = structlog.get_logger()
 
 STATUS: dict[type[errors.BridgeError], int] = {
     errors.NotSignedIn: 401,
+    errors.SignInRefused: 403,
+    errors.SignInUnavailable: 503,
     errors.BadRequest: 400,
     errors.BadCsrf: 403,
     errors.NotAllowed: 403,
@@ -40,7 +43,7 @@ STATUS: dict[type[errors.BridgeError], int] = {
 }
 BUSY = 503
 DEFECT = 500
-PAGES = {"portal", "admin"}
+PAGES = {"portal", "admin", "sign_in"}
 """Blueprints for people's eyes: their errors are pages, wherever they live."""
 
 
@@ -71,7 +74,7 @@ def _answer_ours(error: errors.BridgeError) -> ResponseReturnValue:
     parts = {"unmet": error.unmet_document()} if isinstance(error, errors.StageRefused) else {}
     if isinstance(error, errors.NotSignedIn):
         if _may_sign_in_here():
-            return redirect(url_for("portal.login", next=request.path), 303)
+            return redirect("/login?" + urlencode({"next": request.full_path.removesuffix("?")}), 303)
         headers["WWW-Authenticate"] = "Bearer"
     return _render(Problem(status, error.code(), error.message, headers, parts))
 
@@ -96,9 +99,7 @@ def _answer_defect(error: Exception) -> ResponseReturnValue:
 def _render(problem: Problem) -> Response:
     current.bridge().metrics.errors.labels(problem.code).inc()
     if _wants_page():
-        is_demo = current.bridge().settings.is_demo
-        page = render_template("error.html", problem=problem, request_id=current.request_id(), is_demo=is_demo)
-        body = make_response(page)
+        body = make_response(_page(problem))
     else:
         head = {"error": problem.code, "message": problem.message, "request_id": current.request_id()}
         body = jsonify(head | problem.parts)
@@ -109,6 +110,17 @@ def _render(problem: Problem) -> Response:
     return body
 
 
+def _page(problem: Problem) -> str:
+    settings = current.bridge().settings
+    way_on = ("/", "Back to the start") if settings.is_demo else ("/login", "Sign in")
+    return render_template(
+        "error.html",
+        problem=problem,
+        request_id=current.request_id(),
+        way_on=way_on if settings.has_sign_in_page else None,
+    )
+
+
 def _wants_page() -> bool:
     """Tell whether a person is looking: pages say so by blueprint, unknown addresses by where they are."""
     if request.blueprint is not None:
@@ -117,7 +129,7 @@ def _wants_page() -> bool:
 
 
 def _may_sign_in_here() -> bool:
-    return current.bridge().settings.is_demo and request.method == "GET" and _wants_page()
+    return current.bridge().settings.has_sign_in_page and request.method == "GET" and _wants_page()
 
 
 def _whole_seconds(wait_s: float) -> str:

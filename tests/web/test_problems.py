@@ -14,6 +14,8 @@ from bridge.web.problems import STATUS
 NEVER_ANSWERED = {ConfigError, TenantError}
 EXPECTED = {
     "not_signed_in": 401,
+    "sign_in_refused": 403,
+    "sign_in_unavailable": 503,
     "bad_request": 400,
     "bad_csrf": 403,
     "not_allowed": 403,
