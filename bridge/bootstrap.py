@@ -23,7 +23,9 @@ from bridge.adapters.sql import (
     Database,
     SqlAssertionLedger,
     SqlAuditLog,
+    SqlMeasures,
     SqlOperatorTokens,
+    SqlOutbox,
     SqlSessions,
     SqlSubjects,
     SqlTenants,
@@ -31,6 +33,7 @@ from bridge.adapters.sql import (
     open_database,
 )
 from bridge.adapters.vault import Vault
+from bridge.adapters.webhook import HttpWebhooks
 from bridge.errors import ConfigError
 from bridge.model import Tenant
 from bridge.ports import (
@@ -38,7 +41,9 @@ from bridge.ports import (
     AuditLog,
     Clock,
     KeySet,
+    MeasureStore,
     OperatorTokens,
+    Outbox,
     People,
     Probe,
     SessionStore,
@@ -51,8 +56,11 @@ from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.gate import GatedEngine, GatedQlik
 from bridge.services.groups import GroupSync
+from bridge.services.guardrails import Guardrails
 from bridge.services.keeper import Keeper
 from bridge.services.legacy import LegacyJwts
+from bridge.services.measures import Measures
+from bridge.services.notices import Notices
 from bridge.services.operators import Operators
 from bridge.services.rollout import Rollouts
 from bridge.services.sessions import Sessions
@@ -62,6 +70,8 @@ from bridge.services.tenants import Tenants
 from bridge.settings import Settings
 from bridge.telemetry import Metrics
 from bridge.texts import is_loopback
+
+EVERY_SECOND = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +97,16 @@ class Bridge:
     oidc: SignInProvider | None
     people: People | None
     probes: Sequence[Probe]
+    measures: Measures
+    guardrails: Guardrails
+    notices: Notices
     keeper: Keeper
     close_database: Callable[[], None]
 
     def close(self) -> None:
         """End the background thread and let go of the database's connections; the next use begins anew."""
         self.keeper.close()
+        self.notices.close()
         self.close_database()
 
 
@@ -100,14 +114,15 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
     metrics, stores = Metrics(), _open_stores(settings, clock)
     tenants, keys = stores.tenants, KeyFiles(settings.keys_dir)
-    qlik = GatedQlik(HttpQlik(keys, clock), clock, metrics)
+    measures = Measures(stores.measures, clock, metrics, secret=settings.secret_key.get_secret_value().encode())
+    qlik = GatedQlik(HttpQlik(keys, clock), clock, metrics, measures.note_call)
     signer = Signer(keys, clock)
     groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
     rollouts = Rollouts(_flag_client(settings, tenants), metrics, may_block=settings.flags != "builtin")
-    broker = Broker(
-        qlik=qlik, groups=groups, rollouts=rollouts, tokens=stores.tokens, tenants=tenants, clock=clock, metrics=metrics
-    )
+    broker = _broker(stores, qlik, groups, rollouts, measures, clock=clock, metrics=metrics)
     engine = GatedEngine(WebSocketEngine(clock), clock, metrics)
+    notices = _notices(settings, stores, clock, metrics)
+    guardrails = _guardrails(stores, notices, clock, metrics)
     key_set = Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None
     return Bridge(
         settings=settings,
@@ -129,7 +144,10 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         oidc=OidcProvider(settings.oidc_issuer, clock) if settings.oidc_issuer else None,
         people=SandboxPeople(settings.demo_people, clock) if settings.demo_people else None,
         probes=[stores.database, keys, *filter(None, [key_set])],
-        keeper=Keeper(metrics),
+        measures=measures,
+        guardrails=guardrails,
+        notices=notices,
+        keeper=_keeper(metrics, measures, guardrails, notices),
         close_database=stores.database.close,
     )
 
@@ -146,6 +164,8 @@ class _Stores:
     operator_tokens: OperatorTokens
     audit: AuditLog
     ledger: AssertionLedger
+    measures: MeasureStore
+    outbox: Outbox
 
 
 def _open_stores(settings: Settings, clock: Clock) -> _Stores:
@@ -163,7 +183,62 @@ def _open_stores(settings: Settings, clock: Clock) -> _Stores:
         operator_tokens=SqlOperatorTokens(database),
         audit=SqlAuditLog(database),
         ledger=SqlAssertionLedger(database),
+        measures=SqlMeasures(database),
+        outbox=SqlOutbox(database),
     )
+
+
+def _broker(
+    stores: _Stores,
+    qlik: GatedQlik,
+    groups: GroupSync,
+    rollouts: Rollouts,
+    measures: Measures,
+    *,
+    clock: Clock,
+    metrics: Metrics,
+) -> Broker:
+    return Broker(
+        qlik=qlik,
+        groups=groups,
+        rollouts=rollouts,
+        tokens=stores.tokens,
+        tenants=stores.tenants,
+        clock=clock,
+        metrics=metrics,
+        measures=measures,
+    )
+
+
+def _guardrails(stores: _Stores, notices: Notices, clock: Clock, metrics: Metrics) -> Guardrails:
+    return Guardrails(
+        tenants=stores.tenants,
+        measures=stores.measures,
+        audit=stores.audit,
+        notices=notices,
+        clock=clock,
+        metrics=metrics,
+    )
+
+
+def _notices(settings: Settings, stores: _Stores, clock: Clock, metrics: Metrics) -> Notices:
+    return Notices(
+        outbox=stores.outbox,
+        sender=HttpWebhooks(loopback=settings.is_on_loopback),
+        tenants=stores.tenants,
+        for_all=settings.notify,
+        clock=clock,
+        metrics=metrics,
+    )
+
+
+def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, notices: Notices) -> Keeper:
+    """Return the chores of each process: a fault shows in the measures a second later, and is acted on within two."""
+    keeper = Keeper(metrics)
+    keeper.add("measures", EVERY_SECOND, measures.flush)
+    keeper.add("guardrails", EVERY_SECOND, guardrails.watch)
+    keeper.add("notices", EVERY_SECOND, notices.deliver_soon)
+    return keeper
 
 
 def _flag_client(settings: Settings, tenants: TenantStore) -> OpenFeatureClient:
@@ -192,11 +267,11 @@ def _tenant_guard(settings: Settings) -> Callable[[Tenant], None]:
         if not is_loopback(urlsplit(tenant.host).hostname) or not is_sandbox(tenant.host):
             raise ConfigError([f"tenant {tenant.slug}: with BRIDGE_IDENTITY=demo the host must be a loopback sandbox"])
 
-    return sandboxes_alone if settings.is_demo else _any_tenant
+    def no_webhook_to_ourselves(tenant: Tenant) -> None:
+        if tenant.notify and not settings.is_on_loopback and is_loopback(urlsplit(tenant.notify.url).hostname):
+            raise ConfigError([f"tenant {tenant.slug}: notify.url must not be on loopback"])
 
-
-def _any_tenant(_tenant: Tenant) -> None:
-    """Outside the demo, the checks of the model are enough."""
+    return sandboxes_alone if settings.is_demo else no_webhook_to_ourselves
 
 
 def key_files(folder: Path) -> KeyFiles:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, model_validator
 
+from bridge.guarding import Guardrails, Webhook
 from bridge.texts import Origin, PortalHost
 
 FLAG = "embed-path"
@@ -271,6 +272,10 @@ class Content(_Part):
     master_measure: str = ""
 
 
+SECRET_HOLDERS = ("issuing_client", "management_client", "notify")
+"""The fields of a tenant that have a `secret`."""
+
+
 class Tenant(_Part):
     """One Qlik Cloud tenant and how we talk to it. Its rollout is kept apart: it changes on its own."""
 
@@ -295,6 +300,13 @@ class Tenant(_Part):
     group_strategy: Literal["jwt"] = "jwt"
     sync_max_age_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 8 * 3600
     scope: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*$")] = "user_default"
+    guardrails: Guardrails = Guardrails()
+    notify: Webhook | None = None
+
+    @field_serializer("guardrails")
+    def _what_differs(self, guardrails: Guardrails) -> dict[str, Any]:
+        """Keep what differs from the defaults, so that better defaults of a later version reach old tenants."""
+        return guardrails.differing()
 
     @model_validator(mode="after")
     def _whole_sync_provider(self) -> Self:
@@ -329,12 +341,12 @@ class Tenant(_Part):
         return self.model_dump(mode="json")
 
     def secrets(self) -> dict[str, str]:
-        """Return the secret values by client field, for the store that encrypts them."""
-        clients = {"issuing_client": self.issuing_client, "management_client": self.management_client}
+        """Return the secret values by field, for the store that encrypts them."""
+        holders = {name: getattr(self, name) for name in SECRET_HOLDERS}
         return {
-            field: client.secret.get_secret_value()
-            for field, client in clients.items()
-            if client is not None and client.secret is not None
+            field: holder.secret.get_secret_value()
+            for field, holder in holders.items()
+            if holder is not None and holder.secret is not None
         }
 
     @classmethod

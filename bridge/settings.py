@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from bridge.errors import ConfigError
+from bridge.guarding import SHORTEST_WEBHOOK_SECRET, Webhook, WebhookUrl
 from bridge.texts import checked_address, checked_origin, is_loopback
 
 PREFIX = "BRIDGE_"
@@ -108,10 +109,24 @@ class Settings(BaseModel):
     ops_networks: Annotated[Networks, Field(validate_default=True)] = LOOPBACK  # type: ignore[assignment]
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     demo_people: Annotated[str, AfterValidator(checked_origin)] | None = None
+    notify_url: WebhookUrl | None = Field(None, repr=False)
+    notify_secret: Annotated[SecretStr, Field(min_length=SHORTEST_WEBHOOK_SECRET)] | None = None
 
     @property
     def public_host(self) -> str:
         return _host(self.public_url)
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Tell whether the bridge serves this machine alone."""
+        return is_loopback(self.public_host)
+
+    @property
+    def notify(self) -> Webhook | None:
+        """Return where notices of all tenants go."""
+        if self.notify_url is None or self.notify_secret is None:
+            return None
+        return Webhook(url=self.notify_url, secret=self.notify_secret)
 
     @property
     def is_demo(self) -> bool:
@@ -135,7 +150,7 @@ def _host(origin: str) -> str:
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings. Raises ConfigError with every mistake, by the name of its variable."""
     given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
-    mistakes = _identity_mistakes(given)
+    mistakes = _joint_mistakes(given)
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
@@ -145,7 +160,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _identity_mistakes(given: Mapping[str, str]) -> list[str]:
+def _joint_mistakes(given: Mapping[str, str]) -> list[str]:
     """Look at the raw values, so that these mistakes show beside those of single settings."""
     ways = [way.strip() for way in given.get("identity", "").split(",") if way.strip()]
     found = []
@@ -157,6 +172,8 @@ def _identity_mistakes(given: Mapping[str, str]) -> list[str]:
         )
     if "header" in ways and not given.get("trusted_proxies"):
         found.append("BRIDGE_IDENTITY=header needs BRIDGE_TRUSTED_PROXIES, the addresses that may set the headers")
+    if bool(given.get("notify_url")) != bool(given.get("notify_secret")):
+        found.append("BRIDGE_NOTIFY_URL and BRIDGE_NOTIFY_SECRET go together: what a webhook hears is signed")
     return found + (_demo_mistakes(given, ways) if "demo" in ways else [])
 
 

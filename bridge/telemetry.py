@@ -146,6 +146,7 @@ class Metrics:
         self._about_answers()
         self._about_tenants()
         self._about_migration()
+        self._about_guards()
 
     def _about_answers(self) -> None:
         counter, histogram = self._counter, self._histogram
@@ -173,6 +174,12 @@ class Metrics:
         self.flag_fallbacks = counter("bridge_flag_fallbacks", "Flags not evaluated: safe side taken.", "tenant")
         self.stage_moves = counter("bridge_stage_moves", "Stage moves.", "tenant", "to")
         self.chores = counter("bridge_chores", "Background chores run, by outcome.", "chore", "outcome")
+
+    def _about_guards(self) -> None:
+        counter = self._counter
+        self.measures_lost = counter("bridge_measures_lost", "Measurements that did not reach the database.")
+        self.guardrails = counter("bridge_guardrails_crossed", "What guardrails did.", "tenant", "guardrail", "action")
+        self.notices = counter("bridge_notices", "Notices to webhooks, by outcome of an attempt.", "tenant", "outcome")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

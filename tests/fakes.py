@@ -3,8 +3,8 @@
 import base64
 import json
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -13,6 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from bridge.errors import AppRefused, BadContent, ConfigError, Conflict, StoreError, TenantRefused, UnknownTenant
+from bridge.guarding import Batch, Notice, Tally, Webhook
 from bridge.model import (
     AuditEvent,
     Hypercube,
@@ -285,6 +286,85 @@ class FakeAudit(_Store):
     def walk(self, asked: AuditFilter) -> Iterator[AuditEntry]:
         self._check()
         yield from (AuditEntry(place, each) for place, each in enumerate(self.events, 1) if asked.admits(each))
+
+
+class FakeMeasures(_Store):
+    def __init__(self) -> None:
+        super().__init__()
+        self.people: dict[tuple[str, str, str], float] = {}
+        self.counts: Counter[tuple[str, str, int]] = Counter()
+
+    def add(self, batch: Batch) -> None:
+        self._check()
+        with self._lock:
+            self.people.update(batch.people)
+            self.counts.update(batch.counts)
+
+    def tallies(self, tenants: Collection[str], since: float) -> Mapping[str, Tally]:
+        self._check()
+        found: dict[str, Counter[str]] = {}
+        for (tenant, measure, _), seen_at in self.people.items():
+            if tenant in tenants and seen_at >= since:
+                found.setdefault(tenant, Counter())[measure] += 1
+        for (tenant, measure, slot), count in self.counts.items():
+            if tenant in tenants and slot >= since:
+                found.setdefault(tenant, Counter())[measure] += count
+        return found
+
+    def remove_older(self, before: float) -> None:
+        self._check()
+        self.people = {key: at for key, at in self.people.items() if at >= before}
+        self.counts = Counter({key: count for key, count in self.counts.items() if key[2] >= before})
+
+
+class FakeOutbox(_Store):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[tuple[str, str], Notice] = {}
+
+    def add(self, notice: Notice, *, room: int) -> bool:
+        self._check()
+        if len(self.rows) >= room:
+            return False
+        self.rows.setdefault((notice.id, notice.to), notice)
+        return True
+
+    def due(self, now: float, *, limit: int) -> Sequence[Notice]:
+        self._check()
+        return sorted((each for each in self.rows.values() if each.due_at <= now), key=lambda each: each.due_at)[:limit]
+
+    def claim(self, notice: Notice, *, until: float) -> bool:
+        self._check()
+        with self._lock:
+            kept = self.rows.get((notice.id, notice.to))
+            if kept is None or kept.attempts != notice.attempts:
+                return False
+            self.rows[notice.id, notice.to] = replace(kept, attempts=kept.attempts + 1, due_at=until)
+            return True
+
+    def postpone(self, notice: Notice, *, until: float) -> None:
+        self._check()
+        if kept := self.rows.get((notice.id, notice.to)):
+            self.rows[notice.id, notice.to] = replace(kept, due_at=until)
+
+    def remove(self, notice: Notice) -> None:
+        self._check()
+        self.rows.pop((notice.id, notice.to), None)
+
+
+@dataclass
+class FakeWebhooks:
+    """Keeps what was posted; `answers` are given in order (a status, or an error to raise), then 204."""
+
+    posted: list[tuple[Webhook, bytes, Mapping[str, str]]] = field(default_factory=list)
+    answers: list[int | Exception] = field(default_factory=list)
+
+    def post(self, webhook: Webhook, body: bytes, headers: Mapping[str, str]) -> int:
+        self.posted.append((webhook, body, headers))
+        answer = self.answers.pop(0) if self.answers else 204
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 class FakeKeys:

@@ -9,7 +9,9 @@ from bridge.adapters.sql import (
     Database,
     SqlAssertionLedger,
     SqlAuditLog,
+    SqlMeasures,
     SqlOperatorTokens,
+    SqlOutbox,
     SqlSessions,
     SqlSubjects,
     SqlTenants,
@@ -19,7 +21,9 @@ from bridge.adapters.vault import Vault
 from bridge.ports import (
     AssertionLedger,
     AuditLog,
+    MeasureStore,
     OperatorTokens,
+    Outbox,
     SessionStore,
     SubjectStore,
     TenantStore,
@@ -38,6 +42,8 @@ class Stores:
     ledger: AssertionLedger
     operators: OperatorTokens
     audit: AuditLog
+    measures: MeasureStore
+    outbox: Outbox
 
 
 def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
@@ -49,6 +55,8 @@ def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         SqlAssertionLedger(database),
         SqlOperatorTokens(database),
         SqlAuditLog(database),
+        SqlMeasures(database),
+        SqlOutbox(database),
     )
 
 
@@ -64,4 +72,6 @@ def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         sql.ledger,
         sql.operators,
         sql.audit,
+        sql.measures,
+        sql.outbox,
     )

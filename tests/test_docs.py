@@ -15,6 +15,7 @@ from flask import Flask
 from bridge.bootstrap import build
 from bridge.cli import cli
 from bridge.errors import BridgeError, TenantError
+from bridge.guarding import Guardrails, Webhook
 from bridge.model import Content, OAuthClient, Tenant
 from bridge.services.tenants import RolloutDocument, read_declared
 from bridge.settings import Settings, read_settings
@@ -118,13 +119,16 @@ def test_every_step_is_documented_and_no_other() -> None:
 
 def test_the_example_tenants_file_is_valid_and_shows_every_field() -> None:
     document = tomllib.loads(documented("tenants.example.toml"))
-    declared = read_declared(document, lambda reference: "secret")  # noqa: ARG005 - any reference
+    declared = read_declared(document, lambda reference: "secret" * 3)  # noqa: ARG005 - any reference
     tenant = document["tenants"][0]
     clients = {**tenant["issuing_client"], **tenant["management_client"]}
 
     assert [each.tenant.slug for each in declared] == ["acme"]
     assert set(tenant) == set(Tenant.model_fields) | set(RolloutDocument.model_fields)
     assert set(tenant["content"]) == set(Content.model_fields)
+    assert set(tenant["notify"]) == set(Webhook.model_fields)
+    assert set(tenant["guardrails"]) == set(Guardrails.model_fields)
+    assert declared[0].tenant.guardrails == Guardrails()
     assert set(clients) == set(OAuthClient.model_fields)
 
 

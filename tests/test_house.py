@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
-NOUNS = {"errors", "model", "texts", "trail"}
+NOUNS = {"errors", "guarding", "model", "texts", "trail"}
 MAY_IMPORT = {
     "__init__": set[str](),
     "errors": set[str](),
     "texts": set[str](),
-    "model": {"errors", "texts"},
+    "guarding": {"texts"},
+    "model": {"errors", "guarding", "texts"},
     "trail": {"errors", "model", "texts"},
     "ports": NOUNS,
     "settings": NOUNS,

@@ -17,13 +17,16 @@ from fakes import (
     FakeKeys,
     FakeKeySet,
     FakeLedger,
+    FakeMeasures,
     FakeOperatorTokens,
+    FakeOutbox,
     FakePeople,
     FakeQlik,
     FakeSessions,
     FakeSubjects,
     FakeTenants,
     FakeTokens,
+    FakeWebhooks,
 )
 from flask.testing import FlaskClient
 from openfeature import api as openfeature
@@ -37,8 +40,11 @@ from bridge.ports import Probe
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.groups import GroupSync
+from bridge.services.guardrails import Guardrails
 from bridge.services.keeper import Keeper
 from bridge.services.legacy import LegacyJwts
+from bridge.services.measures import Measures
+from bridge.services.notices import Notices
 from bridge.services.operators import Operators
 from bridge.services.rollout import Rollouts
 from bridge.services.sessions import Sessions
@@ -152,6 +158,7 @@ class Web:
         self.tenants = FakeTenants(*(_tenant(slug) for slug in ("acme", "globex")))
         self.subjects, self.tokens = FakeSubjects(), FakeTokens(self.clock)
         self.sessions, self.ledger = FakeSessions(), FakeLedger()
+        self.measures, self.outbox, self.webhooks = FakeMeasures(), FakeOutbox(), FakeWebhooks()
         self.operator_tokens, self.audit = FakeOperatorTokens(), FakeAudit()
         self.audit.events = self.tenants.events
         names = {"alice": ("Finance", "EMEA"), "bob": ("Sales",), "carol": (), "erin": ("bridge-admins",)}
@@ -165,6 +172,23 @@ class Web:
         provider = RolloutProvider(self.tenants.all)
         openfeature.set_provider_and_wait(provider, domain := f"web-{id(provider)}")
         rollouts = Rollouts(openfeature.get_client(domain), self.metrics, may_block=False)
+        measures = Measures(self.measures, self.clock, self.metrics, secret=b"salt")
+        notices = Notices(
+            outbox=self.outbox,
+            sender=self.webhooks,
+            tenants=self.tenants,
+            for_all=self.settings.notify,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        guardrails = Guardrails(
+            tenants=self.tenants,
+            measures=self.measures,
+            audit=self.audit,
+            notices=notices,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
         broker = Broker(
             qlik=self.qlik,
             groups=groups,
@@ -173,6 +197,7 @@ class Web:
             tenants=self.tenants,
             clock=self.clock,
             metrics=self.metrics,
+            measures=measures,
         )
         return Bridge(
             settings=self.settings,
@@ -194,6 +219,9 @@ class Web:
             oidc=None,
             people=self.people,
             probes=self.probes,
+            measures=measures,
+            guardrails=guardrails,
+            notices=notices,
             keeper=Keeper(self.metrics),
             close_database=lambda: None,
         )

@@ -12,6 +12,7 @@ from bridge.model import Identity, IssuedToken, Path, SubjectRecord, Tenant, Ten
 from bridge.ports import Clock, Qlik, TenantStore, TokenStore
 from bridge.services.flight import SingleFlight
 from bridge.services.groups import GroupSync
+from bridge.services.measures import Measures
 from bridge.services.rollout import Rollouts
 from bridge.telemetry import Metrics, Step, StepTaken, note_step
 
@@ -25,6 +26,7 @@ REPLACE_EVERY_S = 60
 """A subject whose page calls its token rejected gets a new one at most this often."""
 ABOUT_THE_SUBJECT = frozenset({400, 401, 403, 404})
 """Which of these means an unknown user is undocumented, so they are treated alike."""
+REFUSES_A_TOKEN = frozenset({401, 403})
 CLIENT_NOT_AUTHORIZED = "OAUTH-14"
 """Qlik's code for a client that may not ask at all: no sync can mend that."""
 
@@ -40,7 +42,7 @@ class Revocations:
 class Broker:
     """Issue impersonation tokens, from the store or by minting; revoke them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it takes to issue, by name
         self,
         *,
         qlik: Qlik,
@@ -50,6 +52,7 @@ class Broker:
         tenants: TenantStore,
         clock: Clock,
         metrics: Metrics,
+        measures: Measures,
     ) -> None:
         self._qlik = qlik
         self._groups = groups
@@ -58,6 +61,7 @@ class Broker:
         self._tenants = tenants
         self._clock = clock
         self._metrics = metrics
+        self._measures = measures
         self._flights = SingleFlight[IssuedToken]()
         self._guard = threading.Lock()
         self._replaced: TTLCache[str, bool] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
@@ -71,7 +75,10 @@ class Broker:
         """
         if self._rollouts.path(state, identity.subject) is Path.JWT:
             raise StillOnJwt
-        tenant = state.tenant
+        with self._measures.issuing(state.tenant.slug, identity.subject.sub):
+            return self._issue(state.tenant, identity, rejected)
+
+    def _issue(self, tenant: Tenant, identity: Identity, rejected: str) -> IssuedToken:
         started, revocations = self._clock(), self._revocations
         record = self._groups.ensure(tenant, identity)
         held = self._unless_dead(tenant, self._held(tenant, record), rejected)
@@ -79,11 +86,16 @@ class Broker:
             self._metrics.tokens.labels(tenant.slug, "store").inc()
             return _kept(held)
         try:
-            return self._flights.run(
+            token = self._flights.run(
                 tenant.token_key(record.subject.sub),
                 lambda: self._mint(tenant, identity, record, started=started, revocations=revocations),
             )
+            if held:
+                self._measures.note_renewal(tenant.slug, record.subject.sub, failed=False)
+            return token  # noqa: TRY300 - the outcome of the renewal is noted on both ways
         except TenantError as failure:
+            if held:
+                self._measures.note_renewal(tenant.slug, record.subject.sub, failed=True)
             held = self._held(tenant, record)  # looked up anew: it may have been revoked meanwhile
             if held and self._life_s(held) >= LAST_RESORT_LIFE_S:
                 log.warning("renewal_failed_served_old", tenant=tenant.slug, error=failure.code())
@@ -120,6 +132,8 @@ class Broker:
         try:
             self._qlik.whoami(tenant, held.value)
         except TenantRefused as refusal:
+            if refusal.status in REFUSES_A_TOKEN:
+                self._measures.note_rejection(tenant.slug, held.key.sub)
             if refusal.status == 401:  # noqa: PLR2004 - HTTP's own word for it
                 self._tokens.drop(held)
                 self._note_replaced(held)

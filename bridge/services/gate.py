@@ -13,6 +13,9 @@ from bridge.telemetry import Metrics
 
 T = TypeVar("T")
 
+Heard = Callable[[str, bool], object]
+"""Is told the tenant's slug after each call that was made, and whether its answer was a 429."""
+
 Tiers = tuple[int, ...]
 READ: Tiers = (1,)
 WRITE: Tiers = (2,)
@@ -39,9 +42,10 @@ class _Gate:
     caller tries. Calls that are safe to repeat are repeated once after a failed connection or a 5xx.
     """
 
-    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, heard: Heard) -> None:
         self._clock = clock
         self._metrics = metrics
+        self._heard = heard
         self._guard = threading.Lock()
         self._closed_until: dict[tuple[str, int], float] = {}
         self._circuits: dict[str, _Circuit] = defaultdict(_Circuit)
@@ -67,6 +71,7 @@ class _Gate:
             raise
         finally:
             self._metrics.upstream.labels(tenant.slug, call, outcome).inc()
+            self._heard(tenant.slug, outcome == TenantThrottled.code())
         self._circuits[tenant.slug].failures = 0
         return answer
 
@@ -106,9 +111,9 @@ class _Gate:
 class GatedQlik:
     """A Qlik that knows when not to call."""
 
-    def __init__(self, qlik: Qlik, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, qlik: Qlik, clock: Clock, metrics: Metrics, heard: Heard = lambda *_: None) -> None:
         self._qlik = qlik
-        self._gate = _Gate(clock, metrics)
+        self._gate = _Gate(clock, metrics, heard)
 
     def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
         """Log in once: a legacy JWT is single use, so a repetition needs a fresh one from the caller."""
@@ -134,9 +139,9 @@ class GatedEngine:
     than this, and a login that works says nothing about the engine.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, clock: Clock, metrics: Metrics, heard: Heard = lambda *_: None) -> None:
         self._engine = engine
-        self._gate = _Gate(clock, metrics)
+        self._gate = _Gate(clock, metrics, heard)
 
     def sheets(self, tenant: Tenant, access_token: str, app_id: str) -> Sequence[Mapping[str, Any]]:
         return self._gate.twice("sheets", ENGINE, tenant, lambda: self._engine.sheets(tenant, access_token, app_id))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge.errors import ConfigError
-from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
+from bridge.model import SECRET_HOLDERS, AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
 from bridge.ports import Clock, SigningKeys, TenantStore
 from bridge.services.stages import missing_parts
 
@@ -96,8 +96,8 @@ def _declare(entry: object, number: int, resolve_secret: Callable[[str], str], m
     plan = {key: value for key, value in entry.items() if key in RolloutDocument.model_fields}
     fields = {key: value for key, value in entry.items() if key not in plan}
     before = len(mistakes)
-    for client in ("issuing_client", "management_client"):
-        fields = _with_secret(fields, client, resolve_secret, where, mistakes)
+    for holder in SECRET_HOLDERS:
+        fields = _with_secret(fields, holder, resolve_secret, where, mistakes)
     rollout = _validated(RolloutDocument, plan, where, mistakes)
     tenant = _validated(Tenant, fields, where, mistakes)
     if len(mistakes) > before or tenant is None or rollout is None:
@@ -116,19 +116,19 @@ def _validated(model: type[M], fields: Mapping[str, Any], where: str, mistakes: 
 
 
 def _with_secret(
-    fields: Mapping[str, Any], client: str, resolve: Callable[[str], str], where: str, mistakes: list[str]
+    fields: Mapping[str, Any], holder: str, resolve: Callable[[str], str], where: str, mistakes: list[str]
 ) -> dict[str, Any]:
     whole = dict(fields)
-    given = fields.get(client)
+    given = fields.get(holder)
     secret = given.get("secret") if isinstance(given, Mapping) else None
     if secret is None:
         return whole
-    resolved = "(unknown)"  # stands in, so that the other mistakes of this client are found too
+    resolved = "(unknown secret)"  # stands in, so that the other mistakes of this field are found too
     try:
         resolved = resolve(_checked_reference(secret))
     except ValueError as problem:
-        mistakes.append(f"{where}: {client}.secret: {problem}")
-    whole[client] = {**fields[client], "secret": resolved}
+        mistakes.append(f"{where}: {holder}.secret: {problem}")
+    whole[holder] = {**fields[holder], "secret": resolved}
     return whole
 
 

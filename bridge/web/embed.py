@@ -7,12 +7,12 @@ from flask import Blueprint, Response, g, jsonify, make_response, request, send_
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.errors import NotAllowed, UnknownTenant
-from bridge.model import IssuedToken, Tenant, TenantState
+from bridge.model import IssuedToken, Path, Tenant, TenantState
 from bridge.services import frames
 from bridge.services.sessions import LIFETIME_S, digest
 from bridge.web import cookies, csrf, current, identity
 from bridge.web.bodies import parsed
-from bridge.web.events import Kind
+from bridge.web.events import REFUSED_AFTER_ISSUE, Kind
 from bridge.web.identity import Caller
 from bridge.web.times import iso
 
@@ -164,7 +164,10 @@ def post_client_event() -> Response:
     caller = identity.admitted(state)
     caller.check_csrf()
     event = parsed(ClientEvent)
-    current.events().note(state.tenant.slug, event.kind, caller.identity.subject.sub)
+    subject = caller.identity.subject
+    current.events().note(state.tenant.slug, event.kind, subject.sub)
+    if event.kind == REFUSED_AFTER_ISSUE and current.bridge().rollouts.path(state, subject) is Path.OAUTH:
+        current.bridge().measures.note_rejection(state.tenant.slug, subject.sub)
     return Response(status=204)
 
 

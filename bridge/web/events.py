@@ -19,6 +19,8 @@ Kind = Literal[
     "token_failed",
     "whoami_failed",
 ]
+REFUSED_AFTER_ISSUE: Kind = "whoami_failed"
+"""A page was given a token, and the tenant does not let it in with it."""
 EVERY_S = 60
 REMEMBERED = 20_000
 

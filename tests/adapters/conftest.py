@@ -15,7 +15,9 @@ from fakes import (
     FakeClock,
     FakeKeys,
     FakeLedger,
+    FakeMeasures,
     FakeOperatorTokens,
+    FakeOutbox,
     FakeSessions,
     FakeSubjects,
     FakeTenants,
@@ -132,6 +134,8 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> St
             FakeLedger(),
             FakeOperatorTokens(),
             FakeAudit(),
+            FakeMeasures(),
+            FakeOutbox(),
         )
     if request.param == "cached":
         return cached_stores(request.getfixturevalue("sqlite_database"), vault, clock)

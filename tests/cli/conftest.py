@@ -22,6 +22,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "BRIDGE_DATABASE_URL": f"sqlite:///{tmp_path / 'bridge.db'}",
         "BRIDGE_KEYS_DIR": str(tmp_path / "keys"),
         "ACME_ISSUING_SECRET": "the-very-secret-of-acme",
+        "ACME_WEBHOOK_SECRET": "the-webhook-secret-of-acme",
     }
     for name, value in given.items():
         monkeypatch.setenv(name, value)

@@ -165,6 +165,7 @@ def test_show_masks_secrets_and_an_unknown_tenant_is_refused(applied: Run, setti
     shown = applied("tenants", "show", "acme")
 
     assert settings["ACME_ISSUING_SECRET"] not in shown.out
+    assert settings["ACME_WEBHOOK_SECRET"] not in shown.out
     assert shown.json()["stage"] == "legacy"
     assert applied("tenants", "show", "nowhere").code == 1
 

@@ -1,9 +1,10 @@
 """The parts that most services need, in memory."""
 
 import pytest
-from fakes import FakeClock, FakeKeys, FakeQlik, FakeSubjects, FakeTokens
+from fakes import FakeClock, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTokens
 
 from bridge.services.groups import GroupSync
+from bridge.services.measures import Measures
 from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
 
@@ -36,3 +37,13 @@ def tokens(clock: FakeClock) -> FakeTokens:
 @pytest.fixture
 def groups(qlik: FakeQlik, subjects: FakeSubjects, clock: FakeClock, metrics: Metrics) -> GroupSync:
     return GroupSync(qlik, Signer(FakeKeys(), clock), subjects, clock, metrics)
+
+
+@pytest.fixture
+def measured() -> FakeMeasures:
+    return FakeMeasures()
+
+
+@pytest.fixture
+def measures(measured: FakeMeasures, clock: FakeClock, metrics: Metrics) -> Measures:
+    return Measures(measured, clock, metrics, secret=b"salt")

@@ -11,6 +11,7 @@ from bridge.model import Hypercube, Stage, TenantState
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.groups import GroupSync
+from bridge.services.measures import Measures
 from bridge.services.rollout import Rollouts
 from bridge.telemetry import Metrics
 
@@ -35,16 +36,23 @@ def content(
     groups: GroupSync,
     tokens: FakeTokens,
     clock: FakeClock,
-    metrics: Metrics,
+    measures: Measures,
     engine: FakeEngine,
     acme: TenantState,
 ) -> AppContent:
     tenants = FakeTenants(acme)
     provider = RolloutProvider(tenants.all)
     openfeature.set_provider_and_wait(provider, domain := f"content-{id(provider)}")
-    rollouts = Rollouts(openfeature.get_client(domain), metrics, may_block=False)
+    rollouts = Rollouts(openfeature.get_client(domain), Metrics(), may_block=False)
     broker = Broker(
-        qlik=qlik, groups=groups, rollouts=rollouts, tokens=tokens, tenants=tenants, clock=clock, metrics=metrics
+        qlik=qlik,
+        groups=groups,
+        rollouts=rollouts,
+        tokens=tokens,
+        tenants=tenants,
+        clock=clock,
+        metrics=Metrics(),
+        measures=measures,
     )
     return AppContent(engine, broker)
 

@@ -5,7 +5,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fakes import START, TOKEN_LIFE_S, FakeClock, FakeKeys, FakeQlik, FakeSubjects, FakeTenants, FakeTokens
+from fakes import (
+    START,
+    TOKEN_LIFE_S,
+    FakeClock,
+    FakeKeys,
+    FakeMeasures,
+    FakeQlik,
+    FakeSubjects,
+    FakeTenants,
+    FakeTokens,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openfeature import api as openfeature
@@ -28,6 +38,7 @@ from bridge.errors import (
 from bridge.model import Identity, IssuedToken, QlikUser, Stage, SubjectRecord, TenantState
 from bridge.services.broker import LAST_RESORT_LIFE_S, MIN_LIFE_S, REPLACE_EVERY_S, Broker, Revocations
 from bridge.services.groups import GroupSync
+from bridge.services.measures import Measures
 from bridge.services.rollout import Rollouts
 from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
@@ -56,6 +67,7 @@ def broker(
     tenants: FakeTenants,
     clock: FakeClock,
     metrics: Metrics,
+    measures: Measures,
 ) -> Broker:
     return Broker(
         qlik=qlik,
@@ -65,6 +77,7 @@ def broker(
         tenants=tenants,
         clock=clock,
         metrics=metrics,
+        measures=measures,
     )
 
 
@@ -704,6 +717,7 @@ class Day:
             tenants=FakeTenants(NOW),
             clock=self.clock,
             metrics=metrics,
+            measures=Measures(FakeMeasures(), self.clock, metrics, secret=b"salt"),
         )
         self.people: dict[str, Identity] = {sub: identity(sub, f"group of {sub}") for sub in PEOPLE}
         self.last: dict[str, IssuedToken] = {}
@@ -748,3 +762,64 @@ def test_people_on_one_worker_never_get_each_others_tokens(steps: list[tuple[str
     day = Day()
     for step, what in steps:
         getattr(day, step)(what)
+
+
+class TestMeasures:
+    """What guardrails learn from issuing."""
+
+    @pytest.fixture
+    def tally(self, measures: Measures, measured: FakeMeasures) -> Callable[[], dict[str, int]]:
+        def told() -> dict[str, int]:
+            measures.flush()
+            found = measured.tallies({"acme"}, 0).get("acme", {})
+            return {name: count for name, count in found.items() if not name.startswith("took")}
+
+        return told
+
+    def test_an_issue_and_its_failure(
+        self, broker: Broker, qlik: FakeQlik, tally: Callable[[], dict[str, int]]
+    ) -> None:
+        broker.issue(NOW, identity())
+        qlik.fail["log_in"] = [TenantTimeout()]
+        with pytest.raises(TenantTimeout):
+            broker.issue(NOW, identity("bob"))
+
+        assert tally() == {"asked": 2, "not_issued": 1}
+
+    def test_who_is_still_on_jwt_asked_for_nothing(self, broker: Broker, tally: Callable[[], dict[str, int]]) -> None:
+        with pytest.raises(StillOnJwt):
+            broker.issue(state(Stage.LEGACY), identity())
+
+        assert tally() == {}
+
+    def test_a_renewal_that_fails_is_noted_though_the_old_token_serves(
+        self,
+        broker: Broker,
+        qlik: FakeQlik,
+        held: IssuedToken,
+        clock: FakeClock,
+        tally: Callable[[], dict[str, int]],
+    ) -> None:
+        leave(held, 500, clock)
+        qlik.fail["mint"] = [TenantTimeout()]
+        assert broker.issue(NOW, identity()).token_id == held.token_id
+
+        assert tally() == {"asked": 1, "renewed": 1, "not_renewed": 1}
+
+    def test_a_renewal_that_works(
+        self, broker: Broker, held: IssuedToken, clock: FakeClock, tally: Callable[[], dict[str, int]]
+    ) -> None:
+        leave(held, 500, clock)
+        assert broker.issue(NOW, identity()).token_id != held.token_id
+
+        assert tally() == {"asked": 1, "renewed": 1}
+
+    def test_a_token_that_the_tenant_refuses(
+        self, broker: Broker, qlik: FakeQlik, held: IssuedToken, tally: Callable[[], dict[str, int]]
+    ) -> None:
+        broker.issue(NOW, identity(), rejected=held.token_id)
+        assert tally() == {"asked": 1}
+
+        qlik.revoked.add(held.value)
+        broker.issue(NOW, identity(), rejected=held.token_id)
+        assert tally() == {"asked": 1, "rejected": 1}

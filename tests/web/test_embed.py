@@ -351,6 +351,21 @@ def test_client_events_take_known_kinds_alone(alice: Visitor, body: str) -> None
     assert "bob" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("stage", "kind", "rejected"),
+    [("oauth", "whoami_failed", 1), ("oauth", "cookies_blocked", 0), ("shadow", "whoami_failed", 0)],
+)
+def test_a_page_that_the_tenant_lets_in_with_no_token_counts_for_the_guardrails(
+    demo: Web, alice: Visitor, stage: str, kind: str, rejected: int
+) -> None:
+    demo.at(stage)
+    for _ in range(2):
+        alice.post("/t/acme/client-events", json={"kind": kind}, headers=alice.csrf())
+    demo.bridge.measures.flush()
+
+    assert demo.measures.tallies({"acme"}, 0).get("acme", {}).get("rejected", 0) == rejected
+
+
 def test_embed_js_is_a_script_that_caches_revalidate(demo: Web) -> None:
     first = demo.visitor().get("/t/acme/embed.js")
     again = demo.visitor().get("/t/acme/embed.js", headers={"If-None-Match": first.headers["ETag"]})

@@ -3,6 +3,8 @@
 from bridge.adapters.sql.audit import SqlAuditLog
 from bridge.adapters.sql.database import Database
 from bridge.adapters.sql.engine import open_database
+from bridge.adapters.sql.measures import SqlMeasures
+from bridge.adapters.sql.notices import SqlOutbox
 from bridge.adapters.sql.records import SqlAssertionLedger, SqlOperatorTokens
 from bridge.adapters.sql.sessions import SqlSessions
 from bridge.adapters.sql.subjects import SqlSubjects
@@ -13,7 +15,9 @@ __all__ = [
     "Database",
     "SqlAssertionLedger",
     "SqlAuditLog",
+    "SqlMeasures",
     "SqlOperatorTokens",
+    "SqlOutbox",
     "SqlSessions",
     "SqlSubjects",
     "SqlTenants",

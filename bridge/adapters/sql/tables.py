@@ -1,6 +1,6 @@
 """The tables. A change here needs a migration beside it: a test compares the two."""
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
 
 METADATA = MetaData(
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"},
@@ -111,6 +111,40 @@ AUDIT = Table(
     Index(None, "actor", "id"),
     Index(None, "action", "id"),
     Index(None, "at"),
+)
+
+MEASURED_PEOPLE = Table(
+    "measured_people",
+    METADATA,
+    Column("tenant", EXACT, primary_key=True),
+    Column("measure", EXACT, primary_key=True),
+    # A keyed digest: nobody can be named from it without BRIDGE_SECRET_KEY.
+    Column("person", EXACT, primary_key=True),
+    Column("seen_at", Float(53), nullable=False),
+    Index(None, "seen_at"),
+)
+
+MEASURED_COUNTS = Table(
+    "measured_counts",
+    METADATA,
+    Column("tenant", EXACT, primary_key=True),
+    Column("measure", EXACT, primary_key=True),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Index(None, "slot"),
+)
+
+NOTICES = Table(
+    "notices",
+    METADATA,
+    Column("id", EXACT, primary_key=True),
+    Column("to", Text, primary_key=True),
+    Column("tenant", EXACT, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("due_at", Float(53), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index(None, "due_at"),
 )
 
 REVISION = Table(

@@ -1,0 +1,58 @@
+"""What the workers measured, in SQL: the latest time of a person, and counts by slots of time."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import delete, func, select
+
+from bridge.adapters.sql.database import Database, upsert
+from bridge.adapters.sql.tables import MEASURED_COUNTS, MEASURED_PEOPLE
+from bridge.guarding import Batch, Tally
+
+
+class SqlMeasures:
+    """Implements ports.MeasureStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, batch: Batch) -> None:
+        """Write in the order of keys, so that two workers wait for each other instead of blocking each other."""
+        with self._database.writing() as connection:
+            if batch.people:
+                people = upsert(connection, MEASURED_PEOPLE)
+                latest = {"seen_at": people.excluded.seen_at}
+                newest = people.on_conflict_do_update(index_elements=list(MEASURED_PEOPLE.primary_key), set_=latest)
+                connection.execute(newest, _rows(batch.people, "measure", "person", "seen_at"))
+            if batch.counts:
+                counts = upsert(connection, MEASURED_COUNTS)
+                total = {"count": MEASURED_COUNTS.c.count + counts.excluded.count}
+                added = counts.on_conflict_do_update(index_elements=list(MEASURED_COUNTS.primary_key), set_=total)
+                connection.execute(added, _rows(batch.counts, "measure", "slot", "count"))
+
+    def tallies(self, tenants: Collection[str], since: float) -> Mapping[str, Tally]:
+        people, counts = MEASURED_PEOPLE.c, MEASURED_COUNTS.c
+        questions = (
+            select(people.tenant, people.measure, func.count().label("total"))
+            .where(people.tenant.in_(tenants), people.seen_at >= since)
+            .group_by(people.tenant, people.measure),
+            select(counts.tenant, counts.measure, func.sum(counts.count).label("total"))
+            .where(counts.tenant.in_(tenants), counts.slot >= since)
+            .group_by(counts.tenant, counts.measure),
+        )
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        with self._database.reading() as connection:
+            for row in (row for question in questions for row in connection.execute(question)):
+                found[row.tenant][row.measure] = int(row.total)
+        return found
+
+    def remove_older(self, before: float) -> None:
+        with self._database.writing() as connection:
+            connection.execute(delete(MEASURED_PEOPLE).where(MEASURED_PEOPLE.c.seen_at < before))
+            connection.execute(delete(MEASURED_COUNTS).where(MEASURED_COUNTS.c.slot < before))
+
+
+def _rows(
+    noted: Mapping[tuple[str, str, str], float] | Mapping[tuple[str, str, int], int], *names: str
+) -> list[dict[str, object]]:
+    return [dict(zip(("tenant", *names), (*key, value), strict=True)) for key, value in sorted(noted.items())]

@@ -1,0 +1,44 @@
+"""Notices on their way to webhooks, in SQL: a restart loses none."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import delete, func, select, update
+
+from bridge.adapters.sql.database import Database, upsert
+from bridge.adapters.sql.tables import NOTICES
+from bridge.guarding import Notice
+
+
+class SqlOutbox:
+    """Implements ports.Outbox."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, notice: Notice, *, room: int) -> bool:
+        with self._database.writing() as connection:
+            if connection.execute(select(func.count()).select_from(NOTICES)).scalar_one() >= room:
+                return False
+            connection.execute(upsert(connection, NOTICES).values(asdict(notice)).on_conflict_do_nothing())
+        return True
+
+    def due(self, now: float, *, limit: int) -> Sequence[Notice]:
+        query = select(NOTICES).where(NOTICES.c.due_at <= now).order_by(NOTICES.c.due_at).limit(limit)
+        with self._database.reading() as connection:
+            return [Notice(**row) for row in connection.execute(query).mappings()]
+
+    def claim(self, notice: Notice, *, until: float) -> bool:
+        mine = (NOTICES.c.id == notice.id) & (NOTICES.c.to == notice.to) & (NOTICES.c.attempts == notice.attempts)
+        claimed = update(NOTICES).where(mine).values(attempts=notice.attempts + 1, due_at=until)
+        with self._database.writing() as connection:
+            return bool(connection.execute(claimed).rowcount)
+
+    def postpone(self, notice: Notice, *, until: float) -> None:
+        same = (NOTICES.c.id == notice.id) & (NOTICES.c.to == notice.to)
+        with self._database.writing() as connection:
+            connection.execute(update(NOTICES).where(same).values(due_at=until))
+
+    def remove(self, notice: Notice) -> None:
+        with self._database.writing() as connection:
+            connection.execute(delete(NOTICES).where((NOTICES.c.id == notice.id) & (NOTICES.c.to == notice.to)))
