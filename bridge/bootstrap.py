@@ -58,10 +58,12 @@ from bridge.services.gate import GatedEngine, GatedQlik
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
 from bridge.services.keeper import Keeper
+from bridge.services.kills import Kills
 from bridge.services.legacy import LegacyJwts
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.operators import Operators
+from bridge.services.ramps import Ramps
 from bridge.services.rollout import Rollouts
 from bridge.services.sessions import Sessions
 from bridge.services.signer import Signer
@@ -87,6 +89,8 @@ class Bridge:
     app_content: AppContent
     legacy: LegacyJwts
     stages: Stages
+    ramps: Ramps
+    kills: Kills
     declared: Tenants
     sessions: Sessions
     operators: Operators
@@ -120,6 +124,8 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
     rollouts = Rollouts(_flag_client(settings, tenants), metrics, may_block=settings.flags != "builtin")
     broker = _broker(stores, qlik, groups, rollouts, measures, clock=clock, metrics=metrics)
+    stages = Stages(tenants, keys, clock, metrics)
+    ramps = Ramps(tenants, stages, clock, metrics)
     engine = GatedEngine(WebSocketEngine(clock), clock, metrics)
     notices = _notices(settings, stores, clock, metrics)
     guardrails = _guardrails(stores, notices, clock, metrics)
@@ -133,7 +139,9 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         broker=broker,
         app_content=AppContent(engine, broker),
         legacy=LegacyJwts(signer, groups, metrics),
-        stages=Stages(tenants, keys, clock, metrics),
+        stages=stages,
+        ramps=ramps,
+        kills=Kills(tenants, stages, clock),
         declared=Tenants(tenants, keys, clock, _tenant_guard(settings)),
         sessions=Sessions(stores.sessions, clock),
         operators=Operators(settings.admin_groups, stores.operator_tokens, stores.audit, clock),
@@ -147,7 +155,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         measures=measures,
         guardrails=guardrails,
         notices=notices,
-        keeper=_keeper(metrics, measures, guardrails, notices),
+        keeper=_keeper(metrics, measures, guardrails, ramps, notices),
         close_database=stores.database.close,
     )
 
@@ -232,11 +240,12 @@ def _notices(settings: Settings, stores: _Stores, clock: Clock, metrics: Metrics
     )
 
 
-def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, notices: Notices) -> Keeper:
+def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, ramps: Ramps, notices: Notices) -> Keeper:
     """Return the chores of each process: a fault shows in the measures a second later, and is acted on within two."""
     keeper = Keeper(metrics)
     keeper.add("measures", EVERY_SECOND, measures.flush)
     keeper.add("guardrails", EVERY_SECOND, guardrails.watch)
+    keeper.add("ramps", EVERY_SECOND, ramps.run_due)
     keeper.add("notices", EVERY_SECOND, notices.deliver_soon)
     return keeper
 

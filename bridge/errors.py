@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 EXIT_REFUSED = 1
 EXIT_MISCONFIGURED = 2
@@ -121,10 +121,17 @@ class JwtRetired(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class UnmetCondition:
-    """One reason why a stage move is refused."""
+    """One reason why a stage move is refused: `message` says what is missing and how to meet it.
+
+    `forceable` ones can be passed by with a reason; of the others the result could not work.
+    """
 
     condition: str
     message: str
+    forceable: bool = True
+
+    def document(self) -> dict[str, Any]:
+        return {"condition": self.condition, "message": self.message, "forceable": self.forceable}
 
 
 class StageRefused(BridgeError):
@@ -136,9 +143,9 @@ class StageRefused(BridgeError):
         super().__init__(" ".join([self.public, *(each.message for each in unmet)]))
         self.unmet = tuple(unmet)
 
-    def unmet_document(self) -> list[dict[str, str]]:
+    def unmet_document(self) -> list[dict[str, Any]]:
         """Return the conditions as machines read them."""
-        return [{"condition": each.condition, "message": each.message} for each in self.unmet]
+        return [each.document() for each in self.unmet]
 
 
 class SubjectNotProvisioned(BridgeError):

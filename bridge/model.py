@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, model_validator
 
 from bridge.guarding import Guardrails, Webhook
+from bridge.plan import Kill, Pause, Ramp
 from bridge.texts import Origin, PortalHost
 
 FLAG = "embed-path"
@@ -52,18 +53,26 @@ class Cohorts:
     subjects: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
 
+    def __or__(self, other: "Cohorts") -> "Cohorts":
+        return Cohorts(self.subjects | other.subjects, self.groups | other.groups)
+
+    def __sub__(self, other: "Cohorts") -> "Cohorts":
+        return Cohorts(self.subjects - other.subjects, self.groups - other.groups)
+
     def include(self, sub: str, groups: frozenset[str]) -> bool:
         return sub in self.subjects or bool(groups & self.groups)
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Stage, percentage and cohorts of one tenant; `revision` grows with each change."""
+    """Stage, percentage and cohorts of one tenant, its ramp and kill switch; `revision` grows with each change."""
 
     stage: Stage = Stage.LEGACY
     percentage: float = 0
     cohorts: Cohorts = Cohorts()
     revision: int = 0
+    ramp: Ramp | None = None
+    kill: Kill | None = None
 
     def path_for(self, tenant: str, sub: str, groups: frozenset[str]) -> Path:
         """Return the path of one subject; raising the percentage never takes anyone back."""
@@ -72,12 +81,20 @@ class Rollout:
         moved = self.cohorts.include(sub, groups) or bucket(tenant, sub) < round(self.percentage / 100 * BUCKETS)
         return Path.OAUTH if moved else Path.JWT
 
+    def paused(self, pause: Pause) -> "Rollout":
+        """Return the rollout with its ramp standing still; without a running ramp it is the same."""
+        if self.ramp is None or self.ramp.pause is not None:
+            return self
+        return replace(self, ramp=replace(self.ramp, pause=pause))
+
     def document(self) -> dict[str, Any]:
         """Return the form that the API shows and the audit keeps."""
         return {
             "stage": self.stage.value,
             "percent": self.percentage,
             "cohorts": {"subjects": sorted(self.cohorts.subjects), "groups": sorted(self.cohorts.groups)},
+            "ramp": self.ramp.document() if self.ramp else None,
+            "kill": self.kill.document() if self.kill else None,
         }
 
 
@@ -360,10 +377,33 @@ class Tenant(_Part):
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """A tenant with its rollout, as read from the store at one moment."""
+    """A tenant with its rollout and the kill switch of all tenants, as read from the store at one moment."""
 
     tenant: Tenant
     rollout: Rollout
+    kill_all: Kill | None = None
+
+    @property
+    def kill(self) -> Kill | None:
+        """Return the kill switch that is on: the tenant's own, else that of all tenants."""
+        return self.rollout.kill or self.kill_all
+
+    @property
+    def is_killed(self) -> bool:
+        """Tell whether a kill switch works here: a retired tenant has no JWT path to fall back on."""
+        return self.kill is not None and self.rollout.stage is not Stage.RETIRED
+
+    @property
+    def settled_path(self) -> Path | None:
+        """Return the one path of everybody, or None where the flag decides."""
+        if self.is_killed:
+            return Path.JWT
+        stage = self.rollout.stage
+        return None if stage is Stage.ROLLOUT else stage.safe_path
+
+    def rollout_document(self) -> dict[str, Any]:
+        """Return the rollout as it works now: the kill switch may be that of all tenants."""
+        return self.rollout.document() | {"kill": self.kill.document() if self.kill else None}
 
 
 @dataclass(frozen=True, slots=True)

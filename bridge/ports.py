@@ -21,6 +21,7 @@ from bridge.model import (
     TenantState,
     TokenKey,
 )
+from bridge.plan import Kill
 from bridge.trail import AuditEntry, AuditFilter
 
 
@@ -94,6 +95,12 @@ class TenantStore(Protocol):
 
     def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
         """Replace the rollout, with its audit event. Raises Conflict when it is no longer the one read *before*."""
+
+    def kill_all(self) -> Kill | None:
+        """Return the kill switch of all tenants, when it is on."""
+
+    def set_kill_all(self, kill: Kill | None, *, event: AuditEvent) -> None:
+        """Switch all tenants, with its audit event; every state that is read from then on says so."""
 
 
 class SubjectStore(Protocol):

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from bridge.errors import BridgeError
 
@@ -173,6 +173,8 @@ class Metrics:
         counter = self._counter
         self.flag_fallbacks = counter("bridge_flag_fallbacks", "Flags not evaluated: safe side taken.", "tenant")
         self.stage_moves = counter("bridge_stage_moves", "Stage moves.", "tenant", "to")
+        self.ramp_steps = counter("bridge_ramp_steps", "Steps that ramps took.", "tenant")
+        self.killed = Gauge("bridge_killed", "1 while a kill switch works.", ["tenant"], registry=self.registry)
         self.chores = counter("bridge_chores", "Background chores run, by outcome.", "chore", "outcome")
 
     def _about_guards(self) -> None:

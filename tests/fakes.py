@@ -29,6 +29,7 @@ from bridge.model import (
     TenantState,
     TokenKey,
 )
+from bridge.plan import Kill
 from bridge.ports import Clock
 from bridge.telemetry import Step, StepTaken, note_step, redact, timed
 from bridge.trail import AuditEntry, AuditFilter
@@ -67,16 +68,26 @@ class FakeTenants(_Store):
         super().__init__()
         self.states = {state.tenant.slug: state for state in states}
         self.events: list[AuditEvent] = []
+        self.killed: Kill | None = None
 
     def all(self) -> Mapping[str, TenantState]:
         self._check()
-        return dict(self.states)
+        return {slug: replace(state, kill_all=self.killed) for slug, state in self.states.items()}
 
     def get(self, slug: str) -> TenantState:
         self._check()
         if slug not in self.states:
             raise UnknownTenant
-        return self.states[slug]
+        return replace(self.states[slug], kill_all=self.killed)
+
+    def kill_all(self) -> Kill | None:
+        self._check()
+        return self.killed
+
+    def set_kill_all(self, kill: Kill | None, *, event: AuditEvent) -> None:
+        self._check()
+        self.killed = kill
+        self.events.append(event)
 
     def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent) -> None:
         self._check()

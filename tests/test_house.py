@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
-NOUNS = {"errors", "guarding", "model", "texts", "trail"}
+NOUNS = {"errors", "guarding", "model", "plan", "texts", "trail"}
 MAY_IMPORT = {
     "__init__": set[str](),
     "errors": set[str](),
     "texts": set[str](),
     "guarding": {"texts"},
-    "model": {"errors", "guarding", "texts"},
+    "plan": {"texts"},
+    "model": {"errors", "guarding", "plan", "texts"},
     "trail": {"errors", "model", "texts"},
     "ports": NOUNS,
     "settings": NOUNS,

@@ -121,6 +121,8 @@ class TestRollout:
             "stage": "rollout",
             "percent": 12.5,
             "cohorts": {"subjects": ["a", "b"], "groups": ["x", "y"]},
+            "ramp": None,
+            "kill": None,
         }
 
 

@@ -35,6 +35,7 @@ from werkzeug.test import TestResponse
 
 from bridge.adapters.flags import RolloutProvider
 from bridge.bootstrap import Bridge
+from bridge.errors import UnmetCondition
 from bridge.model import Cohorts, Identity, Rollout, Stage, Subject, Tenant, TenantState
 from bridge.ports import Probe
 from bridge.services.app_content import AppContent
@@ -42,10 +43,12 @@ from bridge.services.broker import Broker
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
 from bridge.services.keeper import Keeper
+from bridge.services.kills import Kills
 from bridge.services.legacy import LegacyJwts
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.operators import Operators
+from bridge.services.ramps import Ramps
 from bridge.services.rollout import Rollouts
 from bridge.services.sessions import Sessions
 from bridge.services.signer import Signer
@@ -150,6 +153,7 @@ class Web:
     clock: FakeClock = field(default_factory=FakeClock)
     metrics: Metrics = field(default_factory=Metrics)
     probes: list[Probe] = field(default_factory=list)
+    unmet: list[UnmetCondition] = field(default_factory=list)
     key_set: FakeKeySet = field(default_factory=lambda: FakeKeySet({KID: jwk_of(portal_key(), alg="ES256")}))
 
     def __post_init__(self) -> None:
@@ -169,6 +173,7 @@ class Web:
     def _wired(self) -> Bridge:
         keys, signer = FakeKeys(), Signer(FakeKeys(), self.clock)
         groups = GroupSync(self.qlik, signer, self.subjects, self.clock, self.metrics)
+        stages = Stages(self.tenants, keys, self.clock, self.metrics, [lambda _now, _to: self.unmet])
         provider = RolloutProvider(self.tenants.all)
         openfeature.set_provider_and_wait(provider, domain := f"web-{id(provider)}")
         rollouts = Rollouts(openfeature.get_client(domain), self.metrics, may_block=False)
@@ -208,7 +213,9 @@ class Web:
             broker=broker,
             app_content=AppContent(self.engine, broker),
             legacy=LegacyJwts(signer, groups, self.metrics),
-            stages=Stages(self.tenants, keys, self.clock, self.metrics),
+            stages=stages,
+            ramps=Ramps(self.tenants, stages, self.clock, self.metrics),
+            kills=Kills(self.tenants, stages, self.clock),
             declared=Tenants(self.tenants, keys, self.clock, lambda _tenant: None),
             sessions=Sessions(self.sessions, self.clock),
             operators=Operators(self.settings.admin_groups, self.operator_tokens, self.audit, self.clock),

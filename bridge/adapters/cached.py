@@ -24,6 +24,7 @@ from bridge.model import (
     TenantState,
     TokenKey,
 )
+from bridge.plan import Kill
 from bridge.ports import Clock, SessionStore, SubjectStore, TenantStore, TokenStore
 
 K = TypeVar("K", bound=Hashable)
@@ -156,6 +157,15 @@ class CachedTenants:
     def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
         try:
             return self._tenants.move(slug, before=before, after=after, event=event)
+        finally:
+            self._copies.clear()
+
+    def kill_all(self) -> Kill | None:
+        return self._tenants.kill_all()
+
+    def set_kill_all(self, kill: Kill | None, *, event: AuditEvent) -> None:
+        try:
+            self._tenants.set_kill_all(kill, event=event)
         finally:
             self._copies.clear()
 

@@ -8,7 +8,7 @@ from openfeature.exception import FlagNotFoundError, InvalidContextError, Target
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
-from bridge.model import FLAG, Rollout, Stage, TenantState
+from bridge.model import FLAG, TenantState
 
 Boolean: TypeAlias = bool  # OpenFeature's signatures pass it by position
 Structure: TypeAlias = Sequence[FlagValueType] | Mapping[str, FlagValueType]
@@ -44,8 +44,8 @@ class RolloutProvider(AbstractProvider):
         state = self._states().get(slug)
         if state is None:
             raise InvalidContextError(f"there is no tenant {slug!r}")
-        path = state.rollout.path_for(slug, context.targeting_key, groups)
-        reason = _reason(state.rollout, context.targeting_key, groups)
+        path = state.settled_path or state.rollout.path_for(slug, context.targeting_key, groups)
+        reason = _reason(state, context.targeting_key, groups)
         return FlagResolutionDetails(path.value, variant=state.rollout.stage.value, reason=reason)
 
     def resolve_boolean_details(
@@ -97,7 +97,9 @@ def _groups(context: EvaluationContext) -> frozenset[str]:
     return frozenset(str(group) for group in groups)
 
 
-def _reason(rollout: Rollout, sub: str, groups: frozenset[str]) -> Reason:
-    if rollout.stage is not Stage.ROLLOUT:
+def _reason(state: TenantState, sub: str, groups: frozenset[str]) -> Reason:
+    if state.is_killed:
+        return Reason.DISABLED
+    if state.settled_path is not None:
         return Reason.STATIC
-    return Reason.TARGETING_MATCH if rollout.cohorts.include(sub, groups) else Reason.SPLIT
+    return Reason.TARGETING_MATCH if state.rollout.cohorts.include(sub, groups) else Reason.SPLIT

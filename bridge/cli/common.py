@@ -21,6 +21,7 @@ from bridge.telemetry import configure_logging
 
 WIDE = 500
 
+reason_option = click.option("--reason", default="", help="Why; kept in the audit.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 

@@ -1,17 +1,19 @@
 """`qlik-bridge stage ...`: show and move the stage of a tenant."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import click
 
-from bridge.cli.common import actor, end_revocation, json_option, print_json, print_table, wired
+from bridge.bootstrap import Bridge
+from bridge.cli.cohorts import cohorts
+from bridge.cli.common import actor, end_revocation, json_option, print_json, reason_option, wired
 from bridge.cli.common import revoke_tokens as revoke
-from bridge.errors import BadRequest
-from bridge.model import Cohorts, Stage, TenantState
+from bridge.cli.ramps import ramp
+from bridge.cli.states import print_state, print_states
+from bridge.errors import EXIT_REFUSED, BadRequest, UnmetCondition
+from bridge.model import Cohorts, Rollout, Stage, TenantState
+from bridge.plan import Order
 from bridge.services.stages import Move
 
-reason_option = click.option("--reason", default="", help="Why; kept in the audit.")
+every_option = click.option("--all", "every", is_flag=True, help="Every tenant, those too that are yet to come.")
 
 
 @click.group()
@@ -24,15 +26,7 @@ def stage() -> None:
 @json_option
 def show(*, slug: str | None, as_json: bool) -> None:
     """Show the stage of one tenant, or of all."""
-    bridge = wired()
-    if slug:
-        _print(bridge.tenants.get(slug), as_json=as_json)
-        return
-    states = list(bridge.tenants.all().values())
-    if as_json:
-        print_json([_document(state) for state in states])
-    else:
-        _print_table(states)
+    _show(wired(), slug, as_json=as_json)
 
 
 @stage.command()
@@ -51,7 +45,7 @@ def show(*, slug: str | None, as_json: bool) -> None:
 @click.option(
     "--force",
     is_flag=True,
-    help="Skip conditions of evidence (there are none yet), never the order of stages; needs --reason.",
+    help="Pass by conditions of evidence, never the order of stages; needs --reason.",
 )
 @reason_option
 @json_option
@@ -69,9 +63,37 @@ def move(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Move tenant SLUG to a stage: one step forward, or any number back. The same stage changes its rollout."""
     given = bool(subjects or groups or no_cohorts)
-    cohorts = Cohorts(frozenset(subjects), frozenset(groups)) if given else None
-    request = Move(Stage(to), actor(), reason, percent, cohorts, force)
-    _print(wired().stages.move(slug, request), as_json=as_json)
+    first = Cohorts(frozenset(subjects), frozenset(groups)) if given else None
+    request = Move(Stage(to), actor(), reason, percent, first, force)
+    print_state(wired().stages.move(slug, request), as_json=as_json)
+
+
+@stage.command()
+@click.argument("slug")
+@click.option(
+    "--to", type=click.Choice([each.value for each in Stage]), help="Stage to look at; default: the next one."
+)
+@click.option("--percent", type=click.FloatRange(0, 100), help="Percentage to look at.")
+@json_option
+def plan(*, slug: str, to: str | None, percent: float | None, as_json: bool) -> None:
+    """Show what a move of tenant SLUG would do, and which conditions are unmet. Exit 1 when there are any."""
+    found = wired().stages.plan(slug, Stage(to) if to else None, percent)
+    if as_json:
+        print_json(found.document())
+    else:
+        click.echo(f"{slug}: from {_brief(found.before)} to {_brief(found.after)}")
+        for line in [*found.effects, *map(_condition, found.unmet)]:
+            click.echo(f"  - {line}")
+    if found.unmet:
+        raise SystemExit(EXIT_REFUSED)
+
+
+def _brief(rollout: Rollout) -> str:
+    return rollout.stage + (f" at {rollout.percentage:g} %" if rollout.stage is Stage.ROLLOUT else "")
+
+
+def _condition(unmet: UnmetCondition) -> str:
+    return f"unmet, {unmet.condition}: {unmet.message}" + ("" if unmet.forceable else " (cannot be forced)")
 
 
 @stage.command()
@@ -88,7 +110,7 @@ def rollback(*, slug: str, to: str | None, revoke_tokens: bool, reason: str, as_
     if target.position >= now.position:
         raise BadRequest(f"{slug} is in stage {now}; {target} is no step back. Use `qlik-bridge stage move`.")
     state = bridge.stages.move(slug, Move(target, actor(), reason))
-    _print(state, as_json=as_json)
+    print_state(state, as_json=as_json)
     if target is Stage.ROLLOUT and (state.rollout.percentage or state.rollout.cohorts != Cohorts()):
         staying = f"{state.rollout.percentage:g} % of the people, and those named first, stay on the OAuth path"
         click.echo(f"{staying}; --to shadow takes everybody back.", err=True)
@@ -96,21 +118,58 @@ def rollback(*, slug: str, to: str | None, revoke_tokens: bool, reason: str, as_
         end_revocation(revoke(bridge, tenant=slug, subject=None, reason=reason), as_json=as_json)
 
 
-def _document(state: TenantState) -> dict[str, Any]:
-    return {"slug": state.tenant.slug, **state.rollout.document()}
-
-
-def _print(state: TenantState, *, as_json: bool) -> None:
-    if as_json:
-        print_json(_document(state))
+@stage.command()
+@click.argument("slug", required=False)
+@every_option
+@reason_option
+@json_option
+def kill(*, slug: str | None, every: bool, reason: str, as_json: bool) -> None:
+    """Take everybody of tenant SLUG (or of all) off the OAuth path at once. Stage and percentage stay."""
+    _check_whom(slug, every=every)
+    bridge, order = wired(), Order(actor(), reason)
+    if slug:
+        bridge.kills.kill(slug, order)
     else:
-        _print_table([state])
+        bridge.kills.kill_all(order)
+    states = _show(bridge, slug, as_json=as_json)
+    if retired := [state.tenant.slug for state in states if state.kill and not state.is_killed]:
+        there = "no JWT path to fall back on, and stays on the OAuth path: `qlik-bridge stage rollback` opens it again."
+        click.echo(f"Retired: {', '.join(retired)}. A retired tenant has {there}", err=True)
 
 
-def _print_table(states: Sequence[TenantState]) -> None:
-    columns = ["tenant", "stage", "percent", "subjects first", "groups first"]
-    rows = [
-        [each["slug"], each["stage"], f"{each['percent']:g}", *(", ".join(names) for names in each["cohorts"].values())]
-        for each in map(_document, states)
-    ]
-    print_table(columns, rows)
+@stage.command()
+@click.argument("slug", required=False)
+@every_option
+@reason_option
+@json_option
+def revive(*, slug: str | None, every: bool, reason: str, as_json: bool) -> None:
+    """Switch the kill switch of tenant SLUG (or the one of all tenants) off again."""
+    _check_whom(slug, every=every)
+    bridge, order = wired(), Order(actor(), reason)
+    if slug:
+        bridge.kills.revive(slug, order)
+    else:
+        bridge.kills.revive_all(order)
+    states = _show(bridge, slug, as_json=as_json)
+    if still := [state.tenant.slug for state in states if state.kill]:
+        both = "The kill switch of one tenant and that of all tenants (--all) are two."
+        click.echo(f"Still on for {', '.join(still)}. {both}", err=True)
+
+
+def _check_whom(slug: str | None, *, every: bool) -> None:
+    if (slug is None) is not every:
+        raise click.UsageError("Name one tenant, or say --all.")
+
+
+def _show(bridge: Bridge, slug: str | None, *, as_json: bool) -> list[TenantState]:
+    states = list(bridge.tenants.all().values())
+    if slug is None:
+        print_states(states, as_json=as_json)
+        return states
+    state = bridge.tenants.get(slug)
+    print_state(state, as_json=as_json)
+    return [state]
+
+
+stage.add_command(ramp)
+stage.add_command(cohorts)

@@ -9,6 +9,7 @@ import structlog
 from bridge.errors import Conflict
 from bridge.guarding import Crossing, crossing
 from bridge.model import AuditEvent, Rollout, Stage, TenantState
+from bridge.plan import Pause
 from bridge.ports import AuditLog, Clock, MeasureStore, TenantStore
 from bridge.services.notices import Notices
 from bridge.telemetry import Metrics
@@ -92,13 +93,15 @@ class Guardrails:
         """Step back when any rule that is crossed says so; else pause, unless a pause holds already."""
         back = [each for each in crossed if each.rule.action == "step_back"]
         if back:
-            self._move(state, replace(state.rollout, stage=Stage.SHADOW, percentage=0), STEP_BACK, back)
+            back_in_shadow = replace(state.rollout, stage=Stage.SHADOW, percentage=0, ramp=None)
+            self._move(state, back_in_shadow, STEP_BACK, back)
         elif not self._standing(state).is_held:
-            self._move(state, state.rollout, PAUSE, crossed)
+            pause = Pause(ACTOR, _reason(crossed), self._clock())
+            self._move(state, state.rollout.paused(pause), PAUSE, crossed)
 
     def _move(self, state: TenantState, after: Rollout, action: str, crossed: Sequence[Crossing]) -> None:
         slug, evidence = state.tenant.slug, [each.document() for each in crossed]
-        reason = "; ".join(each.sentence() for each in crossed)
+        reason = _reason(crossed)
         event = AuditEvent(
             at=self._clock(),
             actor=ACTOR,
@@ -126,6 +129,10 @@ class Guardrails:
 
 def _is_guarded(state: TenantState) -> bool:
     return state.rollout.stage.value in state.tenant.guardrails.stages
+
+
+def _reason(crossed: Iterable[Crossing]) -> str:
+    return "; ".join(each.sentence() for each in crossed)
 
 
 def _plan(rollout: Rollout) -> dict[str, object]:

@@ -7,7 +7,7 @@ import structlog
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 
-from bridge.model import FLAG, Path, Stage, Subject, TenantState
+from bridge.model import FLAG, Path, Subject, TenantState
 from bridge.telemetry import Metrics
 
 PATIENCE_S = 0.25
@@ -30,8 +30,8 @@ class Rollouts:
 
     def path(self, state: TenantState, subject: Subject) -> Path:
         """Return the path of *subject*; never raises."""
-        if state.rollout.stage is not Stage.ROLLOUT:
-            return state.rollout.stage.safe_path
+        if (settled := state.settled_path) is not None:
+            return settled
         slug = state.tenant.slug
         context = EvaluationContext(subject.sub, {"tenant": slug, "groups": sorted(subject.groups)})
         try:

@@ -1,12 +1,26 @@
 """Move a tenant between stages; refuse unsafe moves; leave an audit event for each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
-from bridge.errors import BadRequest, BridgeError, StageRefused, UnmetCondition
+import structlog
+
+from bridge.errors import BadRequest, BridgeError, Conflict, StageRefused, UnmetCondition
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
+from bridge.plan import Order
 from bridge.ports import Clock, SigningKeys, TenantStore
 from bridge.telemetry import Metrics
+
+log = structlog.get_logger()
+
+Condition = Callable[[TenantState, Stage], Iterable[UnmetCondition]]
+"""Tells what a tenant still lacks before more of its people may get the OAuth path. It may raise any BridgeError."""
+
+NOBODY = Cohorts()
+NOT_CHECKED = "not_checked"
+ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +35,59 @@ class Move:
     force: bool = False
     request_id: str = ""
 
+    @property
+    def order(self) -> Order:
+        return Order(self.actor, self.reason, self.request_id, self.force)
+
+
+@dataclass(frozen=True, slots=True)
+class MovePlan:
+    """What a move would change, and what it still lacks."""
+
+    slug: str
+    before: Rollout
+    after: Rollout
+    unmet: tuple[UnmetCondition, ...]
+    effects: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the form that the API and `--json` show."""
+        return {
+            "slug": self.slug,
+            "before": self.before.document(),
+            "after": self.after.document(),
+            "effects": list(self.effects),
+            "unmet": [each.document() for each in self.unmet],
+        }
+
 
 class Stages:
-    """The audited plan of each tenant: one step forward at a time, any number back."""
+    """The audited plan of each tenant: one step forward at a time, any number back.
 
-    def __init__(self, tenants: TenantStore, keys: SigningKeys, clock: Clock, metrics: Metrics) -> None:
+    *conditions* are those of evidence; they are asked before each change that moves more people.
+    """
+
+    def __init__(
+        self,
+        tenants: TenantStore,
+        keys: SigningKeys,
+        clock: Clock,
+        metrics: Metrics,
+        conditions: Sequence[Condition] = (),
+    ) -> None:
         self._tenants = tenants
         self._keys = keys
         self._clock = clock
         self._metrics = metrics
+        self._conditions = tuple(conditions)
+
+    def plan(self, slug: str, to: Stage | None = None, percentage: float | None = None) -> MovePlan:
+        """Return what a move would do, by default the next one. Raises BadRequest, UnknownTenant, StoreError."""
+        state = self._tenants.get(slug)
+        move = Move(to or following(state.rollout.stage), actor="", percentage=percentage)
+        _check_shape(move)
+        after = _after(state.rollout, move)
+        return MovePlan(slug, state.rollout, after, self._unmet(state, after), tuple(_effects(state, after)))
 
     def move(self, slug: str, move: Move) -> TenantState:
         """Return the tenant after the move.
@@ -39,32 +97,86 @@ class Stages:
         the tenant's rate limit.
         """
         _check_shape(move)
+        if move.to.position < self._tenants.get(slug).rollout.stage.position:
+            return insist(lambda: self._move(slug, move))
+        return self._move(slug, move)
+
+    def _move(self, slug: str, move: Move) -> TenantState:
         state = self._tenants.get(slug)
-        unmet = tuple(self._unmet(state, move.to))
-        if unmet:
-            raise StageRefused(unmet)
-        before, after = state.rollout, _after(state.rollout, move)
+        moved = self._change(state, _after(state.rollout, move), move.order)
+        self._metrics.stage_moves.labels(slug, move.to.value).inc()
+        return moved
+
+    def recast(self, slug: str, order: Order, *, add: Cohorts = NOBODY, remove: Cohorts = NOBODY) -> TenantState:
+        """Change who moves first, name by name. Raises as `move` does, BadRequest when nobody is named."""
+        check_order(order)
+        if add | remove == NOBODY:
+            raise BadRequest("Name a subject or a group.")
+        state = self._tenants.get(slug)
+        return self._change(state, replace(state.rollout, cohorts=(state.rollout.cohorts - remove) | add), order)
+
+    def _change(self, state: TenantState, after: Rollout, order: Order) -> TenantState:
+        overridden = self.check(state, after, order)
+        action = "stage.force" if order.force else "stage.move"
+        return self.write(state, after, order, action=action, overridden=overridden)
+
+    def check(self, state: TenantState, after: Rollout, order: Order) -> tuple[UnmetCondition, ...]:
+        """Return the unmet conditions that *order* passes by. Raises StageRefused with those that it may not."""
+        unmet = self._unmet(state, after)
+        if blocking := [each for each in unmet if not (order.force and each.forceable)]:
+            raise StageRefused(blocking)
+        return unmet
+
+    def write(
+        self,
+        state: TenantState,
+        after: Rollout,
+        order: Order,
+        *,
+        action: str,
+        overridden: Sequence[UnmetCondition] = (),
+    ) -> TenantState:
+        """Replace the rollout, with its audit event. Raises Conflict when *state* is old, StoreError."""
+        passed_by = {"overridden": [each.document() for each in overridden]} if overridden else {}
         event = AuditEvent(
             at=self._clock(),
-            actor=move.actor,
-            action="stage.force" if move.force else "stage.move",
-            tenant=slug,
-            reason=move.reason,
-            before=before.document(),
-            after=after.document(),
-            request_id=move.request_id,
+            actor=order.actor,
+            action=action,
+            tenant=state.tenant.slug,
+            reason=order.reason,
+            before=state.rollout.document(),
+            after=after.document() | passed_by,
+            request_id=order.request_id,
         )
-        moved = self._tenants.move(slug, before=before, after=after, event=event)
-        self._metrics.stage_moves.labels(slug, move.to.value).inc()
-        return TenantState(state.tenant, moved)
+        moved = self._tenants.move(state.tenant.slug, before=state.rollout, after=after, event=event)
+        return replace(state, rollout=moved)
 
-    def _unmet(self, state: TenantState, to: Stage) -> Iterator[UnmetCondition]:
-        steps = to.position - state.rollout.stage.position
-        if steps > 1:
-            following = list(Stage)[state.rollout.stage.position + 1]
-            yield UnmetCondition("next_stage", f"From {state.rollout.stage} the next stage is {following}, not {to}.")
-        if steps > 0:
-            yield from (UnmetCondition("tenant_complete", each) for each in missing_parts(state.tenant, self._keys))
+    def _unmet(self, state: TenantState, after: Rollout) -> tuple[UnmetCondition, ...]:
+        if not moves_more_people(state.rollout, after):
+            return ()
+        evidence = (each for condition in self._conditions for each in _asked(condition, state, after.stage))
+        return (*self._firm(state, after.stage), *evidence)
+
+    def _firm(self, state: TenantState, to: Stage) -> Iterator[UnmetCondition]:
+        """Yield what no reason can pass by: the result could not work, or would undo a kill switch."""
+        now = state.rollout.stage
+        if to.position - now.position > 1:
+            message = f"From {now} the next stage is {following(now)}, not {to}."
+            yield UnmetCondition("next_stage", message, forceable=False)
+        for each in missing_parts(state.tenant, self._keys):
+            yield UnmetCondition("tenant_complete", each, forceable=False)
+        if state.kill is not None:
+            whom = "--all" if state.kill.everywhere else state.tenant.slug
+            message = f"The kill switch is on: switch it off with `qlik-bridge stage revive {whom}`."
+            yield UnmetCondition("kill_switch", message, forceable=False)
+
+
+def insist(change: Callable[[], TenantState]) -> TenantState:
+    """Make a change that must not lose a race, such as a way back: again on what stands now. Conflict in the end."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(Conflict):
+            return change()
+    return change()
 
 
 def missing_parts(tenant: Tenant, keys: SigningKeys) -> Iterator[str]:
@@ -80,20 +192,78 @@ def missing_parts(tenant: Tenant, keys: SigningKeys) -> Iterator[str]:
             yield f"The key {name} cannot be used: {error.message}"
 
 
+def following(stage: Stage) -> Stage:
+    """Return the next stage; the last one is followed by itself."""
+    return list(Stage)[min(stage.position + 1, Stage.RETIRED.position)]
+
+
+def moves_more_people(before: Rollout, after: Rollout) -> bool:
+    """Tell whether a change is one forward: a later stage, or in `rollout` more people."""
+    if after.stage is not before.stage:
+        return after.stage.position > before.stage.position
+    new_first = after.cohorts.subjects - before.cohorts.subjects or after.cohorts.groups - before.cohorts.groups
+    return after.stage is Stage.ROLLOUT and (after.percentage > before.percentage or bool(new_first))
+
+
+def _asked(condition: Condition, state: TenantState, to: Stage) -> Iterator[UnmetCondition]:
+    """Yield what is unmet; a condition that cannot be checked is not met."""
+    try:
+        yield from condition(state, to)
+    except BridgeError as error:
+        log.warning("condition_not_checked", tenant=state.tenant.slug, problem=error.code(), detail=error.detail)
+        yield UnmetCondition(NOT_CHECKED, f"A condition could not be checked: {error.message}")
+
+
 def _check_shape(move: Move) -> None:
-    if move.force and not move.reason.strip():
-        raise BadRequest("A forced move needs a reason. Say why in `reason`.")
+    check_order(move.order)
     if move.percentage is not None and not 0 <= move.percentage <= 100:  # noqa: PLR2004 - per cent
         raise BadRequest("The percentage must lie between 0 and 100.")
 
 
+def check_order(order: Order) -> None:
+    if order.force and not order.reason.strip():
+        raise BadRequest("A forced move needs a reason. Say why in `reason`.")
+
+
 def _after(before: Rollout, move: Move) -> Rollout:
-    """Return the rollout after the move; a tenant that is not rolling out starts its next rollout at 0 %."""
+    """Return the rollout after the move; a tenant that is not rolling out starts its next rollout at 0 %.
+
+    Who sets a stage or percentage by hand takes over from the ramp.
+    """
     back_to_start = move.to.position < Stage.ROLLOUT.position
     kept = 0 if back_to_start else before.percentage
+    takes_over = move.to is not before.stage or move.percentage is not None
     return replace(
         before,
         stage=move.to,
         percentage=kept if move.percentage is None else move.percentage,
         cohorts=before.cohorts if move.cohorts is None else move.cohorts,
+        ramp=None if takes_over else before.ramp,
     )
+
+
+_LEGACY_PAGES = {
+    Stage.OAUTH: "Legacy pages (`/token`) are served on, and counted as stragglers.",
+    Stage.RETIRED: "Legacy pages (`/token`) get `410 jwt_retired`: the browser's JWT path is closed.",
+}
+
+
+def _effects(state: TenantState, after: Rollout) -> Iterator[str]:
+    """Say what a move would change for people, in whole sentences."""
+    if after.document() == state.rollout.document():
+        yield "Nothing changes."
+        return
+    yield _who_gets_what(replace(state, rollout=after))
+    yield _LEGACY_PAGES.get(after.stage, "Legacy pages (`/token`) are served as ever.")
+    if state.rollout.ramp and not after.ramp:
+        yield f"The ramp `{state.rollout.ramp}` ends."
+    yield "Open pages follow without a reload; every worker knows within 2 s; no token is revoked."
+
+
+def _who_gets_what(state: TenantState) -> str:
+    if state.settled_path is not None:
+        why = "while the kill switch is on" if state.is_killed else f"in stage {state.rollout.stage}"
+        return f"Everybody gets the path {state.settled_path} {why}."
+    first = state.rollout.cohorts
+    named = f"{len(first.subjects)} subjects and {len(first.groups)} groups named first"
+    return f"{state.rollout.percentage:g} % of the people, and {named}, get the path oauth; all others jwt."

@@ -74,4 +74,4 @@ def get_audit() -> Response:
 
 def tenant_document(state: TenantState) -> dict[str, Any]:
     """Return a tenant without its secrets: of those, only the presence shows."""
-    return {**state.tenant.public_document(), **state.rollout.document(), "revision": state.rollout.revision}
+    return {**state.tenant.public_document(), **state.rollout_document(), "revision": state.rollout.revision}

@@ -218,6 +218,7 @@ def _session(state: TenantState, caller: Caller) -> dict[str, Any]:
     return {
         "path": current.bridge().rollouts.path(state, subject).value,
         "stage": state.rollout.stage.value,
+        "killed": state.is_killed,
         "host": tenant.host,
         "clientId": tenant.issuing_client.id if tenant.issuing_client else "",
         "webIntegrationId": tenant.web_integration_id or "",

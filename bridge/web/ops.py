@@ -1,10 +1,12 @@
 """For those who run the bridge: is it alive, is it ready, what does it count."""
 
+from contextlib import suppress
+
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from bridge.errors import BridgeError, NotAllowed
+from bridge.errors import BridgeError, NotAllowed, StoreError
 from bridge.ports import Probe
 from bridge.web import current
 from bridge.web.proxies import peer_is_in
@@ -32,7 +34,16 @@ def readyz() -> ResponseReturnValue:
 def metrics() -> ResponseReturnValue:
     if not _is_from_ops():
         raise NotAllowed("Metrics are for the addresses in BRIDGE_OPS_NETWORKS alone.")
+    _note_kill_switches()
     return Response(generate_latest(current.bridge().metrics.registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _note_kill_switches() -> None:
+    """Bring the gauge up to date; with the database away, what it last said stands."""
+    bridge = current.bridge()
+    with suppress(StoreError):
+        for slug, state in bridge.tenants.all().items():
+            bridge.metrics.killed.labels(slug).set(state.is_killed)
 
 
 def _outcome(probe: Probe) -> str:

@@ -1,6 +1,7 @@
 """The flag through OpenFeature's own client, as the product asks it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from openfeature import api
@@ -11,6 +12,7 @@ from openfeature.flag_evaluation import Reason
 from bridge.adapters.flags import RolloutProvider
 from bridge.errors import StoreError
 from bridge.model import Cohorts, Rollout, Stage, Tenant, TenantState
+from bridge.plan import Kill
 
 FLAG = "embed-path"
 COHORTS = Cohorts(frozenset({"alice"}), frozenset({"Pilots"}))
@@ -109,3 +111,18 @@ def test_a_store_that_is_away_is_an_error_of_the_flag() -> None:
     api.set_provider_and_wait(RolloutProvider(away), "test-away")
     found = api.get_client("test-away").get_string_details(FLAG, "default", someone())
     assert (found.value, found.error_code) == ("default", ErrorCode.GENERAL)
+
+
+@pytest.mark.parametrize("stage", [Stage.SHADOW, Stage.ROLLOUT, Stage.OAUTH])
+def test_a_kill_switch_disables_the_flag(flags: Flags, stage: Stage) -> None:
+    flags.roll(stage, 100)
+    flags.states = {slug: replace(each, kill_all=Kill("erin", "x", 0)) for slug, each in flags.states.items()}
+    found = flags.client.get_string_details(FLAG, "", someone("alice"))
+    assert (found.value, found.variant, found.reason) == ("jwt", stage.value, Reason.DISABLED)
+
+
+def test_a_retired_tenant_has_no_path_to_fall_back_on(flags: Flags) -> None:
+    flags.roll(Stage.RETIRED)
+    flags.states = {slug: replace(each, kill_all=Kill("erin", "x", 0)) for slug, each in flags.states.items()}
+    found = flags.client.get_string_details(FLAG, "", someone("alice"))
+    assert (found.value, found.reason) == ("oauth", Reason.STATIC)

@@ -1,10 +1,13 @@
 """The contract of ports.TenantStore, over every implementation."""
 
+from dataclasses import replace
+
 import pytest
 from stores import Stores
 
 from bridge.errors import Conflict, UnknownTenant
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
+from bridge.plan import Kill, Pause, Ramp, read_steps
 
 START = Rollout(Stage.SHADOW, 12.5, Cohorts(frozenset({"o'neil\"\\"}), frozenset({"Ünïcode 🦊"})), 3)
 
@@ -50,3 +53,28 @@ def test_a_move_from_an_old_revision_conflicts(stores: Stores, acme: Tenant, eve
     with pytest.raises(Conflict):
         stores.tenants.move("acme", before=START, after=Rollout(Stage.LEGACY), event=event)
     assert stores.tenants.get("acme").rollout == moved
+
+
+def test_a_ramp_and_a_kill_switch_come_back_whole(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
+    ramp = Ramp(read_steps("12.5 % for 90 min, 100 %"), 1, 1_800_000_000.25, Pause("erin", "lunch", 1_800_000_001.5))
+    planned = replace(START, ramp=ramp, kill=Kill("erin", "Qlik is down", 1_800_000_002.75))
+    stores.tenants.save(acme, starting_at=START, event=event)
+    moved = stores.tenants.move("acme", before=START, after=planned, event=event)
+    assert stores.tenants.get("acme").rollout == moved == replace(planned, revision=4)
+    stores.tenants.move("acme", before=moved, after=replace(moved, ramp=None, kill=None), event=event)
+    assert stores.tenants.get("acme").rollout == replace(START, revision=5)
+
+
+def test_the_kill_switch_of_all_is_on_every_tenant(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
+    stores.tenants.save(acme, starting_at=START, event=event)
+    assert stores.tenants.kill_all() is None
+    for reason in ("first", "second"):
+        kill = Kill("erin", reason, 1_800_000_000.5, everywhere=True)
+        stores.tenants.set_kill_all(kill, event=event)
+        assert stores.tenants.kill_all() == kill
+        assert stores.tenants.get("acme") == TenantState(acme, START, kill_all=kill)
+        assert stores.tenants.all()["acme"].kill == kill
+    stores.tenants.set_kill_all(None, event=event)
+    stores.tenants.set_kill_all(None, event=event)
+    assert stores.tenants.kill_all() is None
+    assert stores.tenants.get("acme").kill is None

@@ -185,6 +185,8 @@ def test_stages_move_one_step_and_back(applied: Run) -> None:
         "stage": "rollout",
         "percent": 25,
         "cohorts": {"subjects": ["ada"], "groups": ["Pilot"]},
+        "ramp": None,
+        "kill": None,
     }
     assert (changed.json()["percent"], changed.json()["cohorts"]["subjects"]) == (50, ["ada"])
     assert back.json()["stage"] == "shadow"

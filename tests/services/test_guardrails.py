@@ -13,6 +13,7 @@ from samples import state
 from bridge.errors import StoreError, TenantUnavailable
 from bridge.guarding import Tally
 from bridge.model import Cohorts, Rollout, Stage, TenantState
+from bridge.plan import Pause, Ramp, read_steps
 from bridge.ports import MeasureStore, TenantStore
 from bridge.services.guardrails import Guardrails
 from bridge.services.measures import Measures
@@ -85,6 +86,13 @@ def throttle(measures: Measures, times: int) -> None:
     measures.flush()
 
 
+def ramp(tenants: FakeTenants, since: float) -> None:
+    """Let acme's percentage rise by itself, the first step taken already."""
+    now = tenants.states["acme"]
+    rising = Ramp(read_steps("25 % for 1 h, 100 %"), 1, since)
+    tenants.states["acme"] = replace(now, rollout=replace(now.rollout, ramp=rising))
+
+
 class TestSteppingBack:
     def test_a_tenant_in_trouble_goes_back_to_shadow_alone(
         self, watch: Watch, measures: Measures, tenants: FakeTenants
@@ -97,6 +105,13 @@ class TestSteppingBack:
         assert (acme.stage, acme.percentage, acme.cohorts) == (Stage.SHADOW, 0, Cohorts(frozenset({"ada"})))
         assert tenants.get("globex").rollout.stage is Stage.ROLLOUT
         assert watch.crossed("issue_errors", "step_back") == 1
+
+    def test_its_ramp_ends(self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock) -> None:
+        ramp(tenants, since=clock())
+        fail(measures, 5)
+        watch.rails.watch()
+
+        assert tenants.get("acme").rollout.ramp is None
 
     def test_the_audit_holds_the_evidence(self, watch: Watch, measures: Measures, tenants: FakeTenants) -> None:
         fail(measures, 5)
@@ -251,6 +266,18 @@ class TestPausing:
         rollout = tenants.get("acme").rollout
         assert (event.action, rollout.stage, rollout.percentage) == ("stage.pause", Stage.ROLLOUT, 25)
         assert len(outbox.rows) == 1
+
+    def test_a_ramp_stands_still_and_says_why(
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock
+    ) -> None:
+        ramp(tenants, since=clock())
+        throttle(measures, 11)
+        watch.rails.watch()
+
+        found = tenants.get("acme").rollout.ramp
+        assert found
+        assert found.pause
+        assert found.pause == Pause("guardrail", tenants.events[-1].reason, clock())
 
     def test_a_worse_rule_still_steps_back(
         self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock

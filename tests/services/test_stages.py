@@ -1,15 +1,25 @@
 """Stage moves: which are safe, what each changes, what each leaves behind."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
 from fakes import START, FakeClock, FakeKeys, FakeTenants
 from samples import state
 
-from bridge.errors import BadRequest, Conflict, StageRefused, StoreError, UnknownTenant
+from bridge.errors import (
+    BadRequest,
+    Conflict,
+    StageRefused,
+    StoreError,
+    TenantTimeout,
+    UnknownTenant,
+    UnmetCondition,
+)
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, TenantState
-from bridge.services.stages import Move, Stages
+from bridge.plan import Kill, Order, Ramp, read_steps
+from bridge.services.stages import Condition, Move, Stages
 from bridge.telemetry import Metrics
 
 ORDER = [Stage.LEGACY, Stage.SHADOW, Stage.ROLLOUT, Stage.OAUTH, Stage.RETIRED]
@@ -19,13 +29,18 @@ PILOTS = Cohorts(frozenset({"alice"}), frozenset({"Pilots"}))
 class Desk:
     """An operator's desk: one tenant, some of whose keys may be missing."""
 
-    def __init__(self, now: TenantState, *missing_keys: str) -> None:
+    def __init__(self, now: TenantState, *missing_keys: str, conditions: Sequence[Condition] = ()) -> None:
         self.tenants = FakeTenants(now)
         self.metrics = Metrics()
-        self.stages = Stages(self.tenants, FakeKeys(missing=missing_keys), FakeClock(), self.metrics)
+        keys = FakeKeys(missing=missing_keys)
+        self.stages = Stages(self.tenants, keys, FakeClock(), self.metrics, conditions)
 
     def move(self, to: Stage, **details: object) -> Rollout:
         return self.stages.move("acme", Move(to, actor="erin", **details)).rollout  # type: ignore[arg-type]
+
+    def document(self, *, percent: float, subjects: list[str], groups: list[str]) -> dict[str, object]:
+        cohorts = {"subjects": subjects, "groups": groups}
+        return {"stage": "rollout", "percent": percent, "cohorts": cohorts, "ramp": None, "kill": None}
 
     def unmet(self, to: Stage, **details: object) -> list[tuple[str, str]]:
         with pytest.raises(StageRefused) as refusal:
@@ -123,6 +138,171 @@ class TestConditions:
             Desk(state()).stages.move("globex", Move(Stage.LEGACY, "erin"))
 
 
+STALE = UnmetCondition("parity_fresh", "Parity is 9 days old: run it again.")
+SPENT = UnmetCondition("budget", "The budget is too small for these people.")
+
+
+def stale(_now: TenantState, _to: Stage) -> Iterable[UnmetCondition]:
+    yield STALE
+
+
+def spent(_now: TenantState, _to: Stage) -> Iterable[UnmetCondition]:
+    return [SPENT]
+
+
+def unheard(_now: TenantState, _to: Stage) -> Iterable[UnmetCondition]:
+    raise TenantTimeout
+
+
+class TestEvidence:
+    def test_a_move_forward_is_refused_with_all_that_is_unmet(self) -> None:
+        desk = Desk(state(Stage.SHADOW, web_integration_id=None), conditions=[stale, spent])
+
+        assert [name for name, _ in desk.unmet(Stage.ROLLOUT)] == ["tenant_complete", "parity_fresh", "budget"]
+
+    def test_force_passes_by_and_the_audit_says_what(self) -> None:
+        desk = Desk(state(Stage.SHADOW), conditions=[stale, spent])
+
+        desk.move(Stage.ROLLOUT, force=True, reason="the board says so")
+
+        (event,) = desk.tenants.events
+        assert event.after
+        assert (event.action, event.after["stage"]) == ("stage.force", "rollout")
+        assert event.after["overridden"] == [STALE.document(), SPENT.document()]
+
+    def test_force_says_only_what_it_cannot_pass_by(self) -> None:
+        desk = Desk(state(Stage.SHADOW), conditions=[stale])
+
+        assert [name for name, _ in desk.unmet(Stage.RETIRED, force=True, reason="hurry")] == ["next_stage"]
+
+    def test_one_that_cannot_be_checked_is_not_met(self) -> None:
+        desk = Desk(state(Stage.SHADOW), conditions=[unheard, stale])
+
+        unmet = desk.unmet(Stage.ROLLOUT)
+
+        assert [name for name, _ in unmet] == ["not_checked", "parity_fresh"]
+        assert "did not answer in time" in unmet[0][1]
+
+    @pytest.mark.parametrize("before", ORDER)
+    def test_a_way_back_asks_for_nothing(self, before: Stage) -> None:
+        desk = Desk(state(before, percentage=50, issuing_client=None), conditions=[stale])
+
+        for to in ORDER[: ORDER.index(before) + 1]:
+            desk.tenants.states["acme"] = state(before, percentage=50)
+            assert desk.move(to).stage is to
+
+    @pytest.mark.parametrize(
+        ("change", "is_forward"),
+        [
+            ({"percentage": 51}, True),
+            ({"percentage": 49}, False),
+            ({"percentage": 50}, False),
+            ({"cohorts": Cohorts(frozenset({"alice", "bob"}))}, True),
+            ({"cohorts": Cohorts(frozenset({"alice"}), frozenset({"Pilots"}))}, True),
+            ({"cohorts": Cohorts()}, False),
+        ],
+    )
+    def test_within_the_rollout_more_people_are_a_step_forward(
+        self,
+        change: dict[str, object],
+        is_forward: bool,  # noqa: FBT001 - a case
+    ) -> None:
+        desk = Desk(state(Stage.ROLLOUT, percentage=50, subjects=["alice"]), conditions=[stale])
+
+        if is_forward:
+            assert desk.unmet(Stage.ROLLOUT, **change) == [("parity_fresh", STALE.message)]
+        else:
+            desk.move(Stage.ROLLOUT, **change)
+
+    def test_a_way_back_does_not_lose_a_race(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A ramp steps between our reading and our writing; the tenant goes back all the same."""
+        desk = Desk(state(Stage.ROLLOUT, percentage=5))
+        move, raced = desk.tenants.move, list[bool]()
+
+        def overtaken(slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
+            if not raced:
+                raced.append(True)
+                move(slug, before=before, after=replace(before, percentage=25), event=replace(event, actor="ramp"))
+            return move(slug, before=before, after=after, event=event)
+
+        monkeypatch.setattr(desk.tenants, "move", overtaken)
+
+        assert desk.move(Stage.SHADOW) == Rollout(Stage.SHADOW, 0, revision=2)
+        assert [event.actor for event in desk.tenants.events] == ["ramp", "erin"]
+
+
+class TestPlan:
+    def test_it_shows_the_next_stage_and_changes_nothing(self) -> None:
+        desk = Desk(state(Stage.SHADOW, groups=["Pilots"]), conditions=[stale])
+
+        plan = desk.stages.plan("acme")
+
+        assert (plan.before.stage, plan.after.stage) == (Stage.SHADOW, Stage.ROLLOUT)
+        assert plan.unmet == (STALE,)
+        assert plan.effects[0].startswith("0 % of the people, and 0 subjects and 1 groups named first, get the path")
+        assert desk.tenants.events == []
+        assert plan.document()["unmet"] == [{"condition": "parity_fresh", "message": STALE.message, "forceable": True}]
+
+    @pytest.mark.parametrize(
+        ("before", "to", "effect"),
+        [
+            (Stage.ROLLOUT, Stage.OAUTH, "Everybody gets the path oauth in stage oauth."),
+            (Stage.ROLLOUT, Stage.OAUTH, "served on, and counted as stragglers"),
+            (Stage.OAUTH, Stage.RETIRED, "410 jwt_retired"),
+            (Stage.ROLLOUT, Stage.SHADOW, "Everybody gets the path jwt in stage shadow."),
+            (Stage.RETIRED, None, "Nothing changes."),
+            (Stage.ROLLOUT, Stage.SHADOW, "The ramp `5 % for 1 h, 100 %` ends."),
+            (Stage.OAUTH, Stage.SHADOW, "every worker knows within 2 s"),
+        ],
+    )
+    def test_it_says_what_people_will_see(self, before: Stage, to: Stage | None, effect: str) -> None:
+        now = state(before)
+        ramp = Ramp(read_steps("5 % for 1 h, 100 %"), 1) if before is Stage.ROLLOUT else None
+
+        plan = Desk(replace(now, rollout=replace(now.rollout, ramp=ramp))).stages.plan("acme", to)
+
+        assert effect in " ".join(plan.effects)
+
+    def test_it_counts_the_kill_switch_in(self) -> None:
+        now = state(Stage.OAUTH)
+        desk = Desk(replace(now, rollout=replace(now.rollout, kill=Kill("erin", "x", START))))
+
+        assert desk.stages.plan("acme", Stage.ROLLOUT).effects[0].endswith("the path jwt while the kill switch is on.")
+        assert [each.condition for each in desk.stages.plan("acme").unmet] == ["kill_switch"]
+
+    def test_it_takes_a_percentage(self) -> None:
+        desk = Desk(state(Stage.ROLLOUT))
+
+        assert desk.stages.plan("acme", Stage.ROLLOUT, 30).after.percentage == 30
+        with pytest.raises(BadRequest):
+            desk.stages.plan("acme", Stage.ROLLOUT, 101)
+
+
+class TestCohorts:
+    def test_names_are_added_and_removed_one_by_one(self) -> None:
+        desk = Desk(state(Stage.ROLLOUT, subjects=["alice"], groups=["Pilots"]))
+        order = Order("erin", "the next ones")
+
+        desk.stages.recast("acme", order, add=Cohorts(frozenset({"bob"})), remove=Cohorts(groups=frozenset({"Pilots"})))
+
+        assert desk.tenants.get("acme").rollout.cohorts == Cohorts(frozenset({"alice", "bob"}))
+        assert [(each.action, each.reason) for each in desk.tenants.events] == [("stage.move", "the next ones")]
+
+    def test_more_people_need_evidence_and_fewer_none(self) -> None:
+        desk = Desk(state(Stage.ROLLOUT, subjects=["alice"]), conditions=[stale])
+        alice, bob = Cohorts(frozenset({"alice"})), Cohorts(frozenset({"bob"}))
+
+        with pytest.raises(StageRefused):
+            desk.stages.recast("acme", Order("erin"), add=bob)
+        with pytest.raises(BadRequest, match="needs a reason"):
+            desk.stages.recast("acme", Order("erin", force=True), add=bob)
+        with pytest.raises(BadRequest, match="Name a subject"):
+            desk.stages.recast("acme", Order("erin"))
+        desk.stages.recast("acme", Order("erin"), remove=alice)
+
+        assert desk.tenants.get("acme").rollout.cohorts == Cohorts()
+
+
 class TestChange:
     def test_percentage_and_cohorts_change_within_a_stage(self) -> None:
         desk = Desk(state(Stage.ROLLOUT, percentage=10))
@@ -178,8 +358,8 @@ class TestTrace:
                 action="stage.move",
                 tenant="acme",
                 reason="all is well",
-                before={"stage": "rollout", "percent": 10, "cohorts": {"subjects": [], "groups": []}},
-                after={"stage": "rollout", "percent": 20, "cohorts": {"subjects": ["alice"], "groups": ["Pilots"]}},
+                before=desk.document(percent=10, subjects=[], groups=[]),
+                after=desk.document(percent=20, subjects=["alice"], groups=["Pilots"]),
                 request_id="r-1",
             )
         ]

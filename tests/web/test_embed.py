@@ -47,6 +47,7 @@ def test_session_says_all_that_a_page_needs(demo: Web, alice: Visitor) -> None:
     assert session == {
         "path": "oauth",
         "stage": "rollout",
+        "killed": False,
         "host": "https://acme.example.com",
         "clientId": "client-acme",
         "webIntegrationId": "web-acme",

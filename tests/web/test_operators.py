@@ -9,6 +9,7 @@ from webkit import Visitor, Web, problem
 from bridge.errors import Conflict
 
 STAGE = "/api/v1/tenants/acme/stage"
+NOTHING_PLANNED = {"ramp": None, "kill": None}
 READS = ["/api/v1/tenants", "/api/v1/tenants/acme", "/api/v1/audit"]
 
 
@@ -45,8 +46,9 @@ def test_a_move_answers_with_the_new_state_and_is_audited(demo: Web, erin: Visit
             "action": "stage.move",
             "tenant": "acme",
             "reason": "let us begin",
-            "before": {"stage": "legacy", "percent": 0, "cohorts": {"subjects": [], "groups": []}},
-            "after": {"stage": "shadow", "percent": 12.5, "cohorts": {"subjects": ["bob"], "groups": []}},
+            "before": NOTHING_PLANNED | {"stage": "legacy", "percent": 0, "cohorts": {"subjects": [], "groups": []}},
+            "after": NOTHING_PLANNED
+            | {"stage": "shadow", "percent": 12.5, "cohorts": {"subjects": ["bob"], "groups": []}},
             "request_id": "move-1",
         }
     ]

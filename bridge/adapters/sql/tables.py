@@ -21,6 +21,16 @@ TENANTS = Table(
     Column("percentage", Float, nullable=False),
     Column("cohorts", DOCUMENT, nullable=False),
     Column("rollout_revision", Integer, nullable=False),
+    Column("ramp", DOCUMENT),
+    Column("kill", DOCUMENT),
+)
+
+SWITCHES = Table(
+    "switches",
+    METADATA,
+    # One row a switch that is on for all tenants.
+    Column("name", EXACT, primary_key=True),
+    Column("document", DOCUMENT, nullable=False),
 )
 
 SUBJECTS = Table(

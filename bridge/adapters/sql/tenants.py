@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Row, exists, select, update
+from sqlalchemy import Connection, Row, delete, exists, select, update
 
 from bridge.adapters.sql.audit import append_event
 from bridge.adapters.sql.database import Database, bump, upsert
-from bridge.adapters.sql.tables import TENANTS
+from bridge.adapters.sql.tables import SWITCHES, TENANTS
 from bridge.adapters.vault import Vault
 from bridge.errors import Conflict, StoreError, UnknownTenant
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
+from bridge.plan import Kill, Pause, Ramp, RampStep
+
+KILL_ALL = "kill_all"
 
 
 class SqlTenants:
@@ -26,14 +29,16 @@ class SqlTenants:
     def all(self) -> Mapping[str, TenantState]:
         with self._database.reading() as connection:
             rows = connection.execute(select(TENANTS).order_by(TENANTS.c.slug)).all()
-        return {row.slug: self._state(row) for row in rows}
+            kill_all = _kill_all(connection)
+        return {row.slug: self._state(row, kill_all) for row in rows}
 
     def get(self, slug: str) -> TenantState:
         with self._database.reading() as connection:
             row = connection.execute(select(TENANTS).where(TENANTS.c.slug == slug)).one_or_none()
+            kill_all = _kill_all(connection)
         if row is None:
             raise UnknownTenant
-        return self._state(row)
+        return self._state(row, kill_all)
 
     def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent) -> None:
         facts = {
@@ -58,14 +63,29 @@ class SqlTenants:
             bump(connection)
         return moved
 
-    def _state(self, row: Row[Any]) -> TenantState:
+    def kill_all(self) -> Kill | None:
+        with self._database.reading() as connection:
+            return _kill_all(connection)
+
+    def set_kill_all(self, kill: Kill | None, *, event: AuditEvent) -> None:
+        with self._database.writing() as connection:
+            if kill is None:
+                connection.execute(delete(SWITCHES).where(SWITCHES.c.name == KILL_ALL))
+            else:
+                on = upsert(connection, SWITCHES).values(name=KILL_ALL, document=asdict(kill))
+                newer = {"document": on.excluded.document}
+                connection.execute(on.on_conflict_do_update(index_elements=[SWITCHES.c.name], set_=newer))
+            append_event(connection, event)
+            bump(connection)
+
+    def _state(self, row: Row[Any], kill_all: Kill | None) -> TenantState:
         secrets = json.loads(self._vault.open(row.secrets))
         try:
             tenant = Tenant.from_documents(row.document, secrets)
         except (ValidationError, KeyError) as error:
             detail = f"the stored document of tenant {row.slug} is not of this version ({type(error).__name__})"
             raise StoreError(detail=detail) from None
-        return TenantState(tenant, _rollout(row))
+        return TenantState(tenant, _rollout(row), kill_all)
 
 
 def _columns(rollout: Rollout) -> dict[str, Any]:
@@ -74,9 +94,29 @@ def _columns(rollout: Rollout) -> dict[str, Any]:
         "percentage": rollout.percentage,
         "cohorts": rollout.document()["cohorts"],
         "rollout_revision": rollout.revision,
+        "ramp": asdict(rollout.ramp) if rollout.ramp else None,
+        "kill": asdict(rollout.kill) if rollout.kill else None,
     }
 
 
 def _rollout(row: Row[Any]) -> Rollout:
     cohorts = Cohorts(frozenset(row.cohorts["subjects"]), frozenset(row.cohorts["groups"]))
-    return Rollout(Stage(row.stage), row.percentage, cohorts, row.rollout_revision)
+    return Rollout(Stage(row.stage), row.percentage, cohorts, row.rollout_revision, _ramp(row.ramp), _kill(row.kill))
+
+
+def _ramp(document: Mapping[str, Any] | None) -> Ramp | None:
+    if document is None:
+        return None
+    steps = tuple(RampStep(**step) for step in document["steps"])
+    pause = Pause(**document["pause"]) if document["pause"] else None
+    return Ramp(steps, document["taken"], document["since"], pause)
+
+
+def _kill(document: Mapping[str, Any] | None) -> Kill | None:
+    return Kill(**document) if document else None
+
+
+def _kill_all(connection: Connection) -> Kill | None:
+    return _kill(
+        connection.execute(select(SWITCHES.c.document).where(SWITCHES.c.name == KILL_ALL)).scalar_one_or_none()
+    )

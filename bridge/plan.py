@@ -1,0 +1,176 @@
+"""What is planned for a rollout, and what stops it: ramp, pause, kill switch. Frozen, no I/O."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from bridge.texts import iso
+
+MOST_STEPS = 50
+LONGEST_HOLD_S = 366 * 86_400
+EVERYBODY = 100.0
+
+UNITS_S = {"week": 604_800, "day": 86_400, "h": 3_600, "min": 60, "s": 1}
+"""Seconds of each unit, as they are printed; `day` and `week` take an s."""
+
+_ALIASES = {
+    "week": "week weeks w",
+    "day": "day days d",
+    "h": "h hour hours",
+    "min": "min mins minute minutes",
+    "s": "s sec secs second seconds",
+}
+_UNIT_OF = {alias: unit for unit, aliases in _ALIASES.items() for alias in aliases.split()}
+_STEP = re.compile(r"(?P<percent>\d{1,3}(?:\.\d+)?) ?%?(?: ?for (?P<number>\d{1,9}(?:\.\d{1,3})?) ?(?P<unit>[a-z]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who wants a change, and why. `force` passes by the conditions of evidence, and needs a reason."""
+
+    actor: str
+    reason: str = ""
+    request_id: str = ""
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A kill switch that is on: nobody of the tenant gets the OAuth path. `everywhere`: that of all tenants."""
+
+    actor: str
+    reason: str
+    at: float
+    everywhere: bool = False
+
+    def document(self) -> dict[str, Any]:
+        return {"actor": self.actor, "reason": self.reason, "at": iso(self.at), "everywhere": self.everywhere}
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A ramp stands still since `at` (unix seconds), until a person resumes it."""
+
+    actor: str
+    reason: str
+    at: float
+
+    def document(self) -> dict[str, Any]:
+        return {"actor": self.actor, "reason": self.reason, "at": iso(self.at)}
+
+
+@dataclass(frozen=True, slots=True)
+class RampStep:
+    """A percentage, and the seconds that it is held before the next step (0: it is the last)."""
+
+    percent: float
+    hold_s: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.percent:g} %" + (f" for {_duration(self.hold_s)}" if self.hold_s else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """Percentages that follow one another by themselves.
+
+    `taken` steps took effect, the last one at `since` (unix seconds; pauses move it on, so that a hold is held
+    in full). A ramp ends with its last step: one that is kept has another step to take.
+    """
+
+    steps: tuple[RampStep, ...]
+    taken: int = 0
+    since: float = 0
+    pause: Pause | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.steps))
+
+    @property
+    def next_step(self) -> RampStep:
+        return self.steps[self.taken]
+
+    @property
+    def next_at(self) -> float | None:
+        """Return when the next step is due (unix seconds); None while paused."""
+        if self.pause is not None:
+            return None
+        return self.since + (self.steps[self.taken - 1].hold_s if self.taken else 0)
+
+    def is_due(self, now: float) -> bool:
+        return self.next_at is not None and now >= self.next_at
+
+    def stepped(self, now: float) -> "Ramp | None":
+        """Return the ramp after its next step; None when that was the last."""
+        taken = self.taken + 1
+        return None if taken == len(self.steps) else replace(self, taken=taken, since=now)
+
+    def resumed(self, now: float) -> "Ramp":
+        """Return the ramp without its pause; what was left of the hold is still to be held."""
+        paused_s = now - self.pause.at if self.pause else 0
+        return replace(self, since=self.since + paused_s, pause=None)
+
+    def document(self) -> dict[str, Any]:
+        """Return the form that the API shows and the audit keeps."""
+        return {
+            "text": str(self),
+            "steps": [{"percent": each.percent, "hold_s": each.hold_s} for each in self.steps],
+            "taken": self.taken,
+            "since": iso(self.since),
+            "next_at": None if self.next_at is None else iso(self.next_at),
+            "pause": self.pause.document() if self.pause else None,
+        }
+
+
+def read_steps(text: str) -> tuple[RampStep, ...]:
+    """Return the steps of `5 % for 1 h, 25 % for 1 day, 100 %`. Raises ValueError with every mistake."""
+    parts = [" ".join(part.split()).lower() for part in text.split(",")]
+    found = [_STEP.fullmatch(part) for part in parts]
+    wrong = [part for part, match in zip(parts, found, strict=True) if match is None or _is_unknown(match["unit"])]
+    if wrong:
+        listed = ", ".join(f"`{part[:40]}`" for part in wrong)
+        raise ValueError(f"{listed} is no step; write them as in `5 % for 1 h, 25 % for 1 day, 100 %`")
+    return checked_steps(
+        RampStep(float(match["percent"]), _hold_s(match["number"], match["unit"])) for match in found if match
+    )
+
+
+def checked_steps(steps: Iterable[RampStep]) -> tuple[RampStep, ...]:
+    """Return *steps*, or raise ValueError with every reason why they make no ramp."""
+    whole = tuple(steps)
+    if not 1 <= len(whole) <= MOST_STEPS:
+        raise ValueError(f"a ramp has 1 to {MOST_STEPS} steps")
+    if mistakes := list(_mistakes(whole)):
+        raise ValueError("; ".join(mistakes))
+    return whole
+
+
+def _mistakes(steps: Sequence[RampStep]) -> Iterable[str]:
+    for step in steps:
+        if not 0 < step.percent <= EVERYBODY or round(step.percent, 2) != step.percent:
+            yield f"{step.percent:g} % is not above 0, at most 100 and of two decimals"
+        if step.hold_s > LONGEST_HOLD_S:
+            yield f"{step} holds longer than a year"
+    yield from (f"{each} needs a time to hold (`for 1 h`)" for each in steps[:-1] if each.hold_s < 1)
+    if steps[-1].hold_s:
+        yield f"{steps[-1]} is the last step, which holds for good: leave `for` away"
+    yield from (
+        f"{after.percent:g} % does not rise" for before, after in pairwise(steps) if after.percent <= before.percent
+    )
+
+
+def _is_unknown(unit: str | None) -> bool:
+    return unit is not None and unit not in _UNIT_OF
+
+
+def _hold_s(number: str | None, unit: str | None) -> int:
+    return round(float(number) * UNITS_S[_UNIT_OF[unit]]) if number and unit else 0
+
+
+def _duration(seconds: int) -> str:
+    """Return whole numbers of the largest unit that fits: `90 min`, `2 days`."""
+    unit = next(unit for unit, size in UNITS_S.items() if seconds % size == 0)
+    count = seconds // UNITS_S[unit]
+    return f"{count} {unit}" + ("s" if count > 1 and unit in {"day", "week"} else "")

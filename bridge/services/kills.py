@@ -1,0 +1,77 @@
+"""The kill switch: at once, nobody of a tenant (or of any) gets the OAuth path."""
+
+from dataclasses import replace
+
+from bridge.errors import BadRequest
+from bridge.model import AuditEvent, TenantState
+from bridge.plan import Kill, Order
+from bridge.ports import Clock, TenantStore
+from bridge.services.stages import Stages, insist
+
+
+class Kills:
+    """Switch the OAuth path off and on again. Stage, percentage, cohorts and tokens stay as they are.
+
+    What it does not change is a retired tenant, which has no JWT path to fall back on: move it back first.
+    """
+
+    def __init__(self, tenants: TenantStore, stages: Stages, clock: Clock) -> None:
+        self._tenants = tenants
+        self._stages = stages
+        self._clock = clock
+
+    def kill(self, slug: str, order: Order) -> TenantState:
+        """Switch one tenant off; never refused. Raises BadRequest without a reason, UnknownTenant, StoreError."""
+        return self._switch(slug, order, self._kill(order))
+
+    def revive(self, slug: str, order: Order) -> TenantState:
+        """Switch one tenant's own kill switch back. That of all tenants stays. Raises as `kill` does."""
+        _need_reason(order)
+        return self._switch(slug, order, None)
+
+    def kill_all(self, order: Order) -> Kill:
+        """Switch every tenant off, those too that are yet to come. Raises BadRequest without a reason, StoreError."""
+        kill = replace(self._kill(order), everywhere=True)
+        before = self._tenants.kill_all()
+        if before is None:
+            self._tenants.set_kill_all(kill, event=self._event(order, "stage.kill", None, kill))
+        return before or kill
+
+    def revive_all(self, order: Order) -> None:
+        """Switch the kill switch of all tenants back; a tenant's own stays. Raises as `kill_all` does."""
+        _need_reason(order)
+        if before := self._tenants.kill_all():
+            self._tenants.set_kill_all(None, event=self._event(order, "stage.revive", before, None))
+
+    def _kill(self, order: Order) -> Kill:
+        _need_reason(order)
+        return Kill(order.actor, order.reason, self._clock())
+
+    def _switch(self, slug: str, order: Order, kill: Kill | None) -> TenantState:
+        """Write the switch, unless it stands so already: who was first is kept."""
+
+        def change() -> TenantState:
+            state = self._tenants.get(slug)
+            if (state.rollout.kill is None) is (kill is None):
+                return state
+            action = "stage.kill" if kill else "stage.revive"
+            return self._stages.write(state, replace(state.rollout, kill=kill), order, action=action)
+
+        return insist(change)
+
+    def _event(self, order: Order, action: str, before: Kill | None, after: Kill | None) -> AuditEvent:
+        return AuditEvent(
+            at=self._clock(),
+            actor=order.actor,
+            action=action,
+            tenant=None,
+            reason=order.reason,
+            before={"kill": before.document() if before else None},
+            after={"kill": after.document() if after else None},
+            request_id=order.request_id,
+        )
+
+
+def _need_reason(order: Order) -> None:
+    if not order.reason.strip():
+        raise BadRequest("The kill switch needs a reason. Say why in `reason`.")

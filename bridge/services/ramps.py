@@ -1,0 +1,139 @@
+"""Ramps: percentages that rise by themselves, step by step, until they are through or somebody pauses them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bridge.errors import BadRequest, BridgeError, Conflict, StageRefused, UnmetCondition
+from bridge.model import Stage, TenantState
+from bridge.plan import Order, Pause, Ramp, RampStep, checked_steps
+from bridge.ports import Clock, TenantStore
+from bridge.services.stages import NOT_CHECKED, Stages, check_order, insist
+from bridge.telemetry import Metrics
+
+ACTOR = "ramp"
+"""Who stands in the audit for what a ramp does by itself."""
+
+
+class Ramps:
+    """Start, pause, resume and stop ramps; take the steps that are due.
+
+    Every worker looks; whoever writes first takes the step, and the others lose by the rollout's revision.
+    """
+
+    def __init__(self, tenants: TenantStore, stages: Stages, clock: Clock, metrics: Metrics) -> None:
+        self._tenants = tenants
+        self._stages = stages
+        self._clock = clock
+        self._metrics = metrics
+
+    def start(self, slug: str, steps: Sequence[RampStep], order: Order) -> TenantState:
+        """Take the first step now and the others when they are due; a ramp that is under way is replaced.
+
+        Raises BadRequest for steps that make no ramp, StageRefused outside stage `rollout` and for unmet conditions,
+        UnknownTenant, Conflict, StoreError.
+        """
+        state = self._tenants.get(slug)
+        _need_rollout(state)
+        ramp = Ramp(_checked(state, steps), since=self._clock())
+        check_order(order)
+        return self._step(state, ramp, order, action="ramp.start")
+
+    def pause(self, slug: str, order: Order) -> TenantState:
+        """Stand still at the present percentage until somebody resumes; one that stands still already stays so.
+
+        Raises StageRefused when there is no ramp, UnknownTenant, StoreError. It does not lose races.
+        """
+
+        def change() -> TenantState:
+            state = self._tenants.get(slug)
+            return state if _ramp(state).pause else self._pause(state, order)
+
+        return insist(change)
+
+    def resume(self, slug: str, order: Order) -> TenantState:
+        """Go on: hold what was left of the hold, then ask the next step's conditions. Raises as `move` does."""
+        state = self._tenants.get(slug)
+        ramp = _ramp(state)
+        if ramp.pause is None:
+            return state
+        after = replace(state.rollout, ramp=ramp.resumed(self._clock()))
+        return self._stages.write(state, after, order, action="ramp.resume")
+
+    def stop(self, slug: str, order: Order) -> TenantState:
+        """Forget the ramp; the percentage stays. Raises as `pause` does."""
+
+        def change() -> TenantState:
+            state = self._tenants.get(slug)
+            _ramp(state)
+            return self._stages.write(state, replace(state.rollout, ramp=None), order, action="ramp.stop")
+
+        return insist(change)
+
+    def run_due(self) -> None:
+        """Take every step that is due; a failure does not hold up other tenants. Raises the last one."""
+        failure: BridgeError | None = None
+        for state in self._tenants.all().values():
+            try:
+                self._look_at(state)
+            except Conflict:
+                continue  # another worker, or a person, was first
+            except BridgeError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+
+    def _look_at(self, state: TenantState) -> None:
+        ramp = state.rollout.ramp
+        if ramp is None or ramp.pause is not None:
+            return
+        if state.kill is not None:
+            self._pause(state, Order(ACTOR, "The kill switch is on."))
+        elif ramp.is_due(self._clock()):
+            self._take_next(state, ramp)
+
+    def _take_next(self, state: TenantState, ramp: Ramp) -> None:
+        """Take a step, or pause where its conditions are not met: a person looks at why, and resumes."""
+        order = Order(ACTOR, f"step {ramp.taken + 1} of {len(ramp.steps)}: {ramp.next_step}")
+        try:
+            self._step(state, ramp, order, action="ramp.step")
+        except StageRefused as refusal:
+            if all(each.condition == NOT_CHECKED for each in refusal.unmet):
+                raise  # nobody knows: tried again at the next look
+            unmet = " ".join(each.message for each in refusal.unmet)
+            self._pause(state, replace(order, reason=f"{order.reason} was not taken. {unmet}"))
+
+    def _step(self, state: TenantState, ramp: Ramp, order: Order, *, action: str) -> TenantState:
+        after = replace(state.rollout, percentage=ramp.next_step.percent, ramp=ramp.stepped(self._clock()))
+        overridden = self._stages.check(state, after, order)
+        stepped = self._stages.write(state, after, order, action=action, overridden=overridden)
+        self._metrics.ramp_steps.labels(state.tenant.slug).inc()
+        return stepped
+
+    def _pause(self, state: TenantState, order: Order) -> TenantState:
+        paused = state.rollout.paused(Pause(order.actor, order.reason, self._clock()))
+        return self._stages.write(state, paused, order, action="ramp.pause")
+
+
+def _ramp(state: TenantState) -> Ramp:
+    if state.rollout.ramp is None:
+        message = f"{state.tenant.slug} has no ramp: start one with `qlik-bridge stage ramp start`."
+        raise StageRefused([UnmetCondition("ramp", message, forceable=False)])
+    return state.rollout.ramp
+
+
+def _need_rollout(state: TenantState) -> None:
+    if state.rollout.stage is not Stage.ROLLOUT:
+        now = state.rollout.stage
+        message = f"{state.tenant.slug} is in stage {now}; a ramp runs in stage rollout. Move it there first."
+        raise StageRefused([UnmetCondition("stage_rollout", message, forceable=False)])
+
+
+def _checked(state: TenantState, steps: Sequence[RampStep]) -> tuple[RampStep, ...]:
+    try:
+        whole = checked_steps(steps)
+    except ValueError as mistakes:
+        raise BadRequest(f"This is no ramp: {mistakes}.") from None
+    if whole[0].percent < state.rollout.percentage:
+        now = f"{state.rollout.percentage:g} %"
+        raise BadRequest(f"A ramp takes nobody back: start it at {now} or more, which is where the tenant is.")
+    return whole
