@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from openfeature import api as openfeature
@@ -143,14 +144,10 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         ramps=ramps,
         kills=Kills(tenants, stages, clock),
         declared=Tenants(tenants, keys, clock, _tenant_guard(settings)),
-        sessions=Sessions(stores.sessions, clock),
-        operators=Operators(settings.admin_groups, stores.operator_tokens, stores.audit, clock),
         audit=stores.audit,
-        ledger=stores.ledger,
         keys=keys,
         assertion_keys=key_set,
-        oidc=OidcProvider(settings.oidc_issuer, clock) if settings.oidc_issuer else None,
-        people=SandboxPeople(settings.demo_people, clock) if settings.demo_people else None,
+        **_who_is_asking(settings, stores, clock),
         probes=[stores.database, keys, *filter(None, [key_set])],
         measures=measures,
         guardrails=guardrails,
@@ -158,6 +155,26 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         keeper=_keeper(metrics, measures, guardrails, ramps, notices),
         close_database=stores.database.close,
     )
+
+
+class _WhoIsAsking(TypedDict):
+    """The parts of the bridge that know people and operators."""
+
+    sessions: Sessions
+    operators: Operators
+    ledger: AssertionLedger
+    oidc: OidcProvider | None
+    people: People | None
+
+
+def _who_is_asking(settings: Settings, stores: "_Stores", clock: Clock) -> _WhoIsAsking:
+    return {
+        "sessions": Sessions(stores.sessions, clock),
+        "operators": Operators(settings.admin_groups, stores.operator_tokens, stores.audit, clock),
+        "ledger": stores.ledger,
+        "oidc": OidcProvider(settings.oidc_issuer, clock) if settings.oidc_issuer else None,
+        "people": SandboxPeople(settings.demo_people, clock) if settings.demo_people else None,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,17 @@
-"""What is planned for a rollout, and what stops it: ramp, pause, kill switch. Frozen, no I/O."""
+"""The plan of a tenant: stage and rollout, the ramp that raises it, the kill switch that stops it. Frozen, no I/O."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
 from bridge.texts import iso
+
+BUCKETS = 10_000
+"""Subjects fall into this many buckets: a percentage has two decimals at most."""
 
 MOST_STEPS = 50
 LONGEST_HOLD_S = 366 * 86_400
@@ -122,6 +127,90 @@ class Ramp:
             "next_at": None if self.next_at is None else iso(self.next_at),
             "pause": self.pause.document() if self.pause else None,
         }
+
+
+class Path(StrEnum):
+    """What one embed uses now."""
+
+    JWT = "jwt"
+    OAUTH = "oauth"
+
+
+class Stage(StrEnum):
+    """The tenant's audited plan, in order."""
+
+    LEGACY = "legacy"
+    SHADOW = "shadow"
+    ROLLOUT = "rollout"
+    OAUTH = "oauth"
+    RETIRED = "retired"
+
+    @property
+    def position(self) -> int:
+        return list(Stage).index(self)
+
+    @property
+    def safe_path(self) -> Path:
+        """Return the path of everyone whose flag cannot be evaluated."""
+        return Path.OAUTH if self in {Stage.OAUTH, Stage.RETIRED} else Path.JWT
+
+
+@dataclass(frozen=True, slots=True)
+class Cohorts:
+    """The people who move first: by subject, or by membership of a group."""
+
+    subjects: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Cohorts") -> "Cohorts":
+        return Cohorts(self.subjects | other.subjects, self.groups | other.groups)
+
+    def __sub__(self, other: "Cohorts") -> "Cohorts":
+        return Cohorts(self.subjects - other.subjects, self.groups - other.groups)
+
+    def include(self, sub: str, groups: frozenset[str]) -> bool:
+        return sub in self.subjects or bool(groups & self.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Stage, percentage and cohorts of one tenant, its ramp and kill switch; `revision` grows with each change."""
+
+    stage: Stage = Stage.LEGACY
+    percentage: float = 0
+    cohorts: Cohorts = Cohorts()
+    revision: int = 0
+    ramp: Ramp | None = None
+    kill: Kill | None = None
+
+    def path_for(self, tenant: str, sub: str, groups: frozenset[str]) -> Path:
+        """Return the path of one subject; raising the percentage never takes anyone back."""
+        if self.stage is not Stage.ROLLOUT:
+            return self.stage.safe_path
+        moved = self.cohorts.include(sub, groups) or bucket(tenant, sub) < round(self.percentage / 100 * BUCKETS)
+        return Path.OAUTH if moved else Path.JWT
+
+    def paused(self, pause: Pause) -> "Rollout":
+        """Return the rollout with its ramp standing still; without a running ramp it is the same."""
+        if self.ramp is None or self.ramp.pause is not None:
+            return self
+        return replace(self, ramp=replace(self.ramp, pause=pause))
+
+    def document(self) -> dict[str, Any]:
+        """Return the form that the API shows and the audit keeps."""
+        return {
+            "stage": self.stage.value,
+            "percent": self.percentage,
+            "cohorts": {"subjects": sorted(self.cohorts.subjects), "groups": sorted(self.cohorts.groups)},
+            "ramp": self.ramp.document() if self.ramp else None,
+            "kill": self.kill.document() if self.kill else None,
+        }
+
+
+def bucket(tenant: str, sub: str) -> int:
+    """Return the stable bucket, 0 to `BUCKETS` - 1, of a subject in a tenant."""
+    digest = hashlib.sha256(f"{tenant}\0{sub}".encode()).digest()
+    return int.from_bytes(digest[:8]) % BUCKETS
 
 
 def read_steps(text: str) -> tuple[RampStep, ...]:

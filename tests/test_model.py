@@ -65,7 +65,7 @@ class TestRollout:
         rollout = Rollout(Stage.ROLLOUT, hundredths / 100)
         inside = 0
         for number in range(BUCKETS):
-            monkeypatch.setattr("bridge.model.bucket", lambda *_, number=number: number)
+            monkeypatch.setattr("bridge.plan.bucket", lambda *_, number=number: number)
             inside += rollout.path_for("acme", "anyone", frozenset()) is Path.OAUTH
 
         assert inside == hundredths
