@@ -1,7 +1,13 @@
 """Plans, ramps, cohorts and kill switches on the command line."""
 
+import json
+import time
+
 import pytest
 from clikit import Run
+
+from bridge.bootstrap import build
+from bridge.settings import read_settings
 
 TEXT = "5 % for 1 h, 25 % for 1 day, 100 %"
 
@@ -53,6 +59,18 @@ class TestRamp:
         shown = rolling("stage", "ramp", "start", "acme", TEXT)
 
         assert f"{TEXT}; next step at 20" in shown.out
+
+    def test_a_bridge_that_starts_later_takes_the_next_step(self, rolling: Run, settings: dict[str, str]) -> None:
+        """Each command here is a process of its own; so is the bridge that comes up an hour later."""
+        rolling("stage", "ramp", "start", "acme", TEXT)
+        for hours, percent in [(0.9, 5), (1.1, 25), (24, 25), (25.2, 100)]:
+            bridge = build(read_settings(settings), clock=lambda hours=hours: time.time() + hours * 3600)
+            bridge.ramps.run_due()
+            bridge.close()
+            assert rolling("stage", "show", "acme", "--json").json()["percent"] == percent
+
+        listed = rolling("audit", "export", "--tenant", "acme", "--actor", "ramp").out.splitlines()
+        assert [json.loads(line)["reason"] for line in listed] == ["step 2 of 3: 25 % for 1 day", "step 3 of 3: 100 %"]
 
     def test_what_is_no_ramp_is_said(self, rolling: Run) -> None:
         wrong = rolling("stage", "ramp", "start", "acme", "5 % for 1 fortnight, 100 %")
