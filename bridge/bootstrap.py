@@ -1,6 +1,5 @@
 """The only file that names concrete adapters: Settings -> Bridge."""
 
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,13 +7,9 @@ from pathlib import Path
 from typing import TypedDict
 from urllib.parse import urlsplit
 
-from openfeature import api as openfeature
-from openfeature.client import OpenFeatureClient
-from openfeature.provider import AbstractProvider
-
 from bridge.adapters.cached import CachedSessions, CachedSubjects, CachedTenants, CachedTokens, RevisionWatch
 from bridge.adapters.engine import WebSocketEngine
-from bridge.adapters.flags import RolloutProvider
+from bridge.adapters.flags import builtin_flags, foreign_flags
 from bridge.adapters.jwks import Jwks
 from bridge.adapters.keyfiles import KeyFiles
 from bridge.adapters.oidc import OidcProvider
@@ -24,6 +19,7 @@ from bridge.adapters.sql import (
     Database,
     SqlAssertionLedger,
     SqlAuditLog,
+    SqlDecisions,
     SqlMeasures,
     SqlOperatorTokens,
     SqlOutbox,
@@ -41,6 +37,7 @@ from bridge.ports import (
     AssertionLedger,
     AuditLog,
     Clock,
+    DecisionStore,
     KeySet,
     MeasureStore,
     OperatorTokens,
@@ -55,6 +52,7 @@ from bridge.ports import (
 )
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
+from bridge.services.decisions import Decisions
 from bridge.services.gate import GatedEngine, GatedQlik
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
@@ -123,7 +121,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     qlik = GatedQlik(HttpQlik(keys, clock), clock, metrics, measures.note_call)
     signer = Signer(keys, clock)
     groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
-    rollouts = Rollouts(_flag_client(settings, tenants), metrics, may_block=settings.flags != "builtin")
+    rollouts = _rollouts(settings, stores, metrics, clock)
     broker = _broker(stores, qlik, groups, rollouts, measures, clock=clock, metrics=metrics)
     stages = Stages(tenants, keys, clock, metrics)
     ramps = Ramps(tenants, stages, clock, metrics)
@@ -188,6 +186,7 @@ class _Stores:
     sessions: SessionStore
     operator_tokens: OperatorTokens
     audit: AuditLog
+    decisions: DecisionStore
     ledger: AssertionLedger
     measures: MeasureStore
     outbox: Outbox
@@ -207,6 +206,7 @@ def _open_stores(settings: Settings, clock: Clock) -> _Stores:
         sessions=CachedSessions(SqlSessions(database), watch),
         operator_tokens=SqlOperatorTokens(database),
         audit=SqlAuditLog(database),
+        decisions=SqlDecisions(database),
         ledger=SqlAssertionLedger(database),
         measures=SqlMeasures(database),
         outbox=SqlOutbox(database),
@@ -267,23 +267,13 @@ def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, ramps:
     return keeper
 
 
-def _flag_client(settings: Settings, tenants: TenantStore) -> OpenFeatureClient:
-    """Return a client of its own domain, so that two bridges in one process do not share a provider."""
-    provider = RolloutProvider(tenants.all) if settings.flags == "builtin" else _foreign_provider(settings.flags)
-    domain = f"bridge-{id(provider)}"
-    openfeature.set_provider_and_wait(provider, domain)
-    return openfeature.get_client(domain)
-
-
-def _foreign_provider(path: str) -> AbstractProvider:
-    module, _, name = path.partition(":")
-    try:
-        provider = getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError, TypeError) as error:
-        raise ConfigError([f"BRIDGE_FLAGS={path} cannot be loaded: {error}"]) from error
-    if not isinstance(provider, AbstractProvider):
-        raise ConfigError([f"BRIDGE_FLAGS={path} does not return an OpenFeature provider"])
-    return provider
+def _rollouts(settings: Settings, stores: "_Stores", metrics: Metrics, clock: Clock) -> Rollouts:
+    """Return what asks the flag. What another provider decides is noted, because it leaves no trace here."""
+    if settings.flags == "builtin":
+        return Rollouts(builtin_flags(stores.tenants.all), metrics, may_block=False)
+    return Rollouts(
+        foreign_flags(settings.flags), metrics, may_block=True, decisions=Decisions(stores.decisions, clock)
+    )
 
 
 def _tenant_guard(settings: Settings) -> Callable[[Tenant], None]:

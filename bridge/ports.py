@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from bridge.decisions import NotedDecision
 from bridge.guarding import Batch, Notice, Tally, Webhook
 from bridge.model import (
     AuditEvent,
@@ -253,6 +254,18 @@ class WebhookSender(Protocol):
 
     def post(self, webhook: Webhook, body: bytes, headers: Mapping[str, str]) -> int:
         """Return the status of the answer; redirects are not followed. Raises a TenantError when there is none."""
+
+
+class DecisionStore(Protocol):
+    """The newest decision of another flag provider for each subject. Every method may raise StoreError."""
+
+    def get(self, tenant: str, sub: str) -> NotedDecision | None: ...
+
+    def note(self, noted: NotedDecision, *, instead_of: NotedDecision | None, event: AuditEvent | None) -> bool:
+        """Replace the decision that was read (None: there was none), with its audit event if there is one.
+
+        Return False, and change nothing, when another decision stands there by now.
+        """
 
 
 class People(Protocol):

@@ -12,6 +12,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
+from bridge.decisions import NotedDecision
 from bridge.errors import AppRefused, BadContent, ConfigError, Conflict, StoreError, TenantRefused, UnknownTenant
 from bridge.guarding import Batch, Notice, Tally, Webhook
 from bridge.model import (
@@ -376,6 +377,31 @@ class FakeWebhooks:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+class FakeDecisions(_Store):
+    def __init__(self, audit: FakeAudit) -> None:
+        super().__init__()
+        self.audit = audit
+        self.rows: dict[tuple[str, str], NotedDecision] = {}
+
+    def get(self, tenant: str, sub: str) -> NotedDecision | None:
+        self._check()
+        return self.rows.get((tenant, sub))
+
+    def note(self, noted: NotedDecision, *, instead_of: NotedDecision | None, event: AuditEvent | None) -> bool:
+        self._check()
+        with self._lock:
+            standing = self.rows.get((noted.tenant, noted.sub))
+            if standing is None or instead_of is None:
+                is_as_read = standing is instead_of
+            else:
+                is_as_read = standing.decision.is_like(instead_of.decision)
+            if is_as_read:
+                self.rows[noted.tenant, noted.sub] = noted
+                if event is not None:
+                    self.audit.append(event)
+            return is_as_read
 
 
 class FakeKeys:

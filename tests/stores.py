@@ -9,6 +9,7 @@ from bridge.adapters.sql import (
     Database,
     SqlAssertionLedger,
     SqlAuditLog,
+    SqlDecisions,
     SqlMeasures,
     SqlOperatorTokens,
     SqlOutbox,
@@ -21,6 +22,7 @@ from bridge.adapters.vault import Vault
 from bridge.ports import (
     AssertionLedger,
     AuditLog,
+    DecisionStore,
     MeasureStore,
     OperatorTokens,
     Outbox,
@@ -44,6 +46,7 @@ class Stores:
     audit: AuditLog
     measures: MeasureStore
     outbox: Outbox
+    decisions: DecisionStore
 
 
 def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
@@ -57,6 +60,7 @@ def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         SqlAuditLog(database),
         SqlMeasures(database),
         SqlOutbox(database),
+        SqlDecisions(database),
     )
 
 
@@ -74,4 +78,5 @@ def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         sql.audit,
         sql.measures,
         sql.outbox,
+        sql.decisions,
     )

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
-NOUNS = {"errors", "guarding", "model", "plan", "texts", "trail"}
+NOUNS = {"decisions", "errors", "guarding", "model", "plan", "texts", "trail"}
 MAY_IMPORT = {
     "__init__": set[str](),
     "errors": set[str](),
     "texts": set[str](),
+    "decisions": {"model"},
     "guarding": {"texts"},
     "plan": {"texts"},
     "model": {"errors", "guarding", "plan", "texts"},

@@ -1,14 +1,25 @@
-"""The OpenFeature provider that answers from each tenant's own stage, percentage and cohorts."""
+"""The OpenFeature provider that answers from each tenant's own stage, percentage and cohorts; and those of others."""
 
+import importlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
+import structlog
+from openfeature import api as openfeature
+from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEvent
 from openfeature.exception import FlagNotFoundError, InvalidContextError, TargetingKeyMissingError, TypeMismatchError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
-from openfeature.provider import AbstractProvider, Metadata
+from openfeature.provider import AbstractProvider, Metadata, ProviderStatus
 
+from bridge.errors import ConfigError
 from bridge.model import FLAG, TenantState
+
+log = structlog.get_logger()
+
+STARTING_S = 5.0
 
 Boolean: TypeAlias = bool  # OpenFeature's signatures pass it by position
 Structure: TypeAlias = Sequence[FlagValueType] | Mapping[str, FlagValueType]
@@ -71,6 +82,46 @@ class RolloutProvider(AbstractProvider):
     ) -> FlagResolutionDetails[Structure]:
         del default_value, evaluation_context
         _refuse(flag_key)
+
+
+def builtin_flags(states: Callable[[], Mapping[str, TenantState]]) -> OpenFeatureClient:
+    """Return a client of our own provider."""
+    client, domain = _client_for(provider := RolloutProvider(states))
+    openfeature.set_provider_and_wait(provider, domain)
+    return client
+
+
+def foreign_flags(path: str) -> OpenFeatureClient:
+    """Return a client of somebody else's provider, `package.module:factory`. Raises ConfigError.
+
+    A service that is away delays the start by `STARTING_S` at most: until it answers, people get the safe side.
+    """
+    client, domain = _client_for(provider := _loaded(path))
+    openfeature.set_provider(provider, domain)
+    started = threading.Event()
+    for outcome in (ProviderEvent.PROVIDER_READY, ProviderEvent.PROVIDER_ERROR):
+        client.add_handler(outcome, lambda _details: started.set())  # called at once where that was the outcome
+    started.wait(STARTING_S)
+    if (status := client.get_provider_status()) is not ProviderStatus.READY:
+        log.warning("flag_provider_not_ready", flags=path, status=str(status))
+    return client
+
+
+def _client_for(provider: AbstractProvider) -> tuple[OpenFeatureClient, str]:
+    """Return a client of its own domain, so that two bridges in one process do not share a provider."""
+    domain = f"bridge-{id(provider)}"
+    return openfeature.get_client(domain), domain
+
+
+def _loaded(path: str) -> AbstractProvider:
+    module, _, name = path.partition(":")
+    try:
+        provider = getattr(importlib.import_module(module), name)()
+    except Exception as error:  # whatever a factory of somebody else raises
+        raise ConfigError([f"BRIDGE_FLAGS={path} cannot be loaded: {type(error).__name__}: {error}"]) from error
+    if not isinstance(provider, AbstractProvider):
+        raise ConfigError([f"BRIDGE_FLAGS={path} does not return an OpenFeature provider"])
+    return provider
 
 
 def _require_known(flag_key: str) -> None:

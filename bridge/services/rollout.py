@@ -6,8 +6,11 @@ from concurrent.futures import TimeoutError as FlagTooSlow
 import structlog
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 
+from bridge.decisions import Decision
 from bridge.model import FLAG, Path, Subject, TenantState
+from bridge.services.decisions import Decisions
 from bridge.telemetry import Metrics
 
 PATIENCE_S = 0.25
@@ -23,25 +26,40 @@ class Rollouts:
     cannot pass by the audited stage moves. It fails to the stage's safe side, counted.
     """
 
-    def __init__(self, flags: OpenFeatureClient, metrics: Metrics, *, may_block: bool) -> None:
+    def __init__(
+        self, flags: OpenFeatureClient, metrics: Metrics, *, may_block: bool, decisions: Decisions | None = None
+    ) -> None:
         self._flags = flags
+        self._provider = flags.provider.get_metadata().name
         self._metrics = metrics
+        self._decisions = decisions
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="flags") if may_block else None
 
     def path(self, state: TenantState, subject: Subject) -> Path:
-        """Return the path of *subject*; never raises."""
+        """Return the path of *subject*, and note who decided it where that is not our own provider; never raises."""
+        decision = self.decide(state, subject)
+        if self._decisions is not None and decision.reason != Reason.ERROR:  # no answer is no change of mind
+            self._decisions.note(state, subject.sub, decision)
+        return decision.path
+
+    def decide(self, state: TenantState, subject: Subject) -> Decision:
+        """Return the path of *subject* and by which rule, without a trace; never raises."""
         if (settled := state.settled_path) is not None:
-            return settled
+            why = Reason.DISABLED if state.is_killed else Reason.STATIC
+            return Decision(settled, why.value, state.rollout.stage.value)
         slug = state.tenant.slug
         context = EvaluationContext(subject.sub, {"tenant": slug, "groups": sorted(subject.groups)})
         try:
-            return Path(self._evaluate(context))
+            details = self._evaluate(context)
+            reason = str(details.reason or Reason.UNKNOWN.value)
+            variant = None if details.variant is None else str(details.variant)
+            return Decision(Path(details.value), reason, variant, self._provider)
         except (ValueError, LookupError, FlagTooSlow, RuntimeError) as problem:  # RuntimeError: no thread to be had
             self._metrics.flag_fallbacks.labels(slug).inc()
             log.warning("flag_not_evaluated", tenant=slug, problem=type(problem).__name__)
-            return state.rollout.stage.safe_path
+            return Decision(state.rollout.stage.safe_path, Reason.ERROR.value, None, self._provider)
 
-    def _evaluate(self, context: EvaluationContext) -> str:
+    def _evaluate(self, context: EvaluationContext) -> FlagEvaluationDetails[str]:
         if self._pool is None:
             return self._ask(context)
         answer = self._pool.submit(self._ask, context)
@@ -50,9 +68,9 @@ class Rollouts:
         finally:
             answer.cancel()  # or a provider that hangs would find every question still waiting when it comes back
 
-    def _ask(self, context: EvaluationContext) -> str:
-        """Return the flag's value. Raises LookupError where OpenFeature fell back to the default."""
+    def _ask(self, context: EvaluationContext) -> FlagEvaluationDetails[str]:
+        """Return the flag's answer. Raises LookupError where OpenFeature fell back to the default."""
         details = self._flags.get_string_details(FLAG, "", context)
         if details.error_code is not None:
             raise LookupError(details.error_code)
-        return details.value
+        return details

@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 from fakes import (
     FakeAudit,
     FakeClock,
+    FakeDecisions,
     FakeKeys,
     FakeLedger,
     FakeMeasures,
@@ -126,6 +127,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture(params=["fake", "sqlite", "postgresql", "cached"])
 def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> Stores:
     if request.param == "fake":
+        audit = FakeAudit()
         return Stores(
             FakeTenants(),
             FakeSubjects(),
@@ -133,9 +135,10 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> St
             FakeSessions(),
             FakeLedger(),
             FakeOperatorTokens(),
-            FakeAudit(),
+            audit,
             FakeMeasures(),
             FakeOutbox(),
+            FakeDecisions(audit),
         )
     if request.param == "cached":
         return cached_stores(request.getfixturevalue("sqlite_database"), vault, clock)

@@ -1,16 +1,23 @@
 """The flag through OpenFeature's own client, as the product asks it."""
 
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+import flagkit
 import pytest
 from openfeature import api
+from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEvent
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
+from openfeature.provider import ProviderStatus
 
-from bridge.adapters.flags import RolloutProvider
-from bridge.errors import StoreError
+from bridge.adapters import flags as flags_module
+from bridge.adapters.flags import RolloutProvider, foreign_flags
+from bridge.errors import ConfigError, StoreError
 from bridge.model import Cohorts, Rollout, Stage, Tenant, TenantState
 from bridge.plan import Kill
 
@@ -126,3 +133,57 @@ def test_a_retired_tenant_has_no_path_to_fall_back_on(flags: Flags) -> None:
     flags.states = {slug: replace(each, kill_all=Kill("erin", "x", 0)) for slug, each in flags.states.items()}
     found = flags.client.get_string_details(FLAG, "", someone("alice"))
     assert (found.value, found.reason) == ("oauth", Reason.STATIC)
+
+
+# --- providers of others ---------------------------------------------------------------------------------
+
+
+def ask(client: OpenFeatureClient) -> tuple[str, ErrorCode | None]:
+    found = client.get_string_details(FLAG, "default", someone())
+    return found.value, found.error_code
+
+
+def test_another_provider_answers() -> None:
+    client = foreign_flags("flagkit:pilots")
+
+    assert ask(client) == ("jwt", None)
+    assert client.provider.get_metadata().name == "In-Memory Provider"
+
+
+def test_a_service_that_is_away_does_not_keep_the_bridge_from_starting() -> None:
+    started = time.monotonic()
+
+    assert foreign_flags("flagkit:Away").get_provider_status() is ProviderStatus.ERROR
+    assert time.monotonic() - started < flags_module.STARTING_S
+
+
+def test_a_service_that_connects_is_waited_for() -> None:
+    assert ask(foreign_flags("flagkit:Connecting")) == ("oauth", None)
+
+
+def test_a_service_that_is_slow_counts_once_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flags_module, "STARTING_S", 0.01)
+    client = foreign_flags("flagkit:Slow")
+    assert ask(client) == ("default", ErrorCode.PROVIDER_NOT_READY)
+    ready = threading.Event()
+    client.add_handler(ProviderEvent.PROVIDER_READY, lambda _details: ready.set())
+
+    flagkit.OVER.set()
+
+    assert ready.wait(10)
+    assert ask(client) == ("oauth", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "mistake"),
+    [
+        ("flagkit:nowhere", "cannot be loaded: AttributeError"),
+        ("no_such_module:make", "cannot be loaded: ModuleNotFoundError"),
+        ("flagkit:broken", "cannot be loaded: OSError: no such file"),
+        ("flagkit:OVER", "cannot be loaded: TypeError"),
+        ("flagkit:not_a_provider", "does not return an OpenFeature provider"),
+    ],
+)
+def test_what_is_no_provider_is_said_at_the_start(path: str, mistake: str) -> None:
+    with pytest.raises(ConfigError, match=f"BRIDGE_FLAGS={path} {mistake}"):
+        foreign_flags(path)

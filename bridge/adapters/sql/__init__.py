@@ -2,6 +2,7 @@
 
 from bridge.adapters.sql.audit import SqlAuditLog
 from bridge.adapters.sql.database import Database
+from bridge.adapters.sql.decisions import SqlDecisions
 from bridge.adapters.sql.engine import open_database
 from bridge.adapters.sql.measures import SqlMeasures
 from bridge.adapters.sql.notices import SqlOutbox
@@ -15,6 +16,7 @@ __all__ = [
     "Database",
     "SqlAssertionLedger",
     "SqlAuditLog",
+    "SqlDecisions",
     "SqlMeasures",
     "SqlOperatorTokens",
     "SqlOutbox",

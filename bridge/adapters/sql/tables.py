@@ -157,6 +157,18 @@ NOTICES = Table(
     Index(None, "due_at"),
 )
 
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("tenant", EXACT, primary_key=True),
+    Column("sub", EXACT, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("variant", Text),
+    Column("provider", Text, nullable=False),
+    Column("since", Float(53), nullable=False),
+)
+
 REVISION = Table(
     "revision",
     METADATA,
