@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -52,6 +53,9 @@ class Mischief:
     stranger: bool = False
     id_token: bool = True
     status: dict[str, int] = field(default_factory=dict)
+    hang: list[str] = field(default_factory=list)
+    bare: bool = False
+    """As some services are: keys that name no algorithm, among others that nobody here can use, and no `kid`."""
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -252,6 +256,8 @@ def app_of(world: World) -> Flask:  # noqa: C901 - one service, read from top to
     @app.before_request
     def misbehave() -> ResponseReturnValue | None:
         world.asked[request.path] += 1
+        if request.path in world.mischief.hang:
+            threading.Event().wait(3)
         status = world.mischief.status.get(request.path)
         return Response("<h1>not today</h1>", status) if status else None
 
@@ -271,7 +277,12 @@ def app_of(world: World) -> Flask:  # noqa: C901 - one service, read from top to
 
     @app.get("/jwks")
     def jwks() -> Response:
-        return jsonify(keys=[world.key().as_dict(private=False)])
+        key = world.key().as_dict(private=False)
+        if not world.mischief.bare:
+            return jsonify(keys=[key])
+        bare = {name: value for name, value in key.items() if name != "alg"} | {"x5c": ["MII"], "issuer": world.issuer}
+        others = [{"kty": "AKP", "alg": "ML-DSA-44", "kid": "pq", "pub": "x"}, {**bare, "use": "enc", "kid": "enc"}]
+        return jsonify(keys=[*others, bare])
 
     @app.route("/authorize", methods=["GET", "POST"])
     def authorize() -> ResponseReturnValue:
@@ -330,7 +341,7 @@ def forged(world: World, honest: str) -> str:
     payload = honest.split(".")[1]
     claims = {**json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))), **mischief.claims}
     claims = {name: value for name, value in claims.items() if value is not None}
-    header = {"alg": mischief.alg, "kid": world.kid}
+    header = {"alg": mischief.alg} | ({} if mischief.bare else {"kid": world.kid})
     if mischief.alg == "none":
         parts = [json.dumps(each).encode() for each in (header, claims)]
         return ".".join([*(base64.urlsafe_b64encode(each).decode().rstrip("=") for each in parts), ""])

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,8 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from signinkit import SESSION, Browser, Product, Service, oidc_environment, refusal, running_product, running_service
-from storykit import PORTAL_ISSUER, assertion, free_ports, portal_keys
+from storykit import PORTAL_ISSUER, assertion, free_ports, portal_keys, served
 
+from bridge.adapters.oidc import OidcProvider
+from bridge.adapters.wire import Patience
 from bridge.bootstrap import build
 from bridge.settings import read_settings
 from bridge.telemetry import configure_logging
@@ -384,6 +387,28 @@ def test_new_keys_are_found_when_they_are_used(service: Service, product: Produc
     service.rotate()
 
     assert product.visitor().sign_in("ada").status_code == 303
+
+
+def test_keys_may_name_no_algorithm_and_a_single_key_needs_no_name(service: Service, product: Product) -> None:
+    service.misbehave(bare=True)
+
+    assert product.visitor().sign_in("ada").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/token", "/jwks", "/userinfo"])
+def test_a_service_that_hangs_holds_nobody_for_long(
+    environment: dict[str, str], ports: list[int], service: Service, path: str
+) -> None:
+    service.misbehave(hang=[path], claims={"groups": None})
+    bridge = build(read_settings(environment))
+    quick = OidcProvider(service.issuer, bridge.clock, patience=Patience(1, 0.3, 0.6))
+    with served(create_app(replace(bridge, oidc=quick)), ports[0]):
+        visitor = Browser(environment["BRIDGE_PUBLIC_URL"])
+        answer = visitor.sign_in("ada")
+    bridge.close()
+
+    assert refusal(answer) == UNAVAILABLE
+    assert answer.elapsed.total_seconds() < 2
 
 
 def test_the_secret_can_travel_in_the_body(service: Service, product: Product) -> None:
