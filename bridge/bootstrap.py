@@ -14,12 +14,14 @@ from bridge.adapters.jwks import Jwks
 from bridge.adapters.keyfiles import KeyFiles
 from bridge.adapters.oidc import OidcProvider
 from bridge.adapters.qlik import HttpQlik
+from bridge.adapters.qlik_events import HttpTenantEvents
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
 from bridge.adapters.sql import (
     Database,
     SqlAssertionLedger,
     SqlAuditLog,
     SqlDecisions,
+    SqlJwtUses,
     SqlMeasures,
     SqlOperatorTokens,
     SqlOutbox,
@@ -38,6 +40,7 @@ from bridge.ports import (
     AuditLog,
     Clock,
     DecisionStore,
+    JwtUses,
     KeySet,
     MeasureStore,
     OperatorTokens,
@@ -53,9 +56,10 @@ from bridge.ports import (
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.decisions import Decisions
-from bridge.services.gate import GatedEngine, GatedQlik
+from bridge.services.gate import GatedEngine, GatedEvents, GatedQlik
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
+from bridge.services.jwt_sessions import JwtSessions
 from bridge.services.keeper import Keeper
 from bridge.services.kills import Kills
 from bridge.services.legacy import LegacyJwts
@@ -63,10 +67,12 @@ from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.operators import Operators
 from bridge.services.ramps import Ramps
+from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
 from bridge.services.sessions import Sessions
 from bridge.services.signer import Signer
 from bridge.services.stages import Stages
+from bridge.services.stragglers import Stragglers
 from bridge.services.tenants import Tenants
 from bridge.settings import Settings
 from bridge.telemetry import Metrics
@@ -87,6 +93,8 @@ class Bridge:
     broker: Broker
     app_content: AppContent
     legacy: LegacyJwts
+    stragglers: Stragglers
+    retirements: Retirements
     stages: Stages
     ramps: Ramps
     kills: Kills
@@ -123,9 +131,9 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
     rollouts = _rollouts(settings, stores, metrics, clock)
     broker = _broker(stores, qlik, groups, rollouts, measures, clock=clock, metrics=metrics)
-    stages = Stages(tenants, keys, clock, metrics)
+    trail = _trail(stores, keys, clock, metrics)
+    stages = Stages(tenants, keys, clock, metrics, [trail["retirements"].conditions])
     ramps = Ramps(tenants, stages, clock, metrics)
-    engine = GatedEngine(WebSocketEngine(clock), clock, metrics)
     notices = _notices(settings, stores, clock, metrics)
     guardrails = _guardrails(stores, notices, clock, metrics)
     key_set = Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None
@@ -136,16 +144,16 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         tenants=tenants,
         rollouts=rollouts,
         broker=broker,
-        app_content=AppContent(engine, broker),
+        app_content=AppContent(GatedEngine(WebSocketEngine(clock), clock, metrics), broker),
         legacy=LegacyJwts(signer, groups, metrics),
         stages=stages,
         ramps=ramps,
         kills=Kills(tenants, stages, clock),
         declared=Tenants(tenants, keys, clock, _tenant_guard(settings)),
-        audit=stores.audit,
         keys=keys,
         assertion_keys=key_set,
         **_who_is_asking(settings, stores, clock),
+        **trail,
         probes=[stores.database, keys, *filter(None, [key_set])],
         measures=measures,
         guardrails=guardrails,
@@ -153,6 +161,23 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         keeper=_keeper(metrics, measures, guardrails, ramps, notices),
         close_database=stores.database.close,
     )
+
+
+class _Trail(TypedDict):
+    """The parts of the bridge that know what happened."""
+
+    audit: AuditLog
+    stragglers: Stragglers
+    retirements: Retirements
+
+
+def _trail(stores: "_Stores", keys: KeyFiles, clock: Clock, metrics: Metrics) -> _Trail:
+    events = GatedEvents(HttpTenantEvents(keys, clock), clock, metrics)
+    return {
+        "audit": stores.audit,
+        "stragglers": Stragglers(stores.jwt_uses, clock),
+        "retirements": Retirements(stores.jwt_uses, JwtSessions(events, clock), clock),
+    }
 
 
 class _WhoIsAsking(TypedDict):
@@ -187,6 +212,7 @@ class _Stores:
     operator_tokens: OperatorTokens
     audit: AuditLog
     decisions: DecisionStore
+    jwt_uses: JwtUses
     ledger: AssertionLedger
     measures: MeasureStore
     outbox: Outbox
@@ -207,6 +233,7 @@ def _open_stores(settings: Settings, clock: Clock) -> _Stores:
         operator_tokens=SqlOperatorTokens(database),
         audit=SqlAuditLog(database),
         decisions=SqlDecisions(database),
+        jwt_uses=SqlJwtUses(database),
         ledger=SqlAssertionLedger(database),
         measures=SqlMeasures(database),
         outbox=SqlOutbox(database),

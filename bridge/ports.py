@@ -23,7 +23,7 @@ from bridge.model import (
     TokenKey,
 )
 from bridge.plan import Kill
-from bridge.trail import AuditEntry, AuditFilter
+from bridge.trail import AuditEntry, AuditFilter, EventPage, JwtUse, Kind, OriginUse
 
 
 class Clock(Protocol):
@@ -53,6 +53,16 @@ class Qlik(Protocol):
 
     def auto_creates_groups(self, tenant: Tenant) -> bool:
         """Read the tenant's group setting with the management client."""
+
+
+class TenantEvents(Protocol):
+    """What a tenant tells of itself to its management client. Methods raise a TenantError as those of `Qlik` do."""
+
+    def provider_ids(self, tenant: Tenant) -> Mapping[tuple[str, str], str]:
+        """Return the ids of the JWT identity providers by issuer and key id."""
+
+    def page(self, tenant: Tenant, kind: Kind, *, since: float, until: float, cursor: str = "") -> EventPage:
+        """Return events of one kind between two times (unix seconds), newest first, from the cursor on."""
 
 
 class Engine(Protocol):
@@ -266,6 +276,25 @@ class DecisionStore(Protocol):
 
         Return False, and change nothing, when another decision stands there by now.
         """
+
+
+class JwtUses(Protocol):
+    """Who used the JWT path. Rows end 90 days after their last use. May raise StoreError."""
+
+    def note(self, use: JwtUse) -> None:
+        """Add a use to the row of its tenant, subject, origin and family; `first_seen` stays the earliest."""
+
+    def latest(self, tenant: str, *, since: float, limit: int) -> Sequence[JwtUse]:
+        """Return the uses that were last seen since then, the newest first."""
+
+    def origins(self, tenant: str, *, since: float) -> Sequence[OriginUse]:
+        """Return the origins of those uses with their number of subjects, the newest first."""
+
+    def subjects(self, tenant: str, *, since: float) -> int:
+        """Return how many different subjects those uses are of."""
+
+    def watched_since(self) -> float:
+        """Return since when uses are noted at all: silence before that proves nothing."""
 
 
 class People(Protocol):

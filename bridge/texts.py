@@ -11,6 +11,8 @@ from pydantic import AfterValidator
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Half a surrogate pair is among them: JSON can hold one, no database can."""
 HOST_NAME = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+LONGEST_HOST = 253
+DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def is_loopback(host: str | None) -> bool:
@@ -55,6 +57,19 @@ def checked_address(value: str) -> str:
     if parts.query or parts.fragment or re.search(r"[\s\\]", value) or CONTROL_CHARACTERS.search(value):
         raise ValueError("must be without query, fragment, spaces or backslashes")
     return value
+
+
+def origin_of(address: str) -> str:
+    """Return scheme, host and port of a page's address and nothing else of it; "" where it has none."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in DEFAULT_PORTS or not HOST_NAME.fullmatch(host) or len(host) > LONGEST_HOST:
+        return ""
+    named = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{named}" + (f":{port}" if port not in {None, DEFAULT_PORTS[parts.scheme]} else "")
 
 
 def _host_and_port(value: str) -> str:

@@ -1,6 +1,8 @@
-"""The nouns of the trail: what was changed, by whom and why. Frozen, no I/O. Words: docs/glossary.md."""
+"""The nouns of the trail: what was changed and why, and who still uses the JWT path. Frozen, no I/O."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from bridge.model import AuditEvent
@@ -35,6 +37,191 @@ class AuditFilter:
         is_named = all(want in {None, have} for want, have in zip(wanted, found, strict=True))
         is_late_enough = self.since is None or event.at >= self.since
         return is_named and is_late_enough and (self.until is None or event.at < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Whence:
+    """Where a request came from, by its own word: the page's origin and the family of browsers, "" where unknown."""
+
+    origin: str = ""
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JwtUse:
+    """One subject on the JWT path, from one origin by one family of browsers. `hours` counts those with a use."""
+
+    tenant: str
+    sub: str
+    whence: Whence
+    first_seen: float
+    last_seen: float
+    hours: int = 1
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "subject": self.sub,
+            "origin": self.whence.origin,
+            "agent": self.whence.agent,
+            "first_seen": iso(self.first_seen),
+            "last_seen": iso(self.last_seen),
+            "hours": self.hours,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OriginUse:
+    """One page origin whose readers still use the JWT path."""
+
+    origin: str
+    subjects: int
+    first_seen: float
+    last_seen: float
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "origin": self.origin,
+            "subjects": self.subjects,
+            "first_seen": iso(self.first_seen),
+            "last_seen": iso(self.last_seen),
+        }
+
+
+# --- what the tenant tells of itself ------------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    """The tenant's events that matter here (Qlik: CloudEvents, GET /api/v1/audits)."""
+
+    SESSION_BEGIN = "com.qlik.user-session.begin"
+    TOKEN_ISSUED = "com.qlik.oauth-token.issued"  # noqa: S105 - the name of an event
+
+
+@dataclass(frozen=True, slots=True)
+class TenantEvent:
+    """One event of the tenant's own audit; `address` is where the call came from, "" where it does not say."""
+
+    id: str
+    kind: str
+    at: float
+    user_id: str
+    address: str
+    data: Mapping[str, Any] = field(repr=False)
+
+    def text(self, name: str) -> str:
+        """Return a field of the event's data, "" where it is no text."""
+        value = self.data.get(name)
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events, newest first, and the cursor of the following page ("" at the end)."""
+
+    events: Sequence[TenantEvent]
+    following: str = ""
+
+
+class Apart(StrEnum):
+    """By what a browser's JWT sessions were told from the bridge's own backend logins."""
+
+    PROVIDER = "identity_provider"
+    ADDRESS = "origin_ip"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """The tenant's sessions by JWT since `read_since` (unix seconds; later than asked for when there were too many).
+
+    `browsers` counts a browser's sessions by subject; `bridge` counts the bridge's own logins, `unclear` those that
+    could be either, `others` those by JWT identity providers that are not the bridge's. `knows_provider`: the tenant
+    lists the provider by which browsers log in.
+    """
+
+    apart: Apart
+    read_since: float
+    browsers: Mapping[str, int]
+    last_browser: float | None = None
+    bridge: int = 0
+    unclear: int = 0
+    others: int = 0
+    addresses: frozenset[str] = frozenset()
+    knows_provider: bool = True
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "told_apart_by": self.apart.value,
+            "read_since": iso(self.read_since),
+            "browsers": dict(self.browsers),
+            "last_browser": None if self.last_browser is None else iso(self.last_browser),
+            "bridge": self.bridge,
+            "unclear": self.unclear,
+            "others": self.others,
+            "bridge_addresses": sorted(self.addresses),
+        }
+
+
+class Verdict(StrEnum):
+    """Whether a tenant is safe to retire."""
+
+    SAFE = "safe"
+    NOT_SAFE = "not_safe"
+    CANNOT_TELL = "cannot_tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one source says about it, and why. `source` is `bridge` or `tenant`."""
+
+    source: str
+    verdict: Verdict
+    why: str
+
+    def document(self) -> dict[str, str]:
+        return {"source": self.source, "verdict": self.verdict.value, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """Whether the JWT path of a tenant may be closed: a verdict is no better than its weakest evidence."""
+
+    tenant: str
+    since: float
+    evidence: Sequence[Evidence]
+    sessions: SessionReport | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        found = {each.verdict for each in self.evidence}
+        return next(each for each in (Verdict.NOT_SAFE, Verdict.CANNOT_TELL, Verdict.SAFE) if each in found)
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "tenant": self.tenant,
+            "since": iso(self.since),
+            "verdict": self.verdict.value,
+            "evidence": [each.document() for each in self.evidence],
+            "sessions": self.sessions.document() if self.sessions else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StragglerReport:
+    """Who still uses the JWT path of a tenant, from where, since when; `uses` may hold the newest alone."""
+
+    retirement: Retirement
+    subjects: int
+    origins: Sequence[OriginUse]
+    uses: Sequence[JwtUse]
+
+    def document(self) -> dict[str, Any]:
+        return {
+            **self.retirement.document(),
+            "subjects": self.subjects,
+            "origins": [each.document() for each in self.origins],
+            "uses": [each.document() for each in self.uses],
+        }
 
 
 def event_document(event: AuditEvent) -> dict[str, Any]:

@@ -13,7 +13,16 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from bridge.decisions import NotedDecision
-from bridge.errors import AppRefused, BadContent, ConfigError, Conflict, StoreError, TenantRefused, UnknownTenant
+from bridge.errors import (
+    AppRefused,
+    BadContent,
+    ConfigError,
+    Conflict,
+    StoreError,
+    TenantError,
+    TenantRefused,
+    UnknownTenant,
+)
 from bridge.guarding import Batch, Notice, Tally, Webhook
 from bridge.model import (
     AuditEvent,
@@ -33,7 +42,7 @@ from bridge.model import (
 from bridge.plan import Kill
 from bridge.ports import Clock
 from bridge.telemetry import Step, StepTaken, note_step, redact, timed
-from bridge.trail import AuditEntry, AuditFilter
+from bridge.trail import AuditEntry, AuditFilter, EventPage, JwtUse, Kind, OriginUse, TenantEvent, Whence
 
 START = 1_800_000_000.0
 TOKEN_LIFE_S = 21_600
@@ -402,6 +411,87 @@ class FakeDecisions(_Store):
                 if event is not None:
                     self.audit.append(event)
             return is_as_read
+
+
+class FakeJwtUses(_Store):
+    """`since` is when the watch began."""
+
+    def __init__(self, since: float = START) -> None:
+        super().__init__()
+        self.since = since
+        self.rows: dict[tuple[str, str, Whence], JwtUse] = {}
+
+    def note(self, use: JwtUse) -> None:
+        self._check()
+        with self._lock:
+            key = (use.tenant, use.sub, use.whence)
+            old = self.rows.get(key)
+            if old is None:
+                self.rows[key] = use
+                return
+            is_new_hour = old.last_seen < use.last_seen - use.last_seen % 3600
+            self.rows[key] = replace(
+                old,
+                first_seen=min(old.first_seen, use.first_seen),
+                last_seen=max(old.last_seen, use.last_seen),
+                hours=old.hours + (use.hours if is_new_hour else 0),
+            )
+
+    def latest(self, tenant: str, *, since: float, limit: int) -> Sequence[JwtUse]:
+        self._check()
+        found = [use for use in self.rows.values() if use.tenant == tenant and use.last_seen >= since]
+        return sorted(found, key=lambda use: -use.last_seen)[:limit]
+
+    def origins(self, tenant: str, *, since: float) -> Sequence[OriginUse]:
+        found: defaultdict[str, list[JwtUse]] = defaultdict(list)
+        for use in self.latest(tenant, since=since, limit=len(self.rows)):
+            found[use.whence.origin].append(use)
+        return [
+            OriginUse(
+                origin,
+                len({use.sub for use in uses}),
+                min(use.first_seen for use in uses),
+                max(use.last_seen for use in uses),
+            )
+            for origin, uses in found.items()
+        ]
+
+    def subjects(self, tenant: str, *, since: float) -> int:
+        return len({use.sub for use in self.latest(tenant, since=since, limit=len(self.rows))})
+
+    def watched_since(self) -> float:
+        self._check()
+        return self.since
+
+
+class FakeEvents:
+    """`events` are what the tenant tells, `providers` its JWT identity providers; `fail` is raised while it is set."""
+
+    def __init__(self, page_size: int = 100) -> None:
+        self.page_size = page_size
+        self.events: list[TenantEvent] = []
+        self.providers = {("issuer-acme", "kid-acme"): "idp-browser", ("issuer-sync", "kid-sync"): "idp-sync"}
+        self.fail: TenantError | None = None
+        self.pages_read = 0
+
+    def provider_ids(self, tenant: Tenant) -> Mapping[tuple[str, str], str]:
+        del tenant
+        self._check()
+        return dict(self.providers)
+
+    def page(self, tenant: Tenant, kind: Kind, *, since: float, until: float, cursor: str = "") -> EventPage:
+        del tenant
+        self._check()
+        self.pages_read += 1
+        found = [each for each in self.events if each.kind == kind and since <= each.at <= until]
+        found.sort(key=lambda each: -each.at)
+        start = int(cursor or 0)
+        end = start + self.page_size
+        return EventPage(found[start:end], str(end) if end < len(found) else "")
+
+    def _check(self) -> None:
+        if self.fail:
+            raise self.fail
 
 
 class FakeKeys:

@@ -10,6 +10,7 @@ from bridge.adapters.sql import (
     SqlAssertionLedger,
     SqlAuditLog,
     SqlDecisions,
+    SqlJwtUses,
     SqlMeasures,
     SqlOperatorTokens,
     SqlOutbox,
@@ -23,6 +24,7 @@ from bridge.ports import (
     AssertionLedger,
     AuditLog,
     DecisionStore,
+    JwtUses,
     MeasureStore,
     OperatorTokens,
     Outbox,
@@ -47,6 +49,7 @@ class Stores:
     measures: MeasureStore
     outbox: Outbox
     decisions: DecisionStore
+    jwt_uses: JwtUses
 
 
 def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
@@ -61,6 +64,7 @@ def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         SqlMeasures(database),
         SqlOutbox(database),
         SqlDecisions(database),
+        SqlJwtUses(database),
     )
 
 
@@ -79,4 +83,5 @@ def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         sql.measures,
         sql.outbox,
         sql.decisions,
+        sql.jwt_uses,
     )

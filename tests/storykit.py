@@ -232,7 +232,7 @@ class World:
         erin = self.person("erin")
         order = ["legacy", "shadow", "rollout", "oauth", "retired"]
         for step in order[1 : order.index(stage) + 1]:
-            answer = erin.move("acme", step, percent=percent)
+            answer = erin.move("acme", step, percent=percent, force=step == "retired")
             assert answer.ok, answer.text
         self.acme.forget_calls()
         self.globex.forget_calls()
@@ -289,7 +289,7 @@ class Portal:
     def at(self, stage: str, percent: float = 100) -> None:
         order = list(Stage)
         for step in order[1 : order.index(Stage(stage)) + 1]:
-            self.bridge.stages.move("acme", Move(step, "test", percentage=percent))
+            self.bridge.stages.move("acme", Move(step, "test", "story", percent, force=step is Stage.RETIRED))
         self.world.acme.forget_calls()
 
 

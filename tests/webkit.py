@@ -14,6 +14,8 @@ from fakes import (
     FakeAudit,
     FakeClock,
     FakeEngine,
+    FakeEvents,
+    FakeJwtUses,
     FakeKeys,
     FakeKeySet,
     FakeLedger,
@@ -42,6 +44,7 @@ from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
+from bridge.services.jwt_sessions import JwtSessions
 from bridge.services.keeper import Keeper
 from bridge.services.kills import Kills
 from bridge.services.legacy import LegacyJwts
@@ -49,10 +52,12 @@ from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.operators import Operators
 from bridge.services.ramps import Ramps
+from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
 from bridge.services.sessions import Sessions
 from bridge.services.signer import Signer
 from bridge.services.stages import Stages
+from bridge.services.stragglers import Stragglers
 from bridge.services.tenants import Tenants
 from bridge.settings import Settings, read_settings
 from bridge.telemetry import Metrics
@@ -164,6 +169,7 @@ class Web:
         self.sessions, self.ledger = FakeSessions(), FakeLedger()
         self.measures, self.outbox, self.webhooks = FakeMeasures(), FakeOutbox(), FakeWebhooks()
         self.operator_tokens, self.audit = FakeOperatorTokens(), FakeAudit()
+        self.jwt_uses, self.events = FakeJwtUses(), FakeEvents()
         self.audit.events = self.tenants.events
         names = {"alice": ("Finance", "EMEA"), "bob": ("Sales",), "carol": (), "erin": ("bridge-admins",)}
         self.people = FakePeople([somebody(name, *groups) for name, groups in names.items()])
@@ -216,6 +222,8 @@ class Web:
             stages=stages,
             ramps=Ramps(self.tenants, stages, self.clock, self.metrics),
             kills=Kills(self.tenants, stages, self.clock),
+            stragglers=Stragglers(self.jwt_uses, self.clock),
+            retirements=Retirements(self.jwt_uses, JwtSessions(self.events, self.clock), self.clock),
             declared=Tenants(self.tenants, keys, self.clock, lambda _tenant: None),
             sessions=Sessions(self.sessions, self.clock),
             operators=Operators(self.settings.admin_groups, self.operator_tokens, self.audit, self.clock),

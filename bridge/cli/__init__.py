@@ -13,6 +13,7 @@ from bridge.cli.demo import demo, sandbox
 from bridge.cli.keys import keys
 from bridge.cli.operators import operators
 from bridge.cli.stages import stage
+from bridge.cli.stragglers import stragglers
 from bridge.cli.tenants import tenants
 from bridge.cli.tokens import tokens
 from bridge.errors import BridgeError, ConfigError, StageRefused
@@ -25,7 +26,7 @@ def cli() -> None:
     """Move embedded Qlik Cloud analytics from JWT cookies to OAuth impersonation, tenant by tenant."""
 
 
-for command in (audit, check, convert, demo, keys, operators, sandbox, stage, tenants, tokens):
+for command in (audit, check, convert, demo, keys, operators, sandbox, stage, stragglers, tenants, tokens):
     cli.add_command(command)
 
 

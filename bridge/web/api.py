@@ -37,6 +37,15 @@ class AuditQuery(BaseModel):
         return AuditFilter(tenant, self.actor, self.action, self.since, self.until)
 
 
+class StragglerQuery(BaseModel):
+    """How far to look back, and how much to show."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    days: Annotated[int, Field(ge=1, le=90)] | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
 @blueprint.get("/tenants")
 def get_tenants() -> Response:
     who = operator()
@@ -48,6 +57,14 @@ def get_tenants() -> Response:
 def get_tenant(slug: str) -> Response:
     operator().check(slug)
     return jsonify(tenant_document(current.tenant(slug)))
+
+
+@blueprint.get("/tenants/<slug>/stragglers")
+def get_stragglers(slug: str) -> Response:
+    operator().check(slug)
+    query = parsed_form(StragglerQuery, request.args.to_dict())
+    state = current.tenant(slug)
+    return jsonify(current.bridge().retirements.report(state.tenant, days=query.days, limit=query.limit).document())
 
 
 @blueprint.post("/tenants/<slug>/stage")

@@ -15,6 +15,7 @@ from bridge.web.bodies import parsed
 from bridge.web.events import REFUSED_AFTER_ISSUE, Kind
 from bridge.web.identity import Caller
 from bridge.web.times import iso
+from bridge.web.whence import whence
 
 TEXT = "text/plain; charset=utf-8"
 SAME_SITE = {"same-origin", "same-site"}
@@ -64,6 +65,7 @@ def get_config() -> Response:
 def get_token() -> Response:
     state = _state()
     caller = identity.admitted(state)
+    current.bridge().stragglers.note(state, caller.identity, whence())
     return jsonify(token=current.bridge().legacy.issue(state, caller.identity))
 
 

@@ -14,6 +14,7 @@ from fakes import (
     FakeAudit,
     FakeClock,
     FakeDecisions,
+    FakeJwtUses,
     FakeKeys,
     FakeLedger,
     FakeMeasures,
@@ -111,7 +112,7 @@ def migrated_postgresql(postgresql_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def postgresql_database(migrated_postgresql: Database) -> Database:
-    tables = ", ".join(table.name for table in METADATA.sorted_tables if table.name != "revision")
+    tables = ", ".join(table.name for table in METADATA.sorted_tables if table.name not in {"revision", "jwt_watch"})
     with migrated_postgresql.writing() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))  # the audit refuses, by trigger
         connection.execute(text(f"TRUNCATE {tables}"))
@@ -139,6 +140,7 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> St
             FakeMeasures(),
             FakeOutbox(),
             FakeDecisions(audit),
+            FakeJwtUses(),
         )
     if request.param == "cached":
         return cached_stores(request.getfixturevalue("sqlite_database"), vault, clock)

@@ -56,7 +56,7 @@ class Site(World):
         target = STAGES.index(to)
         steps = STAGES[now + 1 : target + 1] if target > now else [to] * (target < now)
         for step in steps:
-            body = {"to": step, "percent": percent, "reason": "browser test"}
+            body = {"to": step, "percent": percent, "reason": "browser test", "force": step == "retired"}
             answer = requests.post(f"{route}/stage", json=body, headers=bearer, timeout=20)
             assert answer.ok, answer.text
 

@@ -6,7 +6,9 @@ import time
 import pytest
 from clikit import Run
 
+from bridge.adapters.qlik_events import HttpTenantEvents
 from bridge.bootstrap import build
+from bridge.errors import TenantUnavailable
 from bridge.settings import read_settings
 
 TEXT = "5 % for 1 h, 25 % for 1 day, 100 %"
@@ -113,9 +115,13 @@ class TestKill:
         assert "Still on for acme" in own.err
         assert [each["kill"] for each in revived.json()] == [None]
 
-    def test_a_retired_tenant_is_told_of(self, rolling: Run) -> None:
+    def test_a_retired_tenant_is_told_of(self, rolling: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        def away(*_: object) -> None:
+            raise TenantUnavailable
+
+        monkeypatch.setattr(HttpTenantEvents, "provider_ids", away)
         for stage in ("oauth", "retired"):
-            rolling("stage", "move", "acme", stage)
+            rolling("stage", "move", "acme", stage, "--force", "--reason", "x")
 
         killed = rolling("stage", "kill", "acme", "--reason", "x")
 

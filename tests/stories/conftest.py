@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,6 +30,7 @@ from storykit import (
 
 from bridge.bootstrap import Bridge, build
 from bridge.cli.demo import apply_states, demo_environment
+from bridge.ports import Clock
 from bridge.settings import read_settings
 from bridge.web import create_app
 
@@ -55,9 +57,9 @@ def make_product(
 
     made = ExitStack()
 
-    def make(*admits: str, **settings: str) -> Bridge:
+    def make(*admits: str, clock: Clock = time.time, **settings: str) -> Bridge:
         environment = demo_environment(tmp_path, ports) | settings
-        bridge = build(read_settings({name: value for name, value in environment.items() if value}))
+        bridge = build(read_settings({name: value for name, value in environment.items() if value}), clock=clock)
         made.callback(bridge.close)
         apply_states(bridge, tmp_path, ports, {"acme": acme.state(), "globex": globex.state()})
         if admits:

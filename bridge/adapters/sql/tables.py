@@ -169,6 +169,29 @@ DECISIONS = Table(
     Column("since", Float(53), nullable=False),
 )
 
+JWT_USES = Table(
+    "jwt_uses",
+    METADATA,
+    Column("digest", EXACT, primary_key=True),  # of the next four
+    Column("tenant", EXACT, nullable=False),
+    Column("sub", EXACT, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("first_seen", Float(53), nullable=False),
+    Column("last_seen", Float(53), nullable=False),
+    Column("hours", Integer, nullable=False),
+    Index(None, "tenant", "last_seen"),
+    Index(None, "last_seen"),
+)
+
+JWT_WATCH = Table(
+    "jwt_watch",
+    METADATA,
+    # One row: since when uses are noted.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("since", Float(53), nullable=False),
+)
+
 REVISION = Table(
     "revision",
     METADATA,
