@@ -103,10 +103,7 @@ def delete_session() -> Response:
     if not is_trusted and not caller.anchor:
         raise NotAllowed  # there is neither a session to end here nor a token of theirs
     answer = Response(status=204)
-    if value := identity.bearer():
-        current.bridge().sessions.close(value)
-    else:
-        cookies.end_session(answer)
+    identity.end_session(answer)
     if is_trusted:
         current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
     return answer

@@ -118,9 +118,17 @@ def by_cookie() -> Caller | None:
     return _by_session(value, by_bearer=False) if value else None
 
 
+def end_session(answer: Response) -> None:
+    """End the session by which the request came: a bearer's, or the cookie's."""
+    if value := bearer():
+        current.bridge().sessions.close(value)
+    else:
+        cookies.end_session(answer)
+
+
 def sign_out(caller: Caller, answer: Response) -> None:
     """End the session here and the person's tokens at the tenants: a token outlives any cookie."""
-    cookies.end_session(answer)
+    end_session(answer)
     for state in current.tenants_for(caller.identity):
         current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
 

@@ -177,6 +177,14 @@ def test_sign_out_ends_session_and_tokens(demo: Web, alice: Visitor) -> None:
     assert bob.access_token().text == "fake-token-3"
 
 
+def test_sign_out_ends_the_session_of_a_bearer_too(demo: Web, alice: Visitor) -> None:
+    bearer = {"Authorization": f"Bearer {alice.cookie()}"}
+    program = demo.visitor()
+
+    assert program.post("/logout", headers=bearer).status_code == 303
+    assert program.get("/t/acme/session", headers=bearer).status_code == 401
+
+
 def test_sign_out_needs_csrf(demo: Web, alice: Visitor) -> None:
     assert alice.post("/logout").status_code == 403
     assert alice.get("/t/acme/session").status_code == 200
