@@ -15,6 +15,7 @@ from bridge.adapters.keyfiles import KeyFiles
 from bridge.adapters.oidc import OidcProvider
 from bridge.adapters.qlik import HttpQlik
 from bridge.adapters.qlik_events import HttpTenantEvents
+from bridge.adapters.qlik_setup import HttpTenantSetUp
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
 from bridge.adapters.sql import (
     Database,
@@ -56,7 +57,9 @@ from bridge.ports import (
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.decisions import Decisions
-from bridge.services.gate import GatedEngine, GatedEvents, GatedQlik
+from bridge.services.doctor import Doctor
+from bridge.services.doctor_case import Tools
+from bridge.services.gate import GatedEngine, GatedEvents, GatedQlik, GatedSetUp
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
 from bridge.services.jwt_sessions import JwtSessions
@@ -98,6 +101,7 @@ class Bridge:
     stages: Stages
     ramps: Ramps
     kills: Kills
+    doctor: Doctor
     declared: Tenants
     sessions: Sessions
     operators: Operators
@@ -136,7 +140,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     ramps = Ramps(tenants, stages, clock, metrics)
     notices = _notices(settings, stores, clock, metrics)
     guardrails = _guardrails(stores, notices, clock, metrics)
-    key_set = Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None
+    who = _who_is_asking(settings, stores, clock)
     return Bridge(
         settings=settings,
         clock=clock,
@@ -149,12 +153,12 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         stages=stages,
         ramps=ramps,
         kills=Kills(tenants, stages, clock),
+        doctor=_doctor(settings, stores, qlik, keys, metrics, clock),
         declared=Tenants(tenants, keys, clock, _tenant_guard(settings)),
         keys=keys,
-        assertion_keys=key_set,
-        **_who_is_asking(settings, stores, clock),
+        **who,
         **trail,
-        probes=[stores.database, keys, *filter(None, [key_set])],
+        probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
         measures=measures,
         guardrails=guardrails,
         notices=notices,
@@ -186,6 +190,7 @@ class _WhoIsAsking(TypedDict):
     sessions: Sessions
     operators: Operators
     ledger: AssertionLedger
+    assertion_keys: Jwks | None
     oidc: OidcProvider | None
     people: People | None
 
@@ -195,9 +200,25 @@ def _who_is_asking(settings: Settings, stores: "_Stores", clock: Clock) -> _WhoI
         "sessions": Sessions(stores.sessions, clock),
         "operators": Operators(settings.admin_groups, stores.operator_tokens, stores.audit, clock),
         "ledger": stores.ledger,
+        "assertion_keys": Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None,
         "oidc": OidcProvider(settings.oidc_issuer, clock) if settings.oidc_issuer else None,
         "people": SandboxPeople(settings.demo_people, clock) if settings.demo_people else None,
     }
+
+
+def _doctor(
+    settings: Settings, stores: "_Stores", qlik: GatedQlik, keys: KeyFiles, metrics: Metrics, clock: Clock
+) -> Doctor:
+    tools = Tools(
+        set_up=GatedSetUp(HttpTenantSetUp(keys, clock), clock, metrics),
+        qlik=qlik,
+        signer=Signer(keys, clock),
+        keys=keys,
+        subjects=stores.subjects,
+        clock=clock,
+        public_url=settings.public_url,
+    )
+    return Doctor(stores.tenants, tools)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from bridge.decisions import NotedDecision
+from bridge.diagnosis import ClientFacts, CspEntry, Greeting, GroupSettings, JwtProvider
 from bridge.guarding import Batch, Notice, Tally, Webhook
 from bridge.model import (
     AuditEvent,
@@ -63,6 +64,32 @@ class TenantEvents(Protocol):
 
     def page(self, tenant: Tenant, kind: Kind, *, since: float, until: float, cursor: str = "") -> EventPage:
         """Return events of one kind between two times (unix seconds), newest first, from the cursor on."""
+
+
+class TenantSetUp(Protocol):
+    """How a tenant is set up, as its management client may read it. Nothing here changes anything.
+
+    Every method raises a TenantError as `Qlik` does; but for `greet`, TenantRefused when there is no management client.
+    """
+
+    def greet(self, tenant: Tenant) -> Greeting:
+        """Ask what anybody may ask. TenantGarbled when it is no Qlik Cloud tenant that answers."""
+
+    def sign_in(self, tenant: Tenant) -> None:
+        """Let the management client prove itself anew."""
+
+    def providers(self, tenant: Tenant) -> Sequence[JwtProvider]:
+        """Return the JWT identity providers, inactive ones too."""
+
+    def client(self, tenant: Tenant, client_id: str) -> ClientFacts | None:
+        """Return an OAuth client, None where the tenant knows none of this id."""
+
+    def groups(self, tenant: Tenant) -> GroupSettings: ...
+
+    def web_integration(self, tenant: Tenant, integration_id: str) -> frozenset[str] | None:
+        """Return the origins that a web integration lists, None where the tenant knows none of this id."""
+
+    def csp(self, tenant: Tenant) -> Sequence[CspEntry]: ...
 
 
 class Engine(Protocol):

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
-NOUNS = {"decisions", "errors", "guarding", "model", "plan", "texts", "trail"}
+NOUNS = {"decisions", "diagnosis", "errors", "guarding", "model", "plan", "texts", "trail"}
 MAY_IMPORT = {
     "__init__": set[str](),
+    "diagnosis": set[str](),
     "errors": set[str](),
     "texts": set[str](),
     "decisions": {"model"},

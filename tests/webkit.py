@@ -9,6 +9,7 @@ from typing import Any, cast
 import jwt
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric import ec
+from doctorkit import FakeSetUp
 from fakes import (
     FakeApp,
     FakeAudit,
@@ -42,6 +43,8 @@ from bridge.model import Cohorts, Identity, Rollout, Stage, Subject, Tenant, Ten
 from bridge.ports import Probe
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
+from bridge.services.doctor import Doctor
+from bridge.services.doctor_case import Tools
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
 from bridge.services.jwt_sessions import JwtSessions
@@ -163,6 +166,7 @@ class Web:
 
     def __post_init__(self) -> None:
         self.qlik = FakeQlik(self.clock)
+        self.set_up = FakeSetUp()
         self.engine = FakeEngine(self.qlik, app_acme=FakeApp(), app_globex=FakeApp())
         self.tenants = FakeTenants(*(_tenant(slug) for slug in ("acme", "globex")))
         self.subjects, self.tokens = FakeSubjects(), FakeTokens(self.clock)
@@ -224,6 +228,7 @@ class Web:
             kills=Kills(self.tenants, stages, self.clock),
             stragglers=Stragglers(self.jwt_uses, self.clock),
             retirements=Retirements(self.jwt_uses, JwtSessions(self.events, self.clock), self.clock),
+            doctor=Doctor(self.tenants, self._doctors_tools(signer)),
             declared=Tenants(self.tenants, keys, self.clock, lambda _tenant: None),
             sessions=Sessions(self.sessions, self.clock),
             operators=Operators(self.settings.admin_groups, self.operator_tokens, self.audit, self.clock),
@@ -240,6 +245,9 @@ class Web:
             keeper=Keeper(self.metrics),
             close_database=lambda: None,
         )
+
+    def _doctors_tools(self, signer: Signer) -> Tools:
+        return Tools(self.set_up, self.qlik, signer, FakeKeys(), self.subjects, self.clock, self.settings.public_url)
 
     def visitor(self, username: str | None = None, *, peer: str = "192.0.2.7") -> Visitor:
         visitor = Visitor(self.app.test_client(), self.settings.public_url, peer)

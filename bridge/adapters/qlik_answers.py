@@ -16,8 +16,8 @@ TOKEN_LIFE_S = 21_600
 
 SKEW_THAT_MATTERS_S = 30
 MAX_RETRY_AFTER_S = 3600.0
-READS = frozenset({"users/me", "/api/v1/groups/settings"})
-"""Calls of Tier 1; the others are of Tier 2 (Qlik: rate limiting)."""
+READS = frozenset({"users/me"})
+"""Calls of Tier 1, and so is every call that is named by its path; the others are of Tier 2 (Qlik: rate limiting)."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 TRACE = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -109,8 +109,9 @@ def _refusal(call: str, answer: Answer, now: float) -> TenantError:
     code, trace = _named(answer)
     detail = f"{call}: {answer.status} {code}".rstrip() + (f", trace {trace}" if trace else "")
     if answer.status == 429:  # noqa: PLR2004 - HTTP's own word for it
-        return TenantThrottled(detail=detail, retry_after_s=_retry_after(answer, now), tier=1 if call in READS else 2)
-    skew_s = _skew(answer, now)
+        tier = 1 if call in READS or call.startswith("/") else 2
+        return TenantThrottled(detail=detail, retry_after_s=_retry_after(answer, now), tier=tier)
+    skew_s = clock_ahead_s(answer, now) or 0.0
     return TenantRefused(detail=detail, status=answer.status, upstream_code=code, trace_id=trace, skew_s=skew_s)
 
 
@@ -160,10 +161,10 @@ def _retry_after(answer: Answer, now: float) -> float:
     return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
 
 
-def _skew(answer: Answer, now: float) -> float:
-    """Return how far the tenant's clock is ahead of ours, in seconds; 0 where it does not say."""
+def clock_ahead_s(answer: Answer, now: float) -> float | None:
+    """Return how far the tenant's clock is ahead of ours, in seconds; None where it does not say."""
     moment = _moment(answer.headers.get("Date", ""))
-    return 0.0 if moment is None else moment - now
+    return None if moment is None else moment - now
 
 
 def _moment(text: str) -> float | None:

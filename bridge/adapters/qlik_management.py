@@ -34,9 +34,7 @@ class ManagementClient:
 
     def get(self, tenant: Tenant, path: str) -> Answer:
         """Return a successful answer. Raises a TenantError; TenantRefused too when there is no such client."""
-        client = tenant.management_client
-        if client is None:
-            raise TenantRefused(detail=f"tenant {tenant.slug} has no management client")
+        client = _named(tenant)
         session = self._session(tenant, client)
         try:
             answer = read(session.get(f"{tenant.host}{path}", allow_redirects=False))
@@ -47,6 +45,13 @@ class ManagementClient:
                 self._kept.pop((tenant.host, client), None)
         require_success(path, answer, self._clock())
         return answer
+
+    def renew(self, tenant: Tenant) -> None:
+        """Sign in anew, whatever is kept. Raises as `get` does."""
+        client = _named(tenant)
+        with self._guard:
+            self._kept.pop((tenant.host, client), None)
+        self._session(tenant, client)
 
     def _session(self, tenant: Tenant, client: OAuthClient) -> OAuth2Session:
         with self._guard:
@@ -82,6 +87,12 @@ class ManagementClient:
             raise failure(error) from None
         session.token = {"access_token": answers[0].value, "token_type": "bearer"}  # its end is ours to watch
         return answers[0]
+
+
+def _named(tenant: Tenant) -> OAuthClient:
+    if tenant.management_client is None:
+        raise TenantRefused(detail=f"tenant {tenant.slug} has no management client")
+    return tenant.management_client
 
 
 def _in_the_body(request: Any) -> Any:  # noqa: ANN401 - requests' hook

@@ -10,6 +10,7 @@ from bridge.cli.audit import audit
 from bridge.cli.check import check
 from bridge.cli.convert import convert
 from bridge.cli.demo import demo, sandbox
+from bridge.cli.doctor import doctor
 from bridge.cli.keys import keys
 from bridge.cli.operators import operators
 from bridge.cli.stages import stage
@@ -26,7 +27,7 @@ def cli() -> None:
     """Move embedded Qlik Cloud analytics from JWT cookies to OAuth impersonation, tenant by tenant."""
 
 
-for command in (audit, check, convert, demo, keys, operators, sandbox, stage, stragglers, tenants, tokens):
+for command in (audit, check, convert, demo, doctor, keys, operators, sandbox, stage, stragglers, tenants, tokens):
     cli.add_command(command)
 
 

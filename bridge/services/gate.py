@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from bridge.diagnosis import ClientFacts, CspEntry, Greeting, GroupSettings, JwtProvider
 from bridge.errors import BridgeError, TenantThrottled, TenantTimeout, TenantUnavailable
 from bridge.model import Hypercube, Minted, QlikUser, Tenant
-from bridge.ports import Clock, Engine, Qlik, TenantEvents
+from bridge.ports import Clock, Engine, Qlik, TenantEvents, TenantSetUp
 from bridge.telemetry import Metrics
 from bridge.trail import EventPage, Kind
 
@@ -175,3 +176,32 @@ class GatedEvents:
             return self._events.page(tenant, kind, since=since, until=until, cursor=cursor)
 
         return self._gate.twice("audits", AUDITS, tenant, work)
+
+
+class GatedSetUp:
+    """A TenantSetUp that knows when not to call. To Qlik the management client is a user apart, so its gate is too."""
+
+    def __init__(self, set_up: TenantSetUp, clock: Clock, metrics: Metrics) -> None:
+        self._set_up = set_up
+        self._gate = _Gate(clock, metrics, lambda *_: None)
+
+    def greet(self, tenant: Tenant) -> Greeting:
+        return self._gate.twice("greeting", READ, tenant, lambda: self._set_up.greet(tenant))
+
+    def sign_in(self, tenant: Tenant) -> None:
+        self._gate.twice("management", WRITE, tenant, lambda: self._set_up.sign_in(tenant))
+
+    def providers(self, tenant: Tenant) -> Sequence[JwtProvider]:
+        return self._gate.twice("set_up", READ, tenant, lambda: self._set_up.providers(tenant))
+
+    def client(self, tenant: Tenant, client_id: str) -> ClientFacts | None:
+        return self._gate.twice("set_up", READ, tenant, lambda: self._set_up.client(tenant, client_id))
+
+    def groups(self, tenant: Tenant) -> GroupSettings:
+        return self._gate.twice("set_up", READ, tenant, lambda: self._set_up.groups(tenant))
+
+    def web_integration(self, tenant: Tenant, integration_id: str) -> frozenset[str] | None:
+        return self._gate.twice("set_up", READ, tenant, lambda: self._set_up.web_integration(tenant, integration_id))
+
+    def csp(self, tenant: Tenant) -> Sequence[CspEntry]:
+        return self._gate.twice("set_up", READ, tenant, lambda: self._set_up.csp(tenant))
