@@ -74,7 +74,7 @@ from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
 from bridge.services.sessions import Sessions
 from bridge.services.signer import Signer
-from bridge.services.stages import Stages
+from bridge.services.stages import Condition, Stages
 from bridge.services.stragglers import Stragglers
 from bridge.services.tenants import Tenants
 from bridge.settings import Settings
@@ -136,8 +136,8 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     rollouts = _rollouts(settings, stores, metrics, clock)
     broker = _broker(stores, qlik, groups, rollouts, measures, clock=clock, metrics=metrics)
     trail = _trail(stores, keys, clock, metrics)
-    stages = Stages(tenants, keys, clock, metrics, [trail["retirements"].conditions])
-    ramps = Ramps(tenants, stages, clock, metrics)
+    conditions = [trail["retirements"].conditions]
+    plan = _plan(settings, stores, keys, conditions, clock=clock, metrics=metrics)
     notices = _notices(settings, stores, clock, metrics)
     guardrails = _guardrails(stores, notices, clock, metrics)
     who = _who_is_asking(settings, stores, clock)
@@ -150,9 +150,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         broker=broker,
         app_content=AppContent(GatedEngine(WebSocketEngine(clock), clock, metrics), broker),
         legacy=LegacyJwts(signer, groups, metrics),
-        stages=stages,
-        ramps=ramps,
-        kills=Kills(tenants, stages, clock),
+        **plan,
         doctor=_doctor(settings, stores, qlik, keys, metrics, clock),
         declared=Tenants(tenants, keys, clock, _tenant_guard(settings)),
         keys=keys,
@@ -162,7 +160,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         measures=measures,
         guardrails=guardrails,
         notices=notices,
-        keeper=_keeper(metrics, measures, guardrails, ramps, notices),
+        keeper=_keeper(metrics, measures, guardrails, plan["ramps"], notices),
         close_database=stores.database.close,
     )
 
@@ -281,6 +279,31 @@ def _broker(
         metrics=metrics,
         measures=measures,
     )
+
+
+class _Plan(TypedDict):
+    """The parts of the bridge that say who is on which path."""
+
+    stages: Stages
+    ramps: Ramps
+    kills: Kills
+
+
+def _plan(
+    settings: Settings,
+    stores: _Stores,
+    keys: KeyFiles,
+    conditions: Sequence[Condition],
+    *,
+    clock: Clock,
+    metrics: Metrics,
+) -> _Plan:
+    """Return the stages with their conditions; nobody can say here whom another flag provider would move."""
+    ours = settings.flags == "builtin"
+    people = stores.subjects.groups if ours else None
+    stages = Stages(stores.tenants, keys, clock, metrics, conditions, people)
+    ramps = Ramps(stores.tenants, stages, clock, metrics, ours=ours)
+    return {"stages": stages, "ramps": ramps, "kills": Kills(stores.tenants, stages, clock)}
 
 
 def _guardrails(stores: _Stores, notices: Notices, clock: Clock, metrics: Metrics) -> Guardrails:

@@ -317,6 +317,10 @@ class TenantState:
         stage = self.rollout.stage
         return None if stage is Stage.ROLLOUT else stage.safe_path
 
+    def path_for(self, sub: str, groups: frozenset[str]) -> Path:
+        """Return the path that our own flag gives one subject."""
+        return self.settled_path or self.rollout.path_for(self.tenant.slug, sub, groups)
+
     def rollout_document(self) -> dict[str, Any]:
         """Return the rollout as it works now: the kill switch may be that of all tenants."""
         return self.rollout.document() | {"kill": self.kill.document() if self.kill else None}

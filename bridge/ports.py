@@ -147,6 +147,9 @@ class SubjectStore(Protocol):
     def get(self, tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
         """Return the row; `fresh` goes past any in-process copy."""
 
+    def groups(self, tenant: str) -> Mapping[str, frozenset[str]]:
+        """Return the newest known groups of everybody in a tenant, by `sub`; a read of every row."""
+
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
         """Write the subject's facts unless the row holds newer ones; return the row that stands."""
 

@@ -126,6 +126,10 @@ class FakeSubjects(_Store):
         self._check()
         return self.rows.get((tenant, sub))
 
+    def groups(self, tenant: str) -> Mapping[str, frozenset[str]]:
+        self._check()
+        return {sub: row.subject.groups for (slug, sub), row in self.rows.items() if slug == tenant}
+
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
         self._check()
         with self._lock:

@@ -183,7 +183,9 @@ class Web:
     def _wired(self) -> Bridge:
         keys, signer = FakeKeys(), Signer(FakeKeys(), self.clock)
         groups = GroupSync(self.qlik, signer, self.subjects, self.clock, self.metrics)
-        stages = Stages(self.tenants, keys, self.clock, self.metrics, [lambda _now, _to: self.unmet])
+        stages = Stages(
+            self.tenants, keys, self.clock, self.metrics, [lambda _now, _to: self.unmet], self.subjects.groups
+        )
         provider = RolloutProvider(self.tenants.all)
         openfeature.set_provider_and_wait(provider, domain := f"web-{id(provider)}")
         rollouts = Rollouts(openfeature.get_client(domain), self.metrics, may_block=False)

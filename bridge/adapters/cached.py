@@ -182,6 +182,9 @@ class CachedSubjects:
             self._copies.forget((tenant, sub))
         return self._copies.get((tenant, sub), lambda: self._subjects.get(tenant, sub, fresh=fresh))
 
+    def groups(self, tenant: str) -> Mapping[str, frozenset[str]]:
+        return self._subjects.groups(tenant)
+
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
         try:
             return self._subjects.note(tenant, subject, asserted_at)

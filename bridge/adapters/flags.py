@@ -55,7 +55,7 @@ class RolloutProvider(AbstractProvider):
         state = self._states().get(slug)
         if state is None:
             raise InvalidContextError(f"there is no tenant {slug!r}")
-        path = state.settled_path or state.rollout.path_for(slug, context.targeting_key, groups)
+        path = state.path_for(context.targeting_key, groups)
         reason = _reason(state, context.targeting_key, groups)
         return FlagResolutionDetails(path.value, variant=state.rollout.stage.value, reason=reason)
 

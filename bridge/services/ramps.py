@@ -17,10 +17,14 @@ ACTOR = "ramp"
 class Ramps:
     """Start, pause, resume and stop ramps; take the steps that are due.
 
-    Every worker looks; whoever writes first takes the step, and the others lose by the rollout's revision.
+    Every worker looks; whoever writes first takes the step, and the others lose by the rollout's revision. *ours* is
+    False where another flag provider decides, to whom our percentage means nothing.
     """
 
-    def __init__(self, tenants: TenantStore, stages: Stages, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, tenants: TenantStore, stages: Stages, clock: Clock, metrics: Metrics, *, ours: bool = True
+    ) -> None:
+        self._ours = ours
         self._tenants = tenants
         self._stages = stages
         self._clock = clock
@@ -33,7 +37,7 @@ class Ramps:
         UnknownTenant, Conflict, StoreError.
         """
         state = self._tenants.get(slug)
-        _need_rollout(state)
+        self._need_rollout(state)
         ramp = Ramp(_checked(state, steps), since=self._clock())
         check_order(order)
         return self._step(state, ramp, order, action="ramp.start")
@@ -109,6 +113,15 @@ class Ramps:
         self._metrics.ramp_steps.labels(state.tenant.slug).inc()
         return stepped
 
+    def _need_rollout(self, state: TenantState) -> None:
+        slug, now = state.tenant.slug, state.rollout.stage
+        if now is not Stage.ROLLOUT:
+            message = f"{slug} is in stage {now}; a ramp runs in stage rollout. Move it there first."
+            raise StageRefused([UnmetCondition("stage_rollout", message, forceable=False)])
+        if not self._ours:
+            message = "BRIDGE_FLAGS names another provider, which decides who moves. Let the percentage rise there."
+            raise StageRefused([UnmetCondition("own_flags", message, forceable=False)])
+
     def _pause(self, state: TenantState, order: Order) -> TenantState:
         paused = state.rollout.paused(Pause(order.actor, order.reason, self._clock()))
         return self._stages.write(state, paused, order, action="ramp.pause")
@@ -119,13 +132,6 @@ def _ramp(state: TenantState) -> Ramp:
         message = f"{state.tenant.slug} has no ramp: start one with `qlik-bridge stage ramp start`."
         raise StageRefused([UnmetCondition("ramp", message, forceable=False)])
     return state.rollout.ramp
-
-
-def _need_rollout(state: TenantState) -> None:
-    if state.rollout.stage is not Stage.ROLLOUT:
-        now = state.rollout.stage
-        message = f"{state.tenant.slug} is in stage {now}; a ramp runs in stage rollout. Move it there first."
-        raise StageRefused([UnmetCondition("stage_rollout", message, forceable=False)])
 
 
 def _checked(state: TenantState, steps: Sequence[RampStep]) -> tuple[RampStep, ...]:

@@ -11,6 +11,7 @@ from bridge.errors import BadRequest, BridgeError, Conflict, StageRefused, Unmet
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
 from bridge.plan import Order
 from bridge.ports import Clock, SigningKeys, TenantStore
+from bridge.services.forecast import People, forecast, over_budget
 from bridge.telemetry import Metrics
 
 log = structlog.get_logger()
@@ -64,7 +65,8 @@ class MovePlan:
 class Stages:
     """The audited plan of each tenant: one step forward at a time, any number back.
 
-    *conditions* are those of evidence; they are asked before each change that moves more people.
+    *conditions* are those of evidence; they are asked before each change that moves more people. *people* tells who
+    is known, for the forecast; None where another flag provider decides who moves.
     """
 
     def __init__(
@@ -74,12 +76,14 @@ class Stages:
         clock: Clock,
         metrics: Metrics,
         conditions: Sequence[Condition] = (),
+        people: People | None = None,
     ) -> None:
         self._tenants = tenants
         self._keys = keys
         self._clock = clock
         self._metrics = metrics
         self._conditions = tuple(conditions)
+        self._people = people
 
     def plan(self, slug: str, to: Stage | None = None, percentage: float | None = None) -> MovePlan:
         """Return what a move would do, by default the next one. Raises BadRequest, UnknownTenant, StoreError."""
@@ -87,7 +91,8 @@ class Stages:
         move = Move(to or following(state.rollout.stage), actor="", percentage=percentage)
         _check_shape(move)
         after = _after(state.rollout, move)
-        return MovePlan(slug, state.rollout, after, self._unmet(state, after), tuple(_effects(state, after)))
+        effects = [*_effects(state, after), *self._forecast(state, after)]
+        return MovePlan(slug, state.rollout, after, self._unmet(state, after), tuple(effects))
 
     def move(self, slug: str, move: Move) -> TenantState:
         """Return the tenant after the move.
@@ -154,8 +159,19 @@ class Stages:
     def _unmet(self, state: TenantState, after: Rollout) -> tuple[UnmetCondition, ...]:
         if not moves_more_people(state.rollout, after):
             return ()
-        evidence = (each for condition in self._conditions for each in _asked(condition, state, after.stage))
+        conditions = [*self._conditions, self._budget_of(after)]
+        evidence = (each for condition in conditions for each in _asked(condition, state, after.stage))
         return (*self._firm(state, after.stage), *evidence)
+
+    def _budget_of(self, after: Rollout) -> Condition:
+        def unmet(state: TenantState, _to: Stage) -> Iterable[UnmetCondition]:
+            return over_budget(state, replace(state, rollout=after), self._people) if self._people else ()
+
+        return unmet
+
+    def _forecast(self, state: TenantState, after: Rollout) -> Iterator[str]:
+        if self._people is not None:
+            yield forecast(state, replace(state, rollout=after), self._people).sentence()
 
     def _firm(self, state: TenantState, to: Stage) -> Iterator[UnmetCondition]:
         """Yield what no reason can pass by: the result could not work, or would undo a kill switch."""

@@ -156,3 +156,12 @@ def test_the_newest_of_many_at_once_stands(stores: Stores) -> None:
     found = stores.subjects.get("acme", "alice")
     assert found is not None
     assert (found.asserted_at, found.subject.groups) == (24, frozenset({"g24"}))
+
+
+def test_everybody_of_a_tenant_is_told_with_their_newest_groups(stores: Stores) -> None:
+    assert stores.subjects.groups("acme") == {}
+    stores.subjects.note("acme", ALICE, 10)
+    stores.subjects.note("acme", FEWER, 20)
+    stores.subjects.note("acme", Subject("Zoe", "Zoe", "", frozenset()), 10)
+    stores.subjects.note("globex", Subject("bob", "Bob", "", frozenset({"Sales"})), 10)
+    assert stores.subjects.groups("acme") == {"alice": FEWER.groups, "Zoe": frozenset()}

@@ -151,6 +151,13 @@ class TestStart:
         with pytest.raises(StageRefused, match=f"in stage {stage}; a ramp runs in stage rollout"):
             Bridge(state(stage)).start()
 
+    def test_where_another_provider_decides_it_would_do_nothing(self) -> None:
+        bridge = Bridge()
+        elsewhere = Ramps(bridge.tenants, bridge.stages, bridge.clock, bridge.metrics, ours=False)
+
+        with pytest.raises(StageRefused, match="another provider"):
+            elsewhere.start("acme", STEPS, ERIN)
+
     @pytest.mark.parametrize(
         ("steps", "mistake"), [([], "1 to 50 steps"), ([RampStep(10), RampStep(5, 9)], "does not rise")]
     )

@@ -1,5 +1,6 @@
 """What the bridge remembers of each subject, in SQL. Who asserted last wins, decided by the database."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
@@ -20,6 +21,11 @@ class SqlSubjects:
         with self._database.reading() as connection:
             row = connection.execute(select(SUBJECTS).where(_is(tenant, sub))).one_or_none()
         return None if row is None else _record(row)
+
+    def groups(self, tenant: str) -> Mapping[str, frozenset[str]]:
+        query = select(SUBJECTS.c.sub, SUBJECTS.c.groups).where(SUBJECTS.c.tenant == tenant)
+        with self._database.reading() as connection:
+            return {row.sub: frozenset(row.groups) for row in connection.execute(query)}
 
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
         me = _is(tenant, subject.sub)

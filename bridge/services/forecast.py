@@ -1,0 +1,59 @@
+"""What a move does to the people that the bridge knows: how many change their path, and whether the calls suffice."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bridge.errors import UnmetCondition
+from bridge.model import Path, Tenant, TenantState
+
+People = Callable[[str], Mapping[str, frozenset[str]]]
+"""Returns the groups of everybody who is known in a tenant (its slug), by `sub`. It may raise StoreError."""
+
+CALLS_A_MINUTE = 100
+"""Logins and mints that a tenant answers (Qlik: rate limiting, Tier 2)."""
+
+RUSH_MIN = 60
+"""Within so many minutes everybody may come to work, and open a page."""
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """How many people are known, how many of them change their path, and how many are on `oauth` then."""
+
+    known: int
+    moving: int
+    on_oauth: int
+
+    def sentence(self) -> str:
+        moving = f"Of {self.known:,} people known here, {self.moving:,} change their path"
+        return f"{moving}; {self.on_oauth:,} are on oauth then."
+
+
+def forecast(before: TenantState, after: TenantState, people: People) -> Forecast:
+    """Count with the paths that our own flag gives. Raises StoreError."""
+    known = people(before.tenant.slug)
+    then = {sub: after.path_for(sub, groups) for sub, groups in known.items()}
+    moving = sum(before.path_for(sub, groups) is not then[sub] for sub, groups in known.items())
+    return Forecast(len(known), moving, sum(path is Path.OAUTH for path in then.values()))
+
+
+def over_budget(before: TenantState, after: TenantState, people: People) -> Iterator[UnmetCondition]:
+    """Yield when the people on `oauth` need more calls than there are while all come to work. Raises StoreError."""
+    count = forecast(before, after, people).on_oauth
+    calls = _calls_each(after.tenant)
+    room = CALLS_A_MINUTE * RUSH_MIN // calls
+    if count > room:
+        halved = "; a `sync_max_age_s` above a day halves the calls" if calls > 1 else ""
+        yield UnmetCondition(
+            "budget",
+            f"{count:,} people would be on oauth. Coming to work within {RUSH_MIN} minutes they need"
+            f" {calls * count:,} calls, and Qlik answers {CALLS_A_MINUTE} a minute: {room:,} people fit."
+            f" Move fewer people{halved}; or force it, where they come spread over the day.",
+        )
+
+
+def _calls_each(tenant: Tenant) -> int:
+    """Return the calls that one person costs in the morning: a mint, and a login unless yesterday's still counts."""
+    return 1 if tenant.sync_max_age_s > DAY_S else 2

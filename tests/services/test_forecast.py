@@ -1,0 +1,97 @@
+"""What a move does to the people that are known."""
+
+from dataclasses import replace
+
+import pytest
+from fakes import FakeClock, FakeKeys, FakeTenants
+from samples import state
+
+from bridge.errors import StageRefused, StoreError
+from bridge.model import Rollout, Stage, TenantState
+from bridge.services.forecast import Forecast, forecast, over_budget
+from bridge.services.stages import Move, Stages
+from bridge.telemetry import Metrics
+
+CROWD = {f"person-{number}": frozenset({"Pilots"} if number < 40 else {"Sales"}) for number in range(4_000)}
+DAY_S = 86_400
+
+
+def people(slug: str) -> dict[str, frozenset[str]]:
+    return CROWD if slug == "acme" else {}
+
+
+def after(now: TenantState, stage: Stage, percentage: float = 0) -> TenantState:
+    return replace(now, rollout=replace(now.rollout, stage=stage, percentage=percentage))
+
+
+class TestForecast:
+    def test_it_counts_by_the_paths_that_people_get(self) -> None:
+        now = state(Stage.ROLLOUT, percentage=10)
+
+        found = forecast(now, after(now, Stage.ROLLOUT, 30), people)
+
+        expected = sum(
+            Rollout(Stage.ROLLOUT, 30).path_for("acme", sub, groups) == "oauth" for sub, groups in CROWD.items()
+        )
+        assert (found.known, found.on_oauth) == (4_000, expected)
+        assert 1_100 < found.on_oauth < 1_300
+        assert 700 < found.moving < 900
+
+    def test_cohorts_count_by_group(self) -> None:
+        now = state(Stage.SHADOW, groups=["Pilots"], subjects=["person-100", "nobody"])
+
+        assert forecast(now, after(now, Stage.ROLLOUT), people) == Forecast(4_000, 41, 41)
+
+    def test_a_way_back_moves_people_too(self) -> None:
+        now = state(Stage.OAUTH)
+
+        assert forecast(now, after(now, Stage.SHADOW), people) == Forecast(4_000, 4_000, 0)
+
+    def test_it_is_a_sentence_of_the_plan(self) -> None:
+        stages = Stages(FakeTenants(state(Stage.ROLLOUT)), FakeKeys(), FakeClock(), Metrics(), people=people)
+
+        effects = stages.plan("acme", Stage.OAUTH).effects
+
+        assert effects[-1] == "Of 4,000 people known here, 4,000 change their path; 4,000 are on oauth then."
+
+
+class TestBudget:
+    def test_who_does_not_fit_into_an_hour_is_too_many(self) -> None:
+        """100 calls a minute, a login and a mint each: 3,000 people in an hour."""
+        now = state(Stage.ROLLOUT)
+
+        (unmet,) = over_budget(now, after(now, Stage.OAUTH), people)
+
+        assert unmet.condition == "budget"
+        assert "4,000 people would be on oauth" in unmet.message
+        assert "8,000 calls" in unmet.message
+        assert "3,000 people fit" in unmet.message
+        assert unmet.forceable
+        assert list(over_budget(now, after(now, Stage.ROLLOUT, 50), people)) == []
+
+    def test_logins_that_last_over_night_halve_it(self) -> None:
+        now = state(Stage.ROLLOUT, sync_max_age_s=7 * DAY_S)
+
+        assert list(over_budget(now, after(now, Stage.OAUTH), people)) == []
+
+    def test_a_move_is_refused_and_can_be_forced(self) -> None:
+        tenants = FakeTenants(state(Stage.ROLLOUT))
+        stages = Stages(tenants, FakeKeys(), FakeClock(), Metrics(), people=people)
+
+        with pytest.raises(StageRefused, match="sync_max_age_s"):
+            stages.move("acme", Move(Stage.OAUTH, "erin"))
+        stages.move("acme", Move(Stage.OAUTH, "erin", "they come all day long", force=True))
+
+        assert (tenants.events[0].after or {})["overridden"][0]["condition"] == "budget"
+
+    def test_without_the_people_nothing_is_counted(self) -> None:
+        """A database that is away leaves the condition unchecked; another flag provider leaves it out."""
+
+        def away(_slug: str) -> dict[str, frozenset[str]]:
+            raise StoreError
+
+        tenants = FakeTenants(state(Stage.ROLLOUT))
+        with pytest.raises(StageRefused, match="could not be checked"):
+            Stages(tenants, FakeKeys(), FakeClock(), Metrics(), people=away).move("acme", Move(Stage.OAUTH, "erin"))
+
+        Stages(tenants, FakeKeys(), FakeClock(), Metrics()).move("acme", Move(Stage.OAUTH, "erin"))
