@@ -22,6 +22,7 @@ from bridge.adapters.sql import (
     SqlAssertionLedger,
     SqlAuditLog,
     SqlDecisions,
+    SqlImpersonations,
     SqlJwtUses,
     SqlMeasures,
     SqlOperatorTokens,
@@ -41,6 +42,7 @@ from bridge.ports import (
     AuditLog,
     Clock,
     DecisionStore,
+    Impersonations,
     JwtUses,
     KeySet,
     MeasureStore,
@@ -62,6 +64,7 @@ from bridge.services.doctor_case import Tools
 from bridge.services.gate import GatedEngine, GatedEvents, GatedQlik, GatedSetUp
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
+from bridge.services.impersonations import ImpersonationJoin
 from bridge.services.jwt_sessions import JwtSessions
 from bridge.services.keeper import Keeper
 from bridge.services.kills import Kills
@@ -98,6 +101,7 @@ class Bridge:
     legacy: LegacyJwts
     stragglers: Stragglers
     retirements: Retirements
+    impersonations: ImpersonationJoin
     stages: Stages
     ramps: Ramps
     kills: Kills
@@ -171,6 +175,7 @@ class _Trail(TypedDict):
     audit: AuditLog
     stragglers: Stragglers
     retirements: Retirements
+    impersonations: ImpersonationJoin
 
 
 def _trail(stores: "_Stores", keys: KeyFiles, clock: Clock, metrics: Metrics) -> _Trail:
@@ -179,6 +184,7 @@ def _trail(stores: "_Stores", keys: KeyFiles, clock: Clock, metrics: Metrics) ->
         "audit": stores.audit,
         "stragglers": Stragglers(stores.jwt_uses, clock),
         "retirements": Retirements(stores.jwt_uses, JwtSessions(events, clock), clock),
+        "impersonations": ImpersonationJoin(stores.impersonations, events, clock),
     }
 
 
@@ -232,6 +238,7 @@ class _Stores:
     audit: AuditLog
     decisions: DecisionStore
     jwt_uses: JwtUses
+    impersonations: Impersonations
     ledger: AssertionLedger
     measures: MeasureStore
     outbox: Outbox
@@ -253,6 +260,7 @@ def _open_stores(settings: Settings, clock: Clock) -> _Stores:
         audit=SqlAuditLog(database),
         decisions=SqlDecisions(database),
         jwt_uses=SqlJwtUses(database),
+        impersonations=SqlImpersonations(database),
         ledger=SqlAssertionLedger(database),
         measures=SqlMeasures(database),
         outbox=SqlOutbox(database),

@@ -24,7 +24,7 @@ from bridge.model import (
     TokenKey,
 )
 from bridge.plan import Kill
-from bridge.trail import AuditEntry, AuditFilter, EventPage, JwtUse, Kind, OriginUse
+from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse
 
 
 class Clock(Protocol):
@@ -166,6 +166,13 @@ class SubjectStore(Protocol):
         """Mark the tenant's memberships of this subject as unknown."""
 
 
+class Impersonations(Protocol):
+    """The tokens that were minted, for 90 days. They are noted with `TokenStore.put`. May raise StoreError."""
+
+    def since(self, tenant: str, since: float) -> Sequence[Impersonation]:
+        """Return those of one tenant from that moment on (unix seconds), oldest first."""
+
+
 class TokenStore(Protocol):
     """Issued tokens, encrypted at rest. Every method may raise StoreError."""
 
@@ -173,7 +180,7 @@ class TokenStore(Protocol):
         """Return the token kept under *key*, unless it is to be revoked."""
 
     def put(self, token: IssuedToken) -> None:
-        """Keep a token, replacing an older one of the same key."""
+        """Keep a new token, replacing an older one of the same key, and note the impersonation."""
 
     def drop(self, token: IssuedToken) -> None:
         """Forget this very token; a newer one under the same key stays."""

@@ -80,6 +80,11 @@ def configure_logging(level: str = "info") -> None:
     logging.getLogger("authlib").setLevel(logging.WARNING)
 
 
+def request_id() -> str:
+    """Return the id of the request that this thread works for, "" in the background."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
 class Step(StrEnum):
     """What a request may have to do on the way to its answer; docs/reference/routes.md lists them for people."""
 

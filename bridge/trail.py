@@ -122,6 +122,79 @@ class EventPage:
     following: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Impersonation:
+    """A token that the bridge had minted: for whom, with which client, during which request ("" in the background)."""
+
+    token_id: str
+    at: float
+    tenant: str
+    sub: str
+    user_id: str
+    client_id: str
+    request_id: str = ""
+
+
+class Joined(StrEnum):
+    """How an impersonation of the bridge and an event of the tenant belong together."""
+
+    JOINED = "joined"
+    AMBIGUOUS = "ambiguous"
+    BRIDGE_ONLY = "bridge_only"
+    TENANT_ONLY = "tenant_only"
+
+
+@dataclass(frozen=True, slots=True)
+class ImpersonationPair:
+    """An impersonation beside the tenant's own event of it; one of the two may be missing."""
+
+    joined: Joined
+    impersonation: Impersonation | None = None
+    event: TenantEvent | None = None
+
+    @property
+    def at(self) -> float:
+        found = self.impersonation or self.event
+        return found.at if found else 0.0
+
+    def document(self) -> dict[str, Any]:
+        ours, theirs = self.impersonation, self.event
+        return {
+            "at": iso(self.at),
+            "joined": self.joined.value,
+            "subject": ours.sub if ours else None,
+            "user_id": ours.user_id if ours else theirs.user_id if theirs else None,
+            "client_id": ours.client_id if ours else theirs.text("issuedToClientId") if theirs else None,
+            "token_id": ours.token_id if ours else None,
+            "request_id": ours.request_id if ours else None,
+            "event_id": theirs.id if theirs else None,
+            "event_at": iso(theirs.at) if theirs else None,
+            "tenant_token_id": theirs.text("id") if theirs else None,
+            "address": theirs.address if theirs else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ImpersonationReport:
+    """Pairs by time since `read_since` (unix seconds; later than asked for when there were too many events)."""
+
+    tenant: str
+    read_since: float
+    pairs: Sequence[ImpersonationPair]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many pairs there are of each kind."""
+        return {kind.value: sum(pair.joined is kind for pair in self.pairs) for kind in Joined}
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "tenant": self.tenant,
+            "read_since": iso(self.read_since),
+            "counts": self.counts(),
+            "impersonations": [pair.document() for pair in self.pairs],
+        }
+
+
 class Apart(StrEnum):
     """By what a browser's JWT sessions were told from the bridge's own backend logins."""
 

@@ -42,7 +42,7 @@ from bridge.model import (
 from bridge.plan import Kill
 from bridge.ports import Clock
 from bridge.telemetry import Step, StepTaken, note_step, redact, timed
-from bridge.trail import AuditEntry, AuditFilter, EventPage, JwtUse, Kind, OriginUse, TenantEvent, Whence
+from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse, TenantEvent, Whence
 
 START = 1_800_000_000.0
 TOKEN_LIFE_S = 21_600
@@ -466,6 +466,17 @@ class FakeJwtUses(_Store):
     def watched_since(self) -> float:
         self._check()
         return self.since
+
+
+class FakeImpersonations(_Store):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[Impersonation] = []
+
+    def since(self, tenant: str, since: float) -> Sequence[Impersonation]:
+        self._check()
+        found = [each for each in self.rows if each.tenant == tenant and each.at >= since]
+        return sorted(found, key=lambda each: each.at)
 
 
 class FakeEvents:

@@ -16,6 +16,7 @@ from fakes import (
     FakeClock,
     FakeEngine,
     FakeEvents,
+    FakeImpersonations,
     FakeJwtUses,
     FakeKeys,
     FakeKeySet,
@@ -47,6 +48,7 @@ from bridge.services.doctor import Doctor
 from bridge.services.doctor_case import Tools
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
+from bridge.services.impersonations import ImpersonationJoin
 from bridge.services.jwt_sessions import JwtSessions
 from bridge.services.keeper import Keeper
 from bridge.services.kills import Kills
@@ -231,6 +233,7 @@ class Web:
             stragglers=Stragglers(self.jwt_uses, self.clock),
             retirements=Retirements(self.jwt_uses, JwtSessions(self.events, self.clock), self.clock),
             doctor=Doctor(self.tenants, self._doctors_tools(signer)),
+            impersonations=ImpersonationJoin(FakeImpersonations(), self.events, self.clock),
             declared=Tenants(self.tenants, keys, self.clock, lambda _tenant: None),
             sessions=Sessions(self.sessions, self.clock),
             operators=Operators(self.settings.admin_groups, self.operator_tokens, self.audit, self.clock),

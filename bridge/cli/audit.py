@@ -15,6 +15,8 @@ from bridge.errors import BadRequest
 from bridge.texts import moment
 from bridge.trail import AuditEntry, AuditFilter
 
+DAY_S = 86_400
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -73,6 +75,29 @@ def export(*, output: Path | None, **asked: Any) -> None:  # noqa: ANN401 - the 
         with _whole(output) as file:
             count = _write(entries, file)
     click.echo(f"Exported {count} events.", err=True)
+
+
+@audit.command()
+@click.argument("slug")
+@click.option(
+    "--since", "days", type=click.IntRange(1, 90), default=1, show_default=True, help="Look back so many days."
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Show so many in the table."
+)
+@json_option
+def impersonations(*, slug: str, days: int, limit: int, as_json: bool) -> None:
+    """Show each impersonation of tenant SLUG beside the tenant's own event of it."""
+    bridge = wired()
+    tenant = bridge.tenants.get(slug).tenant
+    report = bridge.impersonations.report(tenant, since=bridge.clock() - days * DAY_S)
+    if as_json:
+        print_json(report.document())
+        return
+    click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.counts().items()))
+    shown = [pair.document() for pair in reversed(report.pairs[-limit:])]
+    columns = ["at", "joined", "subject", "user_id", "client_id", "token_id", "request_id", "event_id", "address"]
+    print_table(columns, [[each[name] or "" for name in columns] for each in shown])
 
 
 def _write(entries: Iterator[AuditEntry], file: IO[str]) -> int:

@@ -1,16 +1,14 @@
 """Sessions by JWT, as the tenant's own audit events tell of them; the bridge's own logins set apart."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from bridge.model import Tenant
 from bridge.ports import Clock, TenantEvents
+from bridge.services.event_reading import MAX_PAGES, EventReading
 from bridge.trail import Apart, Kind, SessionReport, TenantEvent
 
-MAX_PAGES = 200
-"""Of 100 events each: a fifth of what Qlik allows in a minute (Qlik: rate limiting, audits)."""
 IMPERSONATION = "urn:qlik:oauth:user-impersonation"
 
 
@@ -42,7 +40,7 @@ class JwtSessions:
         counts: Counter[str] = Counter()
         browsers: Counter[str] = Counter()
         last: float | None = None
-        reading = _Reading(self._events, tenant, since, self._clock())
+        reading = EventReading(self._events, tenant, since, self._clock())
         for event in reading.events(Kind.SESSION_BEGIN, MAX_PAGES):
             whose = _whose(event, known, providers)
             counts[whose] += 1
@@ -76,34 +74,13 @@ class JwtSessions:
         """
         if tenant.issuing_client is None:
             return frozenset()
-        reading = _Reading(self._events, tenant, since, self._clock())
+        reading = EventReading(self._events, tenant, since, self._clock())
         ours = (
             event.address
             for event in reading.events(Kind.TOKEN_ISSUED, 1)
             if event.text("issuedToClientId") == tenant.issuing_client.id and event.text("grantType") == IMPERSONATION
         )
         return frozenset(address for address in ours if _is_public(address))
-
-
-class _Reading:
-    """Goes through events page by page, and remembers how far back it came."""
-
-    def __init__(self, events: TenantEvents, tenant: Tenant, since: float, until: float) -> None:
-        self._events = events
-        self._tenant = tenant
-        self._since = since
-        self._until = until
-        self.read_since = since
-
-    def events(self, kind: Kind, pages: int) -> Iterator[TenantEvent]:
-        cursor = ""
-        for _ in range(pages):
-            page = self._events.page(self._tenant, kind, since=self._since, until=self._until, cursor=cursor)
-            yield from page.events
-            if not (cursor := page.following):
-                self.read_since = self._since
-                return
-            self.read_since = min([event.at for event in page.events], default=self.read_since)
 
 
 def _whose(event: TenantEvent, known: _Known, providers: frozenset[str]) -> str:

@@ -169,6 +169,20 @@ DECISIONS = Table(
     Column("since", Float(53), nullable=False),
 )
 
+IMPERSONATIONS = Table(
+    "impersonations",
+    METADATA,
+    Column("token_id", EXACT, primary_key=True),
+    Column("at", Float(53), nullable=False),
+    Column("tenant", EXACT, nullable=False),
+    Column("sub", EXACT, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Index(None, "tenant", "at"),
+    Index(None, "at"),
+)
+
 JWT_USES = Table(
     "jwt_uses",
     METADATA,

@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import Row, delete, select, true, update
 
 from bridge.adapters.sql.database import Database, bump, upsert
+from bridge.adapters.sql.impersonations import KEPT_S, note_impersonation
 from bridge.adapters.sql.sweep import Sweep
-from bridge.adapters.sql.tables import TOKENS
+from bridge.adapters.sql.tables import IMPERSONATIONS, TOKENS
 from bridge.adapters.vault import Vault
 from bridge.model import IssuedToken, TokenKey
 from bridge.ports import Clock
@@ -21,6 +22,7 @@ class SqlTokens:
         self._vault = vault
         self._clock = clock
         self._sweep = Sweep(database, TOKENS, TOKENS.c.expires_at)
+        self._impersonations = Sweep(database, IMPERSONATIONS, IMPERSONATIONS.c.at)
 
     def get(self, key: TokenKey) -> IssuedToken | None:
         usable = (TOKENS.c.slot == key.digest()) & (TOKENS.c.expires_at > self._clock())
@@ -33,7 +35,9 @@ class SqlTokens:
         with self._database.writing() as connection:
             statement = upsert(connection, TOKENS).values(row)
             connection.execute(statement.on_conflict_do_update(index_elements=[TOKENS.c.slot], set_=row))
+            note_impersonation(connection, token)
         self._sweep.run(self._clock())
+        self._impersonations.run(self._clock() - KEPT_S)
 
     def drop(self, token: IssuedToken) -> None:
         this = TOKENS.c.slot.in_([token.key.digest(), token.token_id]) & (TOKENS.c.token_id == token.token_id)
