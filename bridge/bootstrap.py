@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from bridge.adapters.cached import CachedSessions, CachedSubjects, CachedTenants, CachedTokens, RevisionWatch
@@ -69,6 +69,7 @@ from bridge.services.jwt_sessions import JwtSessions
 from bridge.services.keeper import Keeper
 from bridge.services.kills import Kills
 from bridge.services.legacy import LegacyJwts
+from bridge.services.lookup import Lookup
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.operators import Operators
@@ -79,6 +80,7 @@ from bridge.services.sessions import Sessions
 from bridge.services.signer import Signer
 from bridge.services.stages import Condition, Stages
 from bridge.services.stragglers import Stragglers
+from bridge.services.tenant_changes import TenantChanges
 from bridge.services.tenants import Tenants
 from bridge.settings import Settings
 from bridge.telemetry import Metrics
@@ -107,6 +109,8 @@ class Bridge:
     kills: Kills
     doctor: Doctor
     declared: Tenants
+    tenant_changes: TenantChanges
+    lookup: Lookup
     sessions: Sessions
     operators: Operators
     audit: AuditLog
@@ -156,7 +160,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         legacy=LegacyJwts(signer, groups, metrics),
         **plan,
         doctor=_doctor(settings, stores, qlik, keys, metrics, clock),
-        declared=Tenants(tenants, keys, clock, _tenant_guard(settings)),
+        **_for_operators(settings, stores, keys, rollouts, clock),
         keys=keys,
         **who,
         **trail,
@@ -202,7 +206,7 @@ class _WhoIsAsking(TypedDict):
 def _who_is_asking(settings: Settings, stores: "_Stores", clock: Clock) -> _WhoIsAsking:
     return {
         "sessions": Sessions(stores.sessions, clock),
-        "operators": Operators(settings.admin_groups, stores.operator_tokens, stores.audit, clock),
+        "operators": Operators(settings.grants(), stores.operator_tokens, stores.audit, clock),
         "ledger": stores.ledger,
         "assertion_keys": Jwks(settings.assertion_jwks, clock) if settings.assertion_jwks else None,
         "oidc": OidcProvider(settings.oidc_issuer, clock) if settings.oidc_issuer else None,
@@ -223,6 +227,18 @@ def _doctor(
         public_url=settings.public_url,
     )
     return Doctor(stores.tenants, tools)
+
+
+def _for_operators(
+    settings: Settings, stores: "_Stores", keys: KeyFiles, rollouts: Rollouts, clock: Clock
+) -> dict[str, Any]:
+    """Return the two ways of changing tenants (many by a file, one by the console or the API), and the look-up."""
+    declared = Tenants(stores.tenants, keys, clock, _tenant_guard(settings))
+    return {
+        "declared": declared,
+        "tenant_changes": TenantChanges(stores.tenants, declared),
+        "lookup": Lookup(stores.subjects, stores.tokens, rollouts),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,12 @@ class Conflict(BridgeError):
     public = "This was changed by somebody else meanwhile. Read it again, then repeat your change."
 
 
+class NeedsIfMatch(BridgeError):
+    """A change does not say which version of the thing it was made for."""
+
+    public = "Say which version this replaces: read it first, and send its ETag as `If-Match`."
+
+
 class TooMany(BridgeError):
     """The caller asks too often."""
 

@@ -293,11 +293,15 @@ class Tenant(_Part):
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """A tenant with its rollout and the kill switch of all tenants, as read from the store at one moment."""
+    """A tenant with its rollout and the kill switch of all tenants, as read from the store at one moment.
+
+    `revision` grows with each change of the tenant itself.
+    """
 
     tenant: Tenant
     rollout: Rollout
     kill_all: Kill | None = None
+    revision: int = 0
 
     @property
     def kill(self) -> Kill | None:

@@ -24,6 +24,7 @@ from bridge.model import (
     TokenKey,
 )
 from bridge.plan import Kill
+from bridge.roles import OperatorToken
 from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse
 
 
@@ -125,10 +126,12 @@ class TenantStore(Protocol):
     def get(self, slug: str) -> TenantState:
         """Return one tenant. Raises UnknownTenant."""
 
-    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent) -> None:
+    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent, seen: int | None = None) -> None:
         """Create or replace a tenant; the rollout of an existing one stays as it is.
 
-        The audit event is appended in the same transaction: no change without its record.
+        *seen* is the revision that the change was made for (0: there is no such tenant yet); when it is no longer
+        the tenant's, raises Conflict. None replaces whatever there is. The audit event is appended in the same
+        transaction: no change without its record.
         """
 
     def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
@@ -237,12 +240,12 @@ class SignInProvider(Protocol):
 class OperatorTokens(Protocol):
     """Bearer tokens for operators' machines, stored hashed. May raise StoreError."""
 
-    def add(self, name: str, token_hash: str, created_at: float) -> None: ...
+    def add(self, token: OperatorToken, token_hash: str) -> None: ...
 
-    def name_of(self, token_hash: str) -> str | None: ...
+    def find(self, token_hash: str) -> OperatorToken | None: ...
 
-    def names(self) -> Mapping[str, float]:
-        """Return when each name was made last (unix seconds)."""
+    def all(self) -> Sequence[OperatorToken]:
+        """Return every token, the oldest first."""
 
     def remove(self, name: str) -> bool:
         """End every token of this name. Return whether there was one."""

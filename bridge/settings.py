@@ -22,11 +22,14 @@ from pydantic import (
 
 from bridge.errors import ConfigError
 from bridge.guarding import SHORTEST_WEBHOOK_SECRET, Webhook, WebhookUrl
+from bridge.roles import Grant, Role
 from bridge.texts import checked_address, checked_origin, is_loopback
 
 PREFIX = "BRIDGE_"
 MASK = "**********"
 SHORTEST_SECRET = 32
+ALL_TENANTS = "*"
+SLUG = r"\*|[a-z0-9-]+"
 LOOPBACK = "127.0.0.0/8,::1/128"
 
 
@@ -56,10 +59,20 @@ def _long_enough(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _qualified(groups: tuple[str, ...]) -> tuple[str, ...]:
-    if any(not source or not group for source, _, group in (entry.partition(":") for entry in groups)):
-        raise ValueError("entries are `source:group`, for example `assertion:bridge-admins`")
-    return groups
+def _qualified(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for name, tenant in map(_name_and_tenant, entries):
+        source, _, group = name.partition(":")
+        if not source or not group:
+            raise ValueError("entries are `source:group`, for example `assertion:bridge-admins`")
+        if not re.fullmatch(SLUG, tenant):
+            raise ValueError("entries end in `@tenant`, for example `oidc:acme-team@acme`; `@*` is every tenant")
+    return entries
+
+
+def _name_and_tenant(entry: str) -> tuple[str, str]:
+    """Take `source:group@tenant` apart; a group whose own name holds an `@` needs the tenant, or `@*`, behind it."""
+    name, at, tenant = entry.rpartition("@")
+    return (name, tenant) if at else (entry, ALL_TENANTS)
 
 
 def _asks_who(scope: str) -> str:
@@ -76,6 +89,7 @@ def _without_password(url: str) -> str:
 DatabaseUrl = Annotated[str, Field(repr=False), PlainSerializer(_without_password)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+GrantedGroups = Annotated[Names, AfterValidator(_qualified)]
 
 
 class Settings(BaseModel):
@@ -103,7 +117,9 @@ class Settings(BaseModel):
     header_email: str = "X-Forwarded-Email"
     header_groups: str = "X-Forwarded-Groups"
     trusted_proxies: Networks = ()
-    admin_groups: Annotated[Names, AfterValidator(_qualified)] = ()
+    admin_groups: GrantedGroups = ()
+    operator_groups: GrantedGroups = ()
+    viewer_groups: GrantedGroups = ()
     default_tenant: str | None = None
     flags: Annotated[str, Field(pattern=r"^(builtin|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")] = "builtin"
     ops_networks: Annotated[Networks, Field(validate_default=True)] = LOOPBACK  # type: ignore[assignment]
@@ -131,6 +147,16 @@ class Settings(BaseModel):
     @property
     def is_demo(self) -> bool:
         return "demo" in self.identity
+
+    def grants(self) -> Mapping[str, frozenset[Grant]]:
+        """Return what each `source:group` may do."""
+        named = {Role.ADMIN: self.admin_groups, Role.OPERATOR: self.operator_groups, Role.VIEWER: self.viewer_groups}
+        found: dict[str, frozenset[Grant]] = {}
+        for role, entries in named.items():
+            for name, tenant in map(_name_and_tenant, entries):
+                grant = Grant(role, None if tenant == ALL_TENANTS else tenant)
+                found[name] = found.get(name, frozenset()) | {grant}
+        return found
 
     @property
     def has_sign_in_page(self) -> bool:

@@ -41,6 +41,7 @@ from bridge.model import (
 )
 from bridge.plan import Kill
 from bridge.ports import Clock
+from bridge.roles import OperatorToken
 from bridge.telemetry import Step, StepTaken, note_step, redact, timed
 from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse, TenantEvent, Whence
 
@@ -99,11 +100,15 @@ class FakeTenants(_Store):
         self.killed = kill
         self.events.append(event)
 
-    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent) -> None:
+    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent, seen: int | None = None) -> None:
         self._check()
-        self.events.append(event)
-        old = self.states.get(tenant.slug)
-        self.states[tenant.slug] = TenantState(tenant, old.rollout if old else starting_at)
+        with self._lock:
+            old = self.states.get(tenant.slug)
+            revision = old.revision if old else 0
+            if seen not in {None, revision}:
+                raise Conflict
+            self.events.append(event)
+            self.states[tenant.slug] = TenantState(tenant, old.rollout if old else starting_at, revision=revision + 1)
 
     def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
         with self._lock:
@@ -111,7 +116,7 @@ class FakeTenants(_Store):
             if state.rollout.revision != before.revision:
                 raise Conflict
             moved = replace(after, revision=before.revision + 1)
-            self.states[slug] = TenantState(state.tenant, moved)
+            self.states[slug] = replace(state, rollout=moved)
             self.events.append(event)
             return moved
 
@@ -269,24 +274,23 @@ class FakeLedger(_Store):
 class FakeOperatorTokens(_Store):
     def __init__(self) -> None:
         super().__init__()
-        self.rows: dict[str, tuple[str, float]] = {}
+        self.rows: dict[str, OperatorToken] = {}
 
-    def add(self, name: str, token_hash: str, created_at: float) -> None:
+    def add(self, token: OperatorToken, token_hash: str) -> None:
         self._check()
-        self.rows[token_hash] = (name, created_at)
+        self.rows[token_hash] = token
 
-    def name_of(self, token_hash: str) -> str | None:
+    def find(self, token_hash: str) -> OperatorToken | None:
         self._check()
-        name, _ = self.rows.get(token_hash, (None, 0))
-        return name
+        return self.rows.get(token_hash)
 
-    def names(self) -> Mapping[str, float]:
+    def all(self) -> Sequence[OperatorToken]:
         self._check()
-        return dict(sorted(self.rows.values(), key=lambda row: row[1]))
+        return sorted(self.rows.values(), key=lambda each: (each.created_at, each.name))
 
     def remove(self, name: str) -> bool:
         self._check()
-        gone = [token_hash for token_hash, row in self.rows.items() if row[0] == name]
+        gone = [token_hash for token_hash, row in self.rows.items() if row.name == name]
         for token_hash in gone:
             del self.rows[token_hash]
         return bool(gone)

@@ -53,6 +53,7 @@ from bridge.services.jwt_sessions import JwtSessions
 from bridge.services.keeper import Keeper
 from bridge.services.kills import Kills
 from bridge.services.legacy import LegacyJwts
+from bridge.services.lookup import Lookup
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.operators import Operators
@@ -63,6 +64,7 @@ from bridge.services.sessions import Sessions
 from bridge.services.signer import Signer
 from bridge.services.stages import Stages
 from bridge.services.stragglers import Stragglers
+from bridge.services.tenant_changes import TenantChanges
 from bridge.services.tenants import Tenants
 from bridge.settings import Settings, read_settings
 from bridge.telemetry import Metrics
@@ -123,6 +125,9 @@ class Visitor:
 
     def post(self, path: str, **options: Any) -> TestResponse:  # noqa: ANN401 - passed on to werkzeug
         return self._ask("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> TestResponse:  # noqa: ANN401 - passed on to werkzeug
+        return self._ask("PUT", path, **options)
 
     def delete(self, path: str, **options: Any) -> TestResponse:  # noqa: ANN401 - passed on to werkzeug
         return self._ask("DELETE", path, **options)
@@ -218,6 +223,7 @@ class Web:
             metrics=self.metrics,
             measures=measures,
         )
+        declared = Tenants(self.tenants, keys, self.clock, lambda _tenant: None)
         return Bridge(
             settings=self.settings,
             clock=self.clock,
@@ -234,9 +240,11 @@ class Web:
             retirements=Retirements(self.jwt_uses, JwtSessions(self.events, self.clock), self.clock),
             doctor=Doctor(self.tenants, self._doctors_tools(signer)),
             impersonations=ImpersonationJoin(FakeImpersonations(), self.events, self.clock),
-            declared=Tenants(self.tenants, keys, self.clock, lambda _tenant: None),
+            declared=declared,
+            tenant_changes=TenantChanges(self.tenants, declared),
+            lookup=Lookup(self.subjects, self.tokens, rollouts),
             sessions=Sessions(self.sessions, self.clock),
-            operators=Operators(self.settings.admin_groups, self.operator_tokens, self.audit, self.clock),
+            operators=Operators(self.settings.grants(), self.operator_tokens, self.audit, self.clock),
             audit=self.audit,
             ledger=self.ledger,
             keys=cast("Any", keys),

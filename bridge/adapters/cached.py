@@ -148,9 +148,9 @@ class CachedTenants:
             raise UnknownTenant
         return state
 
-    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent) -> None:
+    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent, seen: int | None = None) -> None:
         try:
-            self._tenants.save(tenant, starting_at=starting_at, event=event)
+            self._tenants.save(tenant, starting_at=starting_at, event=event, seen=seen)
         finally:
             self._copies.clear()
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from bridge.cli.common import actor, json_option, print_json, print_table, wired
+from bridge.roles import Grant, Role
 
 
 @click.group()
@@ -19,10 +20,15 @@ def token() -> None:
 
 @token.command("new")
 @click.argument("name")
+@click.option("--role", type=click.Choice([each.value for each in Role]), default=Role.ADMIN.value, show_default=True)
+@click.option("--tenant", help="The one tenant that it holds at; without it, all of them.")
 @json_option
-def new(*, name: str, as_json: bool) -> None:
+def new(*, name: str, role: str, tenant: str | None, as_json: bool) -> None:
     """Make an operator token called NAME. It is shown once; the bridge keeps a hash."""
-    value = wired().operators.new_token(name, actor=actor())
+    bridge = wired()
+    if tenant is not None:
+        bridge.tenants.get(tenant)
+    value = bridge.operators.new_token(name, actor=actor(), grant=Grant(Role(role), tenant))
     if as_json:
         print_json({"name": name, "token": value})
     else:
@@ -33,12 +39,15 @@ def new(*, name: str, as_json: bool) -> None:
 @token.command("list")
 @json_option
 def list_tokens(*, as_json: bool) -> None:
-    """List the names of operator tokens."""
-    made = {name: datetime.fromtimestamp(at, UTC).isoformat() for name, at in wired().operators.names().items()}
+    """List operator tokens: their names and what they may do."""
+    rows = [
+        (each.name, datetime.fromtimestamp(each.created_at, UTC).isoformat(), each.grant.role.value, each.grant.tenant)
+        for each in wired().operators.tokens()
+    ]
     if as_json:
-        print_json([{"name": name, "created": at} for name, at in made.items()])
+        print_json([dict(zip(("name", "created", "role", "tenant"), row, strict=True)) for row in rows])
     else:
-        print_table(["name", "made"], list(made.items()))
+        print_table(["name", "made", "role", "tenant"], [(*row[:3], row[3] or "all") for row in rows])
 
 
 @token.command()

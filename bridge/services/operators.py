@@ -1,4 +1,4 @@
-"""Who may move stages: people in the admin groups, and machines with an operator token."""
+"""Who may operate the bridge: people by the groups that the settings name, and machines with an operator token."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -6,45 +6,65 @@ from collections.abc import Mapping, Sequence
 from bridge.errors import BadRequest, NotSignedIn
 from bridge.model import AuditEvent, Identity
 from bridge.ports import AuditLog, Clock, OperatorTokens
+from bridge.roles import Grant, OperatorToken, Role, narrowed
 from bridge.services.sessions import digest
 
 PREFIX = "qbo_"
+EVERYTHING = Grant(Role.ADMIN)
 
 
 class Operators:
-    """Tell operators from everybody else. Methods that look things up may raise StoreError."""
+    """Tell operators from everybody else. *grants* are what each `source:group` may do.
 
-    def __init__(self, groups: Sequence[str], tokens: OperatorTokens, audit: AuditLog, clock: Clock) -> None:
-        self._groups = frozenset(groups)
+    Methods that look tokens up may raise StoreError.
+    """
+
+    def __init__(
+        self, grants: Mapping[str, frozenset[Grant]], tokens: OperatorTokens, audit: AuditLog, clock: Clock
+    ) -> None:
+        self._grants = grants
         self._tokens = tokens
         self._audit = audit
         self._clock = clock
 
-    def include(self, identity: Identity) -> bool:
-        """Tell whether this person is an operator: one of their `source:group` is named in BRIDGE_ADMIN_GROUPS."""
-        return bool(self._groups & identity.qualified_groups())
+    def grants_of(self, identity: Identity) -> frozenset[Grant]:
+        """Return what this person may do, by their `source:group`; nothing for anybody who is no operator."""
+        granted = (self._grants.get(group, frozenset()) for group in identity.qualified_groups())
+        return narrowed(frozenset().union(*granted), identity.tenant)
 
-    def new_token(self, name: str, *, actor: str) -> str:
+    def include(self, identity: Identity) -> bool:
+        """Tell whether this person may see the console at all."""
+        return bool(self.grants_of(identity))
+
+    def new_token(
+        self, name: str, *, actor: str, grant: Grant = EVERYTHING, reason: str = "", request_id: str = ""
+    ) -> str:
         """Return a new bearer value; it is shown once and stored hashed."""
         value = PREFIX + secrets.token_urlsafe(32)
         now = self._clock()
-        self._tokens.add(name, digest(value), now)
-        self._audit.append(AuditEvent(now, actor, "operator_token.create", None, "", None, {"name": name}))
+        after = {"name": name, "role": grant.role.value, "tenant": grant.tenant}
+        self._tokens.add(OperatorToken(name, grant, now), digest(value))
+        self._audit.append(
+            AuditEvent(now, actor, "operator_token.create", grant.tenant, reason, None, after, request_id)
+        )
         return value
 
-    def names(self) -> Mapping[str, float]:
-        """Return the names of the tokens, each with the time when it was made last (unix seconds)."""
-        return self._tokens.names()
+    def tokens(self) -> Sequence[OperatorToken]:
+        """Return every token, the oldest first."""
+        return self._tokens.all()
 
-    def revoke(self, name: str, *, actor: str) -> None:
+    def revoke(self, name: str, *, actor: str, reason: str = "", request_id: str = "") -> None:
         """End every token of this name. Raises BadRequest when there is none."""
         if not self._tokens.remove(name):
             raise BadRequest(f"There is no operator token named {name}. See `qlik-bridge operators token list`.")
-        self._audit.append(AuditEvent(self._clock(), actor, "operator_token.revoke", None, "", {"name": name}, None))
+        before = {"name": name}
+        self._audit.append(
+            AuditEvent(self._clock(), actor, "operator_token.revoke", None, reason, before, None, request_id)
+        )
 
-    def name_of(self, value: str) -> str:
-        """Return the name under which a token was made. Raises NotSignedIn for any other value."""
-        name = self._tokens.name_of(digest(value)) if value.startswith(PREFIX) else None
-        if name is None:
+    def token(self, value: str) -> OperatorToken:
+        """Return what is known of the token that somebody sent. Raises NotSignedIn for any other value."""
+        found = self._tokens.find(digest(value)) if value.startswith(PREFIX) else None
+        if found is None:
             raise NotSignedIn("The operator token is not known. Make one with `qlik-bridge operators token new`.")
-        return name
+        return found

@@ -1,7 +1,7 @@
 """Tenants as declared in a file: read it, show what would change, change it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -181,23 +181,31 @@ class Tenants:
             if each.tenant.slug not in known and each.starting_at.stage is not Stage.LEGACY:
                 yield from (f"tenant {each.tenant.slug}: {part}" for part in missing_parts(each.tenant, self._keys))
 
-    def apply(self, changes: Sequence[Change], *, actor: str) -> None:
-        """Do what the plan says. Raises StoreError."""
+    def apply(
+        self,
+        changes: Sequence[Change],
+        *,
+        actor: str,
+        reason: str = "tenants apply",
+        request_id: str = "",
+        seen: int | None = None,
+    ) -> None:
+        """Do what the plan says. Raises StoreError, and Conflict where a tenant is no longer of revision *seen*."""
         for change in changes:
             if change.is_empty:
                 continue
             self._guard(change.declared.tenant)
-            self._store.save(
-                change.declared.tenant, starting_at=change.declared.starting_at, event=self._event(change, actor)
-            )
+            event = replace(self._event(change), actor=actor, reason=reason, request_id=request_id)
+            tenant, starting_at = change.declared.tenant, change.declared.starting_at
+            self._store.save(tenant, starting_at=starting_at, event=event, seen=seen)
 
-    def _event(self, change: Change, actor: str) -> AuditEvent:
+    def _event(self, change: Change) -> AuditEvent:
         return AuditEvent(
             at=self._clock(),
-            actor=actor,
+            actor="",
             action="tenant.create" if change.is_new else "tenant.change",
             tenant=change.declared.tenant.slug,
-            reason="tenants apply",
+            reason="",
             before={each.field: each.before for each in change.differences},
             after={each.field: each.after for each in change.differences},
         )

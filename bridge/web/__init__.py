@@ -5,7 +5,7 @@ from pathlib import Path
 from flask import Flask
 
 from bridge.bootstrap import Bridge
-from bridge.web import admin, answers, api, current, embed, oidc, ops, plan_api, portal, problems, sign_in
+from bridge.web import admin, answers, api, current, embed, oidc, ops, portal, problems, sign_in
 from bridge.web.events import ClientEvents
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -25,7 +25,6 @@ def create_app(bridge: Bridge) -> Flask:
     problems.install(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(api.blueprint, url_prefix="/api/v1")
-    app.register_blueprint(plan_api.blueprint, url_prefix="/api/v1")
     app.register_blueprint(admin.blueprint, url_prefix="/admin")
     if bridge.settings.is_demo:
         portal.install(app)

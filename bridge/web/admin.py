@@ -10,6 +10,7 @@ from bridge.errors import BadRequest, Conflict, StageRefused
 from bridge.model import Stage, TenantState
 from bridge.trail import event_document
 from bridge.web import current
+from bridge.web.api.audit import audited
 from bridge.web.bodies import parsed_form
 from bridge.web.csrf import FIELD
 from bridge.web.moves import StageMove
@@ -50,7 +51,7 @@ def post_stage(slug: str) -> ResponseReturnValue:
 
 def _page(who: Operator, refused: Mapping[str, Refused] | None = None) -> str:
     bridge = current.bridge()
-    events = bridge.audit.latest(tenant=who.tenant, limit=SHOWN_EVENTS)
+    events = bridge.audit.latest(tenant=audited(who, None), limit=SHOWN_EVENTS)
     return render_template(
         "admin.html",
         actor=who.actor,

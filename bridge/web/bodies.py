@@ -19,6 +19,14 @@ def parsed(model: type[M]) -> M:
         raise BadRequest(_sentence(error)) from None
 
 
+def parsed_query(model: type[M]) -> M:
+    """Return the query as a *model*; a name that comes twice counts once. Raises BadRequest."""
+    try:
+        return model.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        raise BadRequest(_sentence(error)) from None
+
+
 def parsed_form(model: type[M], fields: Mapping[str, Any]) -> M:
     """Return form fields as a *model*; fields that were left empty count as absent. Raises BadRequest."""
     try:

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.model import Cohorts, Stage, TenantState
+from bridge.roles import Role
 from bridge.services.stages import Move
 from bridge.web import current
 from bridge.web.operator import Operator
@@ -32,8 +33,15 @@ class StageMove(BaseModel):
 
     def carry_out(self, slug: str, operator: Operator) -> TenantState:
         """Return the tenant after the move. Raises NotAllowed, StageRefused, BadRequest, UnknownTenant, Conflict."""
-        operator.check(slug)
-        current.tenant(slug)
+        operator.check(slug, Role.OPERATOR)
+        state = current.tenant(slug)
         cohorts = Cohorts(self.cohorts.subjects, self.cohorts.groups) if self.cohorts else None
         move = Move(self.to, operator.actor, self.reason, self.percent, cohorts, self.force, current.request_id())
-        return current.bridge().stages.move(slug, move)
+        return state if self._holds(state, cohorts) else current.bridge().stages.move(slug, move)
+
+    def _holds(self, state: TenantState, cohorts: Cohorts | None) -> bool:
+        """Tell whether everything that is asked for is so already: a request that comes twice moves once."""
+        now = state.rollout
+        percentage = now.percentage if self.percent is None else self.percent
+        asked = (self.to, percentage, cohorts or now.cohorts)
+        return now.ramp is None and asked == (now.stage, now.percentage, now.cohorts)

@@ -25,6 +25,7 @@ STATUS: dict[type[errors.BridgeError], int] = {
     errors.UnknownTenant: 404,
     errors.TooLarge: 413,
     errors.Conflict: 412,
+    errors.NeedsIfMatch: 428,
     errors.TooMany: 429,
     errors.StillOnJwt: 409,
     errors.JwtRetired: 410,

@@ -20,6 +20,7 @@ from bridge.adapters.sql.tables import ASSERTIONS, METADATA, TOKENS
 from bridge.adapters.vault import Vault
 from bridge.errors import ConfigError, Conflict, StoreError
 from bridge.model import AuditEvent, Identity, IssuedToken, Rollout, Session, Stage, Subject, Tenant, TokenKey
+from bridge.roles import Grant, OperatorToken, Role
 
 Change = Callable[[], object]
 
@@ -163,9 +164,9 @@ def test_a_postgresql_lock_is_not_waited_for_without_end(postgresql_database: Da
 
 def test_no_error_quotes_what_it_was_given(database: Database, vault: Vault) -> None:
     operators = sql_stores(database, vault, FakeClock()).operators
-    operators.add("ci", "hash-of-hunter2", 1)
+    operators.add(OperatorToken("ci", Grant(Role.ADMIN), 1), "hash-of-hunter2")
     with pytest.raises(StoreError) as failed:
-        operators.add("ci", "hash-of-hunter2", 1)
+        operators.add(OperatorToken("ci", Grant(Role.ADMIN), 1), "hash-of-hunter2")
     assert "hunter2" not in f"{failed.value} {failed.value!r} {failed.value.detail}"
     assert "IntegrityError" in failed.value.detail
 

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from stores import Stores
 
+from bridge.roles import Grant, OperatorToken, Role
+
 
 def test_an_assertion_counts_once(stores: Stores) -> None:
     assert stores.ledger.claim("portal", "jti-1", 160, now=100)
@@ -31,12 +33,14 @@ def test_of_many_at_once_one_claim_wins(stores: Stores) -> None:
 
 
 def test_operator_tokens_are_known_by_their_hash(stores: Stores) -> None:
-    stores.operators.add("ci", "hash-1", 100.0)
-    stores.operators.add("ci", "hash-2", 100.0)
-    assert stores.operators.name_of("hash-1") == "ci"
-    assert stores.operators.name_of("HASH-1") is None
-    stores.operators.add("ops", "hash-3", 90.0)
-    assert stores.operators.names() == {"ops": 90.0, "ci": 100.0}
+    ci, again = OperatorToken("ci", Grant(Role.ADMIN), 100.0), OperatorToken("ci", Grant(Role.VIEWER), 110.0)
+    ops = OperatorToken("ops", Grant(Role.OPERATOR, "acme"), 90.0)
+    for token, token_hash in ((ci, "hash-1"), (again, "hash-2"), (ops, "hash-3")):
+        stores.operators.add(token, token_hash)
+
+    assert stores.operators.find("hash-1") == ci
+    assert stores.operators.find("HASH-1") is None
+    assert list(stores.operators.all()) == [ops, ci, again]
     assert stores.operators.remove("ci")
     assert not stores.operators.remove("ci")
-    assert [stores.operators.name_of(each) for each in ("hash-1", "hash-2", "hash-3")] == [None, None, "ops"]
+    assert [stores.operators.find(each) for each in ("hash-1", "hash-2", "hash-3")] == [None, None, ops]

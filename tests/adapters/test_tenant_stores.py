@@ -14,8 +14,8 @@ START = Rollout(Stage.SHADOW, 12.5, Cohorts(frozenset({"o'neil\"\\"}), frozenset
 
 def test_a_saved_tenant_comes_back_whole(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
     stores.tenants.save(acme, starting_at=START, event=event)
-    assert stores.tenants.get("acme") == TenantState(acme, START)
-    assert stores.tenants.all() == {"acme": TenantState(acme, START)}
+    assert stores.tenants.get("acme") == TenantState(acme, START, revision=1)
+    assert stores.tenants.all() == {"acme": TenantState(acme, START, revision=1)}
     found = stores.tenants.get("acme").tenant.issuing_client
     assert found is not None
     assert found.secret is not None
@@ -37,7 +37,7 @@ def test_saving_again_replaces_the_tenant_and_leaves_the_rollout(
     renamed = acme.model_copy(update={"name": "Acme & Söhne", "issuing_client": None})
     stores.tenants.get("acme")
     stores.tenants.save(renamed, starting_at=Rollout(), event=event)
-    assert stores.tenants.get("acme") == TenantState(renamed, START)
+    assert stores.tenants.get("acme") == TenantState(renamed, START, revision=2)
 
 
 def test_a_move_gives_the_next_revision(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
@@ -72,9 +72,26 @@ def test_the_kill_switch_of_all_is_on_every_tenant(stores: Stores, acme: Tenant,
         kill = Kill("erin", reason, 1_800_000_000.5, everywhere=True)
         stores.tenants.set_kill_all(kill, event=event)
         assert stores.tenants.kill_all() == kill
-        assert stores.tenants.get("acme") == TenantState(acme, START, kill_all=kill)
+        assert stores.tenants.get("acme") == TenantState(acme, START, kill, 1)
         assert stores.tenants.all()["acme"].kill == kill
     stores.tenants.set_kill_all(None, event=event)
     stores.tenants.set_kill_all(None, event=event)
     assert stores.tenants.kill_all() is None
     assert stores.tenants.get("acme").kill is None
+
+
+def test_a_change_for_an_old_revision_conflicts_and_leaves_no_trace(
+    stores: Stores, acme: Tenant, event: AuditEvent
+) -> None:
+    stores.tenants.save(acme, starting_at=START, event=event, seen=0)
+    stores.tenants.save(acme.model_copy(update={"name": "First"}), starting_at=START, event=event, seen=1)
+    for seen in (0, 1, 3):
+        with pytest.raises(Conflict):
+            stores.tenants.save(acme.model_copy(update={"name": "Late"}), starting_at=START, event=event, seen=seen)
+    with pytest.raises(Conflict):
+        stores.tenants.save(acme.model_copy(update={"slug": "gone"}), starting_at=START, event=event, seen=1)
+
+    assert list(stores.tenants.all()) == ["acme"]
+    assert stores.tenants.get("acme").tenant.name == "First"
+    stores.tenants.save(acme, starting_at=START, event=event, seen=2)
+    assert stores.tenants.get("acme").revision == 3

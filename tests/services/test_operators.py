@@ -8,6 +8,7 @@ from samples import identity
 
 from bridge.errors import BadRequest, NotSignedIn, StoreError
 from bridge.model import AuditEvent
+from bridge.roles import Grant, Role
 from bridge.services.operators import Operators
 
 
@@ -23,7 +24,15 @@ def audit() -> FakeAudit:
 
 @pytest.fixture
 def operators(store: FakeOperatorTokens, audit: FakeAudit, clock: FakeClock) -> Operators:
-    return Operators(["assertion:bridge-admins", "demo:bosses"], store, audit, clock)
+    return Operators(
+        {
+            "assertion:bridge-admins": frozenset({Grant(Role.ADMIN)}),
+            "demo:bosses": frozenset({Grant(Role.VIEWER), Grant(Role.OPERATOR, "acme")}),
+        },
+        store,
+        audit,
+        clock,
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,22 +54,40 @@ def test_a_person_is_one_by_source_and_group(
     assert operators.include(person) is is_operator
 
 
+def test_who_was_vouched_for_at_one_tenant_stays_there(operators: Operators) -> None:
+    boss = replace(identity("erin", "bosses"), source="demo")
+
+    assert operators.grants_of(boss) == {Grant(Role.VIEWER), Grant(Role.OPERATOR, "acme")}
+    assert operators.grants_of(replace(boss, tenant="acme")) == {
+        Grant(Role.VIEWER, "acme"),
+        Grant(Role.OPERATOR, "acme"),
+    }
+    assert operators.grants_of(replace(boss, tenant="globex")) == {Grant(Role.VIEWER, "globex")}
+
+
+def test_a_token_keeps_its_role_and_tenant(operators: Operators) -> None:
+    value = operators.new_token("ci", actor="erin", grant=Grant(Role.OPERATOR, "acme"))
+
+    assert operators.token(value).grant == Grant(Role.OPERATOR, "acme")
+
+
 def test_without_groups_nobody_is(store: FakeOperatorTokens, audit: FakeAudit, clock: FakeClock) -> None:
-    assert not Operators([], store, audit, clock).include(identity("erin", "bridge-admins", ""))
+    assert not Operators({}, store, audit, clock).include(identity("erin", "bridge-admins", ""))
 
 
 def test_a_token_is_shown_once_and_known_by_name(operators: Operators, store: FakeOperatorTokens) -> None:
     value = operators.new_token("ci", actor="erin")
 
-    assert operators.name_of(value) == "ci"
+    assert operators.token(value).name == "ci"
     assert value.startswith("qbo_")
-    assert value.removeprefix("qbo_") not in repr(store.names)
+    assert value.removeprefix("qbo_") not in repr(store.rows)
 
 
 def test_making_one_leaves_an_audit_event_without_the_value(operators: Operators, audit: FakeAudit) -> None:
     value = operators.new_token("ci", actor="erin")
 
-    assert audit.events == [AuditEvent(START, "erin", "operator_token.create", None, "", None, {"name": "ci"})]
+    after = {"name": "ci", "role": "admin", "tenant": None}
+    assert audit.events == [AuditEvent(START, "erin", "operator_token.create", None, "", None, after)]
     assert value not in repr(audit.events)
 
 
@@ -69,7 +96,7 @@ def test_foreign_values_are_nobody(operators: Operators, value: str) -> None:
     operators.new_token("ci", actor="erin")
 
     with pytest.raises(NotSignedIn, match="operators token new"):
-        operators.name_of(value)
+        operators.token(value)
 
 
 def test_the_stored_digest_opens_nothing(operators: Operators, store: FakeOperatorTokens) -> None:
@@ -78,7 +105,7 @@ def test_the_stored_digest_opens_nothing(operators: Operators, store: FakeOperat
 
     for value in (kept, f"qbo_{kept}"):
         with pytest.raises(NotSignedIn):
-            operators.name_of(value)
+            operators.token(value)
 
 
 def test_a_store_that_is_away_admits_nobody(operators: Operators, store: FakeOperatorTokens) -> None:
@@ -86,7 +113,7 @@ def test_a_store_that_is_away_admits_nobody(operators: Operators, store: FakeOpe
     store.broken = True
 
     with pytest.raises(StoreError):
-        operators.name_of(value)
+        operators.token(value)
 
 
 def test_a_revoked_token_opens_nothing_and_leaves_an_audit_event(operators: Operators, audit: FakeAudit) -> None:
@@ -94,10 +121,10 @@ def test_a_revoked_token_opens_nothing_and_leaves_an_audit_event(operators: Oper
 
     operators.revoke("ci", actor="erin")
 
-    assert list(operators.names()) == ["ops"]
-    assert operators.name_of(kept) == "ops"
+    assert [each.name for each in operators.tokens()] == ["ops"]
+    assert operators.token(kept).name == "ops"
     with pytest.raises(NotSignedIn):
-        operators.name_of(gone)
+        operators.token(gone)
     assert audit.events[-1] == AuditEvent(START, "erin", "operator_token.revoke", None, "", {"name": "ci"}, None)
 
 

@@ -325,7 +325,7 @@ class TestApply:
 
         office.apply(declared(starting_at=Rollout(Stage.SHADOW)))
 
-        assert office.store.get("acme") == TenantState(tenant(), Rollout(Stage.SHADOW))
+        assert office.store.get("acme") == TenantState(tenant(), Rollout(Stage.SHADOW), revision=1)
 
     def test_a_known_one_keeps_its_rollout(self) -> None:
         office = Office(state(Stage.OAUTH, percentage=80))

@@ -89,7 +89,7 @@ class TestRamp:
         assert demo.tenants.events == []
 
     def test_outside_the_rollout_it_is_refused(self, erin: Visitor) -> None:
-        answer = erin.post(f"{ACME}/ramp", json={"steps": TEXT}, headers=erin.csrf())
+        answer = erin.post(f"{ACME}/ramp", json={"steps": TEXT, "reason": "x"}, headers=erin.csrf())
 
         assert problem(answer) == (409, "stage_refused")
         assert answer.get_json()["unmet"][0]["condition"] == "stage_rollout"

@@ -22,6 +22,7 @@ EXPECTED = {
     "unknown_tenant": 404,
     "too_large": 413,
     "conflict": 412,
+    "needs_if_match": 428,
     "too_many": 429,
     "still_on_jwt": 409,
     "jwt_retired": 410,

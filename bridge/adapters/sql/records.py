@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Row, delete, select
 
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.sweep import Sweep
 from bridge.adapters.sql.tables import ASSERTIONS, OPERATOR_TOKENS
+from bridge.roles import Grant, OperatorToken, Role
 
 
 class SqlAssertionLedger:
@@ -36,22 +38,27 @@ class SqlOperatorTokens:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, name: str, token_hash: str, created_at: float) -> None:
+    def add(self, token: OperatorToken, token_hash: str) -> None:
+        facts = {"name": token.name, "created_at": token.created_at}
+        granted = {"role": token.grant.role.value, "tenant": token.grant.tenant}
         with self._database.writing() as connection:
-            row = {"name": name, "token_hash": token_hash, "created_at": created_at}
-            connection.execute(OPERATOR_TOKENS.insert().values(row))
+            connection.execute(OPERATOR_TOKENS.insert().values(token_hash=token_hash, **facts, **granted))
 
-    def name_of(self, token_hash: str) -> str | None:
-        query = select(OPERATOR_TOKENS.c.name).where(OPERATOR_TOKENS.c.token_hash == token_hash)
+    def find(self, token_hash: str) -> OperatorToken | None:
+        query = select(OPERATOR_TOKENS).where(OPERATOR_TOKENS.c.token_hash == token_hash)
         with self._database.reading() as connection:
-            name: str | None = connection.execute(query).scalar_one_or_none()
-        return name
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _operator_token(row)
 
-    def names(self) -> Mapping[str, float]:
-        query = select(OPERATOR_TOKENS.c.name, OPERATOR_TOKENS.c.created_at).order_by(OPERATOR_TOKENS.c.created_at)
+    def all(self) -> Sequence[OperatorToken]:
+        query = select(OPERATOR_TOKENS).order_by(OPERATOR_TOKENS.c.created_at, OPERATOR_TOKENS.c.name)
         with self._database.reading() as connection:
-            return {row.name: row.created_at for row in connection.execute(query)}
+            return [_operator_token(row) for row in connection.execute(query)]
 
     def remove(self, name: str) -> bool:
         with self._database.writing() as connection:
             return bool(connection.execute(delete(OPERATOR_TOKENS).where(OPERATOR_TOKENS.c.name == name)).rowcount)
+
+
+def _operator_token(row: Row[Any]) -> OperatorToken:
+    return OperatorToken(row.name, Grant(Role(row.role), row.tenant), row.created_at)

@@ -23,6 +23,7 @@ TENANTS = Table(
     Column("rollout_revision", Integer, nullable=False),
     Column("ramp", DOCUMENT),
     Column("kill", DOCUMENT),
+    Column("revision", Integer, nullable=False, server_default="1"),
 )
 
 SWITCHES = Table(
@@ -101,6 +102,8 @@ OPERATOR_TOKENS = Table(
     Column("token_hash", EXACT, primary_key=True),
     Column("name", Text, nullable=False),
     Column("created_at", Float(53), nullable=False),
+    Column("role", Text, nullable=False, server_default="admin"),
+    Column("tenant", EXACT),
 )
 
 AUDIT = Table(

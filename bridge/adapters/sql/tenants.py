@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, delete, exists, select, update
+from sqlalchemy import Connection, Row, delete, exists, select, true, update
 
 from bridge.adapters.sql.audit import append_event
 from bridge.adapters.sql.database import Database, bump, upsert
@@ -40,15 +40,20 @@ class SqlTenants:
             raise UnknownTenant
         return self._state(row, kill_all)
 
-    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent) -> None:
+    def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent, seen: int | None = None) -> None:
         facts = {
             "document": tenant.public_document(),
             "secrets": self._vault.seal(json.dumps(tenant.secrets())),
         }
         with self._database.writing() as connection:
-            row = {"slug": tenant.slug, **facts, **_columns(starting_at)}
+            row = {"slug": tenant.slug, "revision": 1, **facts, **_columns(starting_at)}
             statement = upsert(connection, TENANTS).values(row)
-            connection.execute(statement.on_conflict_do_update(index_elements=[TENANTS.c.slug], set_=facts))
+            newer = {**facts, "revision": TENANTS.c.revision + 1}
+            same = true() if seen is None else TENANTS.c.revision == seen
+            statement = statement.on_conflict_do_update(index_elements=[TENANTS.c.slug], set_=newer, where=same)
+            written = connection.execute(statement.returning(TENANTS.c.revision)).scalar_one_or_none()
+            if written is None or (seen is not None and written != seen + 1):  # nothing of it is committed
+                raise Conflict
             append_event(connection, event)
             bump(connection)
 
@@ -85,7 +90,7 @@ class SqlTenants:
         except (ValidationError, KeyError) as error:
             detail = f"the stored document of tenant {row.slug} is not of this version ({type(error).__name__})"
             raise StoreError(detail=detail) from None
-        return TenantState(tenant, _rollout(row), kill_all)
+        return TenantState(tenant, _rollout(row), kill_all, row.revision)
 
 
 def _columns(rollout: Rollout) -> dict[str, Any]:

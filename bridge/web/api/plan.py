@@ -1,43 +1,37 @@
-"""The JSON API for what is planned: what a move would do, ramps, cohorts, kill switches."""
+"""What is planned: what a move would do, ramps, cohorts, kill switches."""
 
 from typing import Annotated, Any
 
-from flask import Blueprint, Response, jsonify, request
-from pydantic import BaseModel, ConfigDict, Field
+from flask import Blueprint, Response, jsonify
+from pydantic import Field
 
-from bridge.errors import BadRequest, NotAllowed
+from bridge.errors import BadRequest, Conflict, StageRefused
 from bridge.model import Cohorts, Stage, TenantState
 from bridge.plan import Order, RampStep, read_steps
-from bridge.web import current
-from bridge.web.api import tenant_document
-from bridge.web.bodies import parsed, parsed_form
-from bridge.web.moves import Names
-from bridge.web.operator import Operator, operator
-
-blueprint = Blueprint("plan_api", __name__)
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+from bridge.roles import Role
+from bridge.web import current, etags
+from bridge.web.api.operations import described
+from bridge.web.api.shapes import Because, Names, PlanAnswer, Shape, SwitchAnswer, TenantAnswer
+from bridge.web.api.tenants import tenant_document
+from bridge.web.bodies import parsed, parsed_query
+from bridge.web.operator import Operator, changer, operator, reader
 
 
-class PlanQuery(_Body):
+class PlanQuery(Shape):
     """The move to look at; by default the next one."""
 
     to: Stage | None = None
     percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
 
 
-class Reasoned(_Body):
+class Reasoned(Because):
     """A change and why."""
-
-    reason: Annotated[str, Field(max_length=1000)] = ""
 
     def order(self, who: Operator, *, force: bool = False) -> Order:
         return Order(who.actor, self.reason, current.request_id(), force)
 
 
-class StepBody(_Body):
+class StepBody(Shape):
     """One step: a percentage, and the seconds that it is held; the last has none."""
 
     percent: float
@@ -68,16 +62,38 @@ class CohortChange(Reasoned):
     force: bool = False
 
 
-@blueprint.get("/tenants/<slug>/plan")
+def install(blueprint: Blueprint) -> None:
+    blueprint.get("/tenants/<slug>/plan")(get_plan)
+    blueprint.post("/tenants/<slug>/cohorts")(post_cohorts)
+    blueprint.post("/tenants/<slug>/ramp")(post_ramp)
+    blueprint.post("/tenants/<slug>/ramp/pause")(post_ramp_pause)
+    blueprint.post("/tenants/<slug>/ramp/resume")(post_ramp_resume)
+    blueprint.post("/tenants/<slug>/ramp/stop")(post_ramp_stop)
+    blueprint.post("/tenants/<slug>/kill")(post_kill)
+    blueprint.post("/tenants/<slug>/revive")(post_revive)
+    blueprint.get("/kill")(get_kill)
+    blueprint.post("/kill")(post_kill_all)
+    blueprint.post("/revive")(post_revive_all)
+
+
+CHANGE: dict[str, Any] = {
+    "answer": TenantAnswer,
+    "role": Role.OPERATOR,
+    "answers_etag": True,
+    "raises": (StageRefused, Conflict),
+}
+
+
+@described("Show what a move would do", answer=PlanAnswer, query=PlanQuery)
 def get_plan(slug: str) -> Response:
     """Answer what a move would do, and what it lacks."""
-    operator().check(slug)
-    query = parsed_form(PlanQuery, request.args.to_dict())
+    reader(slug)
+    query = parsed_query(PlanQuery)
     current.tenant(slug)
     return jsonify(current.bridge().stages.plan(slug, query.to, query.percent).document())
 
 
-@blueprint.post("/tenants/<slug>/cohorts")
+@described("Change who moves first", body=CohortChange, **CHANGE)
 def post_cohorts(slug: str) -> Response:
     """Add and remove names, one change for both."""
     who = _changer(slug)
@@ -88,73 +104,66 @@ def post_cohorts(slug: str) -> Response:
     return _answer(current.bridge().stages.recast(slug, order, add=add, remove=remove))
 
 
-@blueprint.post("/tenants/<slug>/ramp")
+@described("Start a ramp", body=RampStart, **CHANGE)
 def post_ramp(slug: str) -> Response:
     who = _changer(slug)
     start = parsed(RampStart)
     return _answer(current.bridge().ramps.start(slug, start.read(), start.order(who, force=start.force)))
 
 
-@blueprint.post("/tenants/<slug>/ramp/pause")
+@described("Pause the ramp", body=Reasoned, **CHANGE)
 def post_ramp_pause(slug: str) -> Response:
     who = _changer(slug)
     return _answer(current.bridge().ramps.pause(slug, parsed(Reasoned).order(who)))
 
 
-@blueprint.post("/tenants/<slug>/ramp/resume")
+@described("Resume the ramp", body=Reasoned, **CHANGE)
 def post_ramp_resume(slug: str) -> Response:
     who = _changer(slug)
     return _answer(current.bridge().ramps.resume(slug, parsed(Reasoned).order(who)))
 
 
-@blueprint.post("/tenants/<slug>/ramp/stop")
+@described("Stop the ramp", body=Reasoned, **CHANGE)
 def post_ramp_stop(slug: str) -> Response:
     who = _changer(slug)
     return _answer(current.bridge().ramps.stop(slug, parsed(Reasoned).order(who)))
 
 
-@blueprint.post("/tenants/<slug>/kill")
+@described("Switch the OAuth path of a tenant off", body=Reasoned, **CHANGE)
 def post_kill(slug: str) -> Response:
     who = _changer(slug)
     return _answer(current.bridge().kills.kill(slug, parsed(Reasoned).order(who)))
 
 
-@blueprint.post("/tenants/<slug>/revive")
+@described("Switch the OAuth path of a tenant on again", body=Reasoned, **CHANGE)
 def post_revive(slug: str) -> Response:
     who = _changer(slug)
     return _answer(current.bridge().kills.revive(slug, parsed(Reasoned).order(who)))
 
 
-@blueprint.get("/kill")
+@described("Say whether the kill switch of all tenants is on", answer=SwitchAnswer)
 def get_kill() -> Response:
     """Answer whether the kill switch of all tenants is on."""
     operator()
     return jsonify(_kill_all())
 
 
-@blueprint.post("/kill")
+@described("Switch the OAuth path of all tenants off", answer=SwitchAnswer, body=Reasoned, role=Role.OPERATOR)
 def post_kill_all() -> Response:
-    who = _changer(None)
+    who = changer()
     current.bridge().kills.kill_all(parsed(Reasoned).order(who))
     return jsonify(_kill_all())
 
 
-@blueprint.post("/revive")
+@described("Switch the OAuth path on again", answer=SwitchAnswer, body=Reasoned, role=Role.OPERATOR)
 def post_revive_all() -> Response:
-    who = _changer(None)
+    who = changer()
     current.bridge().kills.revive_all(parsed(Reasoned).order(who))
     return jsonify(_kill_all())
 
 
-def _changer(slug: str | None) -> Operator:
-    """Return the operator who may change this tenant; None means all tenants."""
-    who = operator()
-    who.check_csrf()
-    if slug is None:
-        if who.tenant is not None:
-            raise NotAllowed("You are signed in for one tenant alone. All of them need an operator of all.")
-        return who
-    who.check(slug)
+def _changer(slug: str) -> Operator:
+    who = changer(slug)
     current.tenant(slug)
     return who
 
@@ -165,4 +174,4 @@ def _kill_all() -> dict[str, Any]:
 
 
 def _answer(state: TenantState) -> Response:
-    return jsonify(tenant_document(state))
+    return etags.tagged(tenant_document(state), state)
