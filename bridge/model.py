@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, model_validator
 
+from bridge.evidence import ParityPlan
 from bridge.guarding import Guardrails, Webhook
 from bridge.plan import BUCKETS, Cohorts, Kill, Path, Rollout, Stage, bucket
 from bridge.texts import Origin, PortalHost
@@ -228,6 +229,7 @@ class Tenant(_Part):
     issuing_client: OAuthClient | None = None
     management_client: OAuthClient | None = None
     content: Content = Content()
+    parity: ParityPlan = ParityPlan()
     embed_script: str = "https://cdn.jsdelivr.net/npm/@qlik/embed-web-components@1/dist/index.min.js"
     group_strategy: Literal["jwt"] = "jwt"
     sync_max_age_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 8 * 3600

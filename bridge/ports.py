@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from bridge.decisions import NotedDecision
 from bridge.diagnosis import ClientFacts, CspEntry, Greeting, GroupSettings, JwtProvider
+from bridge.evidence import Baseline, Credential, Holder, OpenedApp, Outcome, ParityCounts, ParityResult, Wanted
 from bridge.guarding import Batch, Notice, Tally, Webhook
 from bridge.model import (
     AuditEvent,
@@ -110,6 +111,31 @@ class Engine(Protocol):
         """Return who reads the app, in its own words (Qlik: OSUser())."""
 
 
+class AccessReader(Protocol):
+    """What one person has in a tenant, read as that person by either credential; nothing is changed.
+
+    Every method raises a TenantError as `Qlik` does.
+    """
+
+    def session(self, tenant: Tenant, legacy_jwt: str) -> Credential:
+        """Log a subject in by JWT and return the session, for the moment in which it is looked at."""
+
+    def holder(self, tenant: Tenant, credential: Credential) -> Holder:
+        """Return who the tenant takes the caller for."""
+
+    def spaces(self, tenant: Tenant, credential: Credential) -> Mapping[str, str]:
+        """Return what the caller is in which space: `name: role` by `space id/role`."""
+
+    def apps(self, tenant: Tenant, credential: Credential) -> Mapping[str, str]:
+        """Return the names of the apps that the caller finds, by id."""
+
+    def opened(self, tenant: Tenant, credential: Credential, app_id: str, wanted: Wanted) -> OpenedApp:
+        """Open an app: its sheets, the objects on them that open, and the rows of its probes, hashed.
+
+        That the app is closed to the caller is an answer, not an error.
+        """
+
+
 class SigningKeys(Protocol):
     """Private keys by file name; a key object is kept, because parsing one costs more than a signature."""
 
@@ -205,6 +231,29 @@ class SessionStore(Protocol):
     def remove(self, id_hash: str) -> None: ...
 
     def remove_older(self, *, created_before: float, seen_before: float) -> None: ...
+
+
+class ParityStore(Protocol):
+    """One JWT baseline and the newest comparison of each subject. Every method may raise StoreError."""
+
+    def keep_baseline(self, baseline: Baseline) -> None:
+        """Keep a baseline in place of the subject's older one."""
+
+    def baseline(self, tenant: str, sub: str) -> Baseline | None: ...
+
+    def keep_result(self, result: ParityResult) -> None:
+        """Keep a comparison in place of the subject's older one."""
+
+    def result(self, tenant: str, sub: str) -> ParityResult | None: ...
+
+    def results(self, tenant: str, *, outcome: Outcome | None = None, limit: int = 100) -> Sequence[ParityResult]:
+        """Return the newest comparisons first, those of one outcome when it is given."""
+
+    def latest_run(self, tenant: str) -> float | None:
+        """Return the newest run's name (unix seconds); comparisons on their own are of none."""
+
+    def counts(self, tenant: str, *, fresh_since: float) -> ParityCounts:
+        """Return how many subjects there are of each outcome, and how many were proven since then."""
 
 
 class AssertionLedger(Protocol):

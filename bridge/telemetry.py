@@ -160,6 +160,7 @@ class Metrics:
         self.errors = counter("bridge_errors", "Errors answered, by code.", "code")
         self.tokens = counter("bridge_tokens_issued", "Impersonation tokens issued, by origin.", "tenant", "origin")
         self.legacy_tokens = counter("bridge_legacy_tokens_issued", "Legacy JWTs for browsers.", "tenant", "stage")
+        self.parity = counter("bridge_parity_comparisons", "People compared, by outcome.", "tenant", "outcome")
         self.client_events = counter("bridge_client_events", "What pages report, by kind.", "tenant", "kind")
 
     def _about_tenants(self) -> None:

@@ -23,6 +23,16 @@ from bridge.errors import (
     TenantRefused,
     UnknownTenant,
 )
+from bridge.evidence import (
+    Baseline,
+    Credential,
+    Holder,
+    OpenedApp,
+    Outcome,
+    ParityCounts,
+    ParityResult,
+    Wanted,
+)
 from bridge.guarding import Batch, Notice, Tally, Webhook
 from bridge.model import (
     AuditEvent,
@@ -513,6 +523,44 @@ class FakeEvents:
             raise self.fail
 
 
+class FakeParity(_Store):
+    def __init__(self) -> None:
+        super().__init__()
+        self.baselines: dict[tuple[str, str], Baseline] = {}
+        self.rows: dict[tuple[str, str], ParityResult] = {}
+
+    def keep_baseline(self, baseline: Baseline) -> None:
+        self._check()
+        self.baselines[baseline.tenant, baseline.sub] = baseline
+
+    def baseline(self, tenant: str, sub: str) -> Baseline | None:
+        self._check()
+        return self.baselines.get((tenant, sub))
+
+    def keep_result(self, result: ParityResult) -> None:
+        self._check()
+        self.rows[result.tenant, result.sub] = result
+
+    def result(self, tenant: str, sub: str) -> ParityResult | None:
+        self._check()
+        return self.rows.get((tenant, sub))
+
+    def results(self, tenant: str, *, outcome: Outcome | None = None, limit: int = 100) -> Sequence[ParityResult]:
+        self._check()
+        chosen = [row for row in self.rows.values() if row.tenant == tenant and outcome in {None, row.outcome}]
+        return sorted(chosen, key=lambda row: (-row.compared_at, row.sub))[:limit]
+
+    def latest_run(self, tenant: str) -> float | None:
+        self._check()
+        return max((row.run for row in self.rows.values() if row.tenant == tenant and row.run), default=None)
+
+    def counts(self, tenant: str, *, fresh_since: float) -> ParityCounts:
+        rows = self.results(tenant, limit=len(self.rows))
+        sizes = {each.value: sum(row.outcome is each for row in rows) for each in Outcome}
+        fresh = sum(row.outcome is Outcome.PROVEN and row.compared_at >= fresh_since for row in rows)
+        return ParityCounts(**sizes, fresh=fresh)
+
+
 class FakeKeys:
     """A real 2048 bit key for any name, but those in `missing`."""
 
@@ -672,6 +720,44 @@ class FakeEngine:
                 raise AppRefused
         with timed(Step(method)):
             yield self.apps[app_id], sub
+
+
+class FakeAccess:
+    """What people have in a FakeQlik's tenant: their user and groups, and `spaces` and `apps`, the same for all.
+
+    Every app is closed.
+    """
+
+    def __init__(self, qlik: FakeQlik) -> None:
+        self.qlik = qlik
+        self.spaces_seen: dict[str, str] = {}
+        self.apps_seen: dict[str, str] = {}
+        self._sessions: dict[str, QlikUser] = {}
+
+    def session(self, tenant: Tenant, legacy_jwt: str) -> Credential:
+        user = self.qlik.log_in(tenant, legacy_jwt)
+        self._sessions[user.id] = user
+        return Credential({"Cookie": user.id})
+
+    def holder(self, tenant: Tenant, credential: Credential) -> Holder:
+        bearer = credential.headers.get("Authorization")
+        session = credential.headers.get("Cookie", "")
+        user = self.qlik.whoami(tenant, bearer.split()[1]) if bearer else self._sessions[session]
+        groups = {f"idp:{name}": f"{name} (idp)" for name in user.idp_groups}
+        return Holder(user.id, user.subject, {}, groups)
+
+    def spaces(self, tenant: Tenant, credential: Credential) -> Mapping[str, str]:
+        self.holder(tenant, credential)
+        return dict(self.spaces_seen)
+
+    def apps(self, tenant: Tenant, credential: Credential) -> Mapping[str, str]:
+        self.holder(tenant, credential)
+        return dict(self.apps_seen)
+
+    def opened(self, tenant: Tenant, credential: Credential, app_id: str, wanted: Wanted) -> OpenedApp:
+        del app_id, wanted
+        self.holder(tenant, credential)
+        return OpenedApp(refused="closed to this person")
 
 
 def claims_of(token: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from bridge.adapters.sql import (
     SqlMeasures,
     SqlOperatorTokens,
     SqlOutbox,
+    SqlParity,
     SqlSessions,
     SqlSubjects,
     SqlTenants,
@@ -28,6 +29,7 @@ from bridge.ports import (
     MeasureStore,
     OperatorTokens,
     Outbox,
+    ParityStore,
     SessionStore,
     SubjectStore,
     TenantStore,
@@ -50,6 +52,7 @@ class Stores:
     outbox: Outbox
     decisions: DecisionStore
     jwt_uses: JwtUses
+    parity: ParityStore
 
 
 def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
@@ -65,6 +68,7 @@ def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         SqlOutbox(database),
         SqlDecisions(database),
         SqlJwtUses(database),
+        SqlParity(database),
     )
 
 
@@ -84,4 +88,5 @@ def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         sql.outbox,
         sql.decisions,
         sql.jwt_uses,
+        sql.parity,
     )

@@ -15,6 +15,7 @@ from flask import Flask
 from bridge.bootstrap import build
 from bridge.cli import cli
 from bridge.errors import BridgeError, TenantError
+from bridge.evidence import Ignore, ParityPlan, RowProbe
 from bridge.guarding import Guardrails, Webhook
 from bridge.model import Content, OAuthClient, Tenant
 from bridge.services.tenants import RolloutDocument, read_declared
@@ -129,6 +130,9 @@ def test_the_example_tenants_file_is_valid_and_shows_every_field() -> None:
     assert set(tenant["notify"]) == set(Webhook.model_fields)
     assert set(tenant["guardrails"]) == set(Guardrails.model_fields)
     assert declared[0].tenant.guardrails == Guardrails()
+    assert set(tenant["parity"]) == set(ParityPlan.model_fields)
+    assert set(tenant["parity"]["probes"][0]) == set(RowProbe.model_fields)
+    assert set(tenant["parity"]["ignores"][0]) == set(Ignore.model_fields)
     assert set(clients) == set(OAuthClient.model_fields)
 
 

@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric import ec
 from doctorkit import FakeSetUp
 from fakes import (
+    FakeAccess,
     FakeApp,
     FakeAudit,
     FakeClock,
@@ -24,6 +25,7 @@ from fakes import (
     FakeMeasures,
     FakeOperatorTokens,
     FakeOutbox,
+    FakeParity,
     FakePeople,
     FakeQlik,
     FakeSessions,
@@ -57,6 +59,10 @@ from bridge.services.lookup import Lookup
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.operators import Operators
+from bridge.services.parity import Parity
+from bridge.services.parity_baselines import Baselines
+from bridge.services.parity_look import Looks
+from bridge.services.parity_people import Roster
 from bridge.services.ramps import Ramps
 from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
@@ -179,8 +185,9 @@ class Web:
         self.subjects, self.tokens = FakeSubjects(), FakeTokens(self.clock)
         self.sessions, self.ledger = FakeSessions(), FakeLedger()
         self.measures, self.outbox, self.webhooks = FakeMeasures(), FakeOutbox(), FakeWebhooks()
-        self.operator_tokens, self.audit = FakeOperatorTokens(), FakeAudit()
         self.jwt_uses, self.events = FakeJwtUses(), FakeEvents()
+        self.operator_tokens, self.audit, self.parity = FakeOperatorTokens(), FakeAudit(), FakeParity()
+        self.access = FakeAccess(self.qlik)
         self.audit.events = self.tenants.events
         names = {"alice": ("Finance", "EMEA"), "bob": ("Sales",), "carol": (), "erin": ("bridge-admins",)}
         self.people = FakePeople([somebody(name, *groups) for name, groups in names.items()])
@@ -224,6 +231,17 @@ class Web:
             measures=measures,
         )
         declared = Tenants(self.tenants, keys, self.clock, lambda _tenant: None)
+        looks = Looks(self.access, b"secret")
+        parity = Parity(
+            looks=looks,
+            baselines=Baselines(looks, groups, rollouts, self.parity, self.clock),
+            broker=broker,
+            tenants=self.tenants,
+            store=self.parity,
+            clock=self.clock,
+            metrics=self.metrics,
+            measures=measures,
+        )
         return Bridge(
             settings=self.settings,
             clock=self.clock,
@@ -243,6 +261,8 @@ class Web:
             declared=declared,
             tenant_changes=TenantChanges(self.tenants, declared),
             lookup=Lookup(self.subjects, self.tokens, rollouts),
+            parity=parity,
+            roster=Roster(self.subjects, self.clock),
             sessions=Sessions(self.sessions, self.clock),
             operators=Operators(self.settings.grants(), self.operator_tokens, self.audit, self.clock),
             audit=self.audit,

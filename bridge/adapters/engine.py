@@ -2,6 +2,7 @@
 
 import json
 import logging
+import secrets
 import socket
 import time
 from collections import deque
@@ -18,8 +19,10 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from bridge.adapters import engine_answers
-from bridge.adapters.wire import CHUNK, Answer, Patience, causes, failure, parsed, trust
-from bridge.errors import BridgeError, TenantGarbled, TenantTimeout, TenantUnavailable
+from bridge.adapters.engine_access import app_seen
+from bridge.adapters.wire import CHUNK, Answer, Patience, bearer, causes, failure, parsed, trust
+from bridge.errors import AppRefused, BadContent, BridgeError, TenantGarbled, TenantTimeout, TenantUnavailable
+from bridge.evidence import Credential, OpenedApp, Wanted
 from bridge.model import Hypercube, Tenant
 from bridge.ports import Clock
 from bridge.telemetry import Step, timed
@@ -47,37 +50,50 @@ class WebSocketEngine:
         self._trust = trust()
 
     def sheets(self, tenant: Tenant, access_token: str, app_id: str) -> Sequence[Mapping[str, Any]]:
-        with self._opened(tenant, access_token, app_id) as app, timed(Step.SHEETS):
-            _, layout = app.make(engine_answers.SHEET_LIST)
-            return engine_answers.sheet_list(layout)
+        with self._opened(tenant, bearer(access_token), app_id) as app, timed(Step.SHEETS):
+            return app.sheets()
 
     def hypercube(self, tenant: Tenant, access_token: str, app_id: str, *, dimension: str, measure: str) -> Hypercube:
-        with self._opened(tenant, access_token, app_id) as app, timed(Step.HYPERCUBE):
-            cube, layout = app.make(engine_answers.hypercube_properties(dimension, measure))
-            rows = app.rows(cube, engine_answers.row_count(layout))
+        with self._opened(tenant, bearer(access_token), app_id) as app, timed(Step.HYPERCUBE):
+            rows = app.cube(dimension, measure)
         return Hypercube(tuple(row[0] for row in rows), tuple(row[1] for row in rows))
 
     def reader(self, tenant: Tenant, access_token: str, app_id: str) -> str:
-        with self._opened(tenant, access_token, app_id) as app, timed(Step.READER):
+        with self._opened(tenant, bearer(access_token), app_id) as app, timed(Step.READER):
             return app.value("=OSUser()")
 
+    def look(self, tenant: Tenant, credential: Credential, app_id: str, wanted: Wanted) -> OpenedApp:
+        """Return what a person finds in an app (see ports.AccessReader.opened)."""
+        own = f"{IDENTITY}-{secrets.token_hex(6)}"  # never join a session that another credential opened
+        try:
+            with self._opened(tenant, credential.headers, app_id, own) as app:
+                return app_seen(app, [probe for probe in wanted.probes if probe.app_id == app_id], wanted.salt)
+        except AppRefused:
+            return OpenedApp(refused="closed to this person")
+        except BadContent:
+            return OpenedApp(refused="not found by this person")
+
     @contextmanager
-    def _opened(self, tenant: Tenant, access_token: str, app_id: str) -> Iterator["_App"]:
-        """Hold the app open as the person of the token; the websocket is closed whatever happens."""
+    def _opened(
+        self, tenant: Tenant, headers: Mapping[str, str], app_id: str, identity: str = IDENTITY
+    ) -> Iterator["_App"]:
+        """Hold the app open as the person behind the headers; the websocket is closed whatever happens."""
         deadline = time.monotonic() + self._patience.total_s
         with ExitStack() as open_ones:
             with timed(Step.WEBSOCKET):
-                websocket = open_ones.enter_context(self._connected(tenant, access_token, app_id, deadline))
+                websocket = open_ones.enter_context(self._connected(tenant, headers, _path(app_id, identity), deadline))
             app = _App(websocket)
             with timed(Step.OPEN_APP):
                 app.open(app_id)
             yield app
 
     @contextmanager
-    def _connected(self, tenant: Tenant, access_token: str, app_id: str, deadline: float) -> Iterator["_Websocket"]:
+    def _connected(
+        self, tenant: Tenant, headers: Mapping[str, str], path: str, deadline: float
+    ) -> Iterator["_Websocket"]:
         """Connect to the tenant itself: no redirect is followed, and no proxy of the environment is used."""
         parts = urlsplit(tenant.host)
-        address = f"{tenant.host.replace('http', 'ws', 1)}/app/{quote(app_id, safe='')}/identity/{IDENTITY}"
+        address = tenant.host.replace("http", "ws", 1) + path
         with ExitStack() as open_ones:
             try:
                 place = (parts.hostname, parts.port or PORTS[parts.scheme])
@@ -86,7 +102,7 @@ class WebSocketEngine:
                     wire.settimeout(self._patience.read_s)
                     wire = open_ones.enter_context(self._trust.wrap_socket(wire, server_hostname=parts.hostname))
                 websocket = _Websocket(wire, address, self._patience.read_s, deadline)
-                websocket.upgrade(access_token)
+                websocket.upgrade(headers)
             except (OSError, ValueError, EOFError, WebSocketException) as error:
                 raise self._not_connected(error) from None
             open_ones.callback(websocket.close)
@@ -108,6 +124,10 @@ class WebSocketEngine:
         return TenantGarbled(detail=detail)
 
 
+def _path(app_id: str, identity: str) -> str:
+    return f"/app/{quote(app_id, safe='')}/identity/{identity}"
+
+
 class _App:
     """JSON-RPC with an engine, and the app that it has open."""
 
@@ -124,6 +144,24 @@ class _App:
         made = self._ask(self._handle, "CreateSessionObject", properties)
         number = engine_answers.handle("CreateSessionObject", made)
         return number, engine_answers.part("GetLayout", self._ask(number, "GetLayout"), "qLayout")
+
+    def reloaded_at(self) -> str:
+        """Return the app's stamp of its last reload; empty where it has none."""
+        layout = engine_answers.part("GetAppLayout", self._ask(self._handle, "GetAppLayout"), "qLayout")
+        stamp = layout.get("qLastReloadTime")
+        return stamp if isinstance(stamp, str) else ""
+
+    def sheets(self) -> Sequence[Mapping[str, Any]]:
+        return engine_answers.sheet_list(self.make(engine_answers.SHEET_LIST)[1])
+
+    def opens(self, object_id: str) -> bool:
+        """Tell whether the person finds an object of the app."""
+        return engine_answers.is_found("GetObject", self._ask(self._handle, "GetObject", object_id))
+
+    def cube(self, dimension: str, measure: str) -> list[tuple[str, str]]:
+        """Return every row of a measure by a dimension. Raises BadContent where the app has no such thing."""
+        cube, layout = self.make(engine_answers.hypercube_properties(dimension, measure))
+        return self.rows(cube, engine_answers.row_count(layout))
 
     def value(self, expression: str) -> str:
         return engine_answers.value(self._ask(self._handle, "EvaluateEx", expression))
@@ -182,10 +220,11 @@ class _Websocket:
         self._begun = bytearray()
         self._ended = False
 
-    def upgrade(self, access_token: str) -> None:
+    def upgrade(self, headers: Mapping[str, str]) -> None:
         """Make the opening handshake. Raises what the library says when it fails, or an OSError."""
         request = self._protocol.connect()
-        request.headers["Authorization"] = f"Bearer {access_token}"
+        for name, value in headers.items():
+            request.headers[name] = value
         request.headers["User-Agent"] = "qlik-bridge"
         self._protocol.send_request(request)
         self._flush()

@@ -166,6 +166,11 @@ def handle(method: str, found: Mapping[str, Any]) -> int:
     return number
 
 
+def is_found(method: str, found: Mapping[str, Any]) -> bool:
+    """Tell whether what was asked for is there; the engine answers with a handle of null where it is not."""
+    return part(method, found, "qReturn").get("qHandle") is not None
+
+
 def part(method: str, found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the object under *name*. Raises TenantGarbled."""
     inner = found.get(name)

@@ -6,13 +6,14 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 from bridge.adapters.qlik_answers import REDIRECTED, REDIRECTS, blame_the_clock, document, minted, require_success, user
 from bridge.adapters.qlik_management import ManagementClient
 from bridge.adapters.qlik_proof import proof, token_endpoint
-from bridge.adapters.wire import Answer, Patience, Wire
+from bridge.adapters.wire import Answer, Patience, Wire, bearer
 from bridge.errors import TenantGarbled, TenantRefused
 from bridge.model import Minted, QlikUser, Tenant
 from bridge.ports import Clock, SigningKeys
 from bridge.telemetry import Step, timed
 
 ME = "/api/v1/users/me"
+USERS_ME = "users/me"
 GROUP_SETTINGS = "/api/v1/groups/settings"
 IMPERSONATION = "urn:qlik:oauth:user-impersonation"
 MAX_HOPS = 3
@@ -31,9 +32,9 @@ class HttpQlik:
     def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
         """Trade the JWT for a session (Qlik: POST /login/jwt-session), ask who it is, let it go."""
         with timed(Step.JWT_LOGIN):
-            cookies = self._open_session(tenant, legacy_jwt)
+            cookies = self.open_session(tenant, legacy_jwt)
         with timed(Step.GROUPS):
-            return self._me(tenant, {"Cookie": cookies})
+            return user(USERS_ME, self.me(tenant, {"Cookie": cookies}))
 
     @timed(Step.MINT)
     def mint(self, tenant: Tenant, user_id: str) -> Minted:
@@ -56,7 +57,7 @@ class HttpQlik:
 
     @timed(Step.CHECK)
     def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
-        return self._me(tenant, _bearer(access_token))
+        return user(USERS_ME, self.me(tenant, bearer(access_token)))
 
     def revoke(self, tenant: Tenant, access_token: str) -> None:
         """End a token (Qlik: POST /oauth/revoke); an answer without a body is enough."""
@@ -73,9 +74,9 @@ class HttpQlik:
             raise TenantGarbled(detail="group settings: no autoCreateGroups")
         return setting
 
-    def _open_session(self, tenant: Tenant, legacy_jwt: str) -> str:
+    def open_session(self, tenant: Tenant, legacy_jwt: str) -> str:
         """Return the Cookie header of a new session."""
-        answer = self._wire.send("POST", f"{tenant.host}/login/jwt-session", headers=_bearer(legacy_jwt))
+        answer = self._wire.send("POST", f"{tenant.host}/login/jwt-session", headers=bearer(legacy_jwt))
         try:
             require_success("jwt-session", answer, self._clock())
         except TenantRefused as refusal:
@@ -83,20 +84,22 @@ class HttpQlik:
         document("jwt-session", answer)
         return _cookies(answer)
 
-    def _me(self, tenant: Tenant, headers: Mapping[str, str]) -> QlikUser:
-        """Ask for the caller (Qlik: GET /api/v1/users/me, a 301 to the user itself)."""
+    def me(self, tenant: Tenant, headers: Mapping[str, str]) -> Answer:
+        """Return the answer about the caller (Qlik: GET /api/v1/users/me, a 301 to the user itself)."""
         url = f"{tenant.host}{ME}"
         for _ in range(MAX_HOPS + 1):
             answer = self._wire.send("GET", url, headers=headers)
             if answer.status not in REDIRECTS:
-                require_success("users/me", answer, self._clock())
-                return user("users/me", answer)
-            url = _next_hop(tenant, url, answer.headers.get("Location", ""))
-        raise TenantGarbled(REDIRECTED, detail=f"users/me: redirected more than {MAX_HOPS} times")
+                require_success(USERS_ME, answer, self._clock())
+                return answer
+            url = own_address(USERS_ME, tenant, url, answer.headers.get("Location", ""))
+        raise TenantGarbled(REDIRECTED, detail=f"{USERS_ME}: redirected more than {MAX_HOPS} times")
 
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
+    def get(self, call: str, url: str, headers: Mapping[str, str]) -> Answer:
+        """Return a successful answer; nothing is followed."""
+        answer = self._wire.send("GET", url, headers=headers)
+        require_success(call, answer, self._clock())
+        return answer
 
 
 def _cookies(answer: Answer) -> str:
@@ -108,7 +111,7 @@ def _cookies(answer: Answer) -> str:
     return "; ".join(usable)
 
 
-def _next_hop(tenant: Tenant, url: str, location: str) -> str:
+def own_address(call: str, tenant: Tenant, url: str, location: str) -> str:
     """Return where to go on, always at the tenant's own origin. Raises TenantGarbled when led elsewhere."""
     try:
         target = urlsplit(urljoin(url, location))
@@ -116,7 +119,7 @@ def _next_hop(tenant: Tenant, url: str, location: str) -> str:
     except ValueError:
         is_ours = False
     if not is_ours:
-        raise TenantGarbled(REDIRECTED, detail="users/me: redirected to another origin, not followed")
+        raise TenantGarbled(REDIRECTED, detail=f"{call}: redirected to another origin, not followed")
     return tenant.host + urlunsplit(("", "", target.path, target.query, ""))
 
 

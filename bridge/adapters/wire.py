@@ -80,6 +80,10 @@ class Wire:
         return read(response)
 
 
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
 def tamed(session: Session, patience: Patience) -> Session:
     """Make *session* keep to the rules of this file, and return it."""
     session.trust_env = False  # a netrc file would replace our Authorization

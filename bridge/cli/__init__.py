@@ -13,6 +13,7 @@ from bridge.cli.demo import demo, sandbox
 from bridge.cli.doctor import doctor
 from bridge.cli.keys import keys
 from bridge.cli.operators import operators
+from bridge.cli.parity import parity
 from bridge.cli.stages import stage
 from bridge.cli.stragglers import stragglers
 from bridge.cli.tenants import tenants
@@ -27,7 +28,8 @@ def cli() -> None:
     """Move embedded Qlik Cloud analytics from JWT cookies to OAuth impersonation, tenant by tenant."""
 
 
-for command in (audit, check, convert, demo, doctor, keys, operators, sandbox, stage, stragglers, tenants, tokens):
+COMMANDS = (audit, check, convert, demo, doctor, keys, operators, parity, sandbox, stage, stragglers, tenants, tokens)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -76,9 +76,10 @@ class Broker:
         if self._rollouts.path(state, identity.subject) is Path.JWT:
             raise StillOnJwt
         with self._measures.issuing(state.tenant.slug, identity.subject.sub):
-            return self._issue(state.tenant, identity, rejected)
+            return self.obtain(state.tenant, identity, rejected=rejected)
 
-    def _issue(self, tenant: Tenant, identity: Identity, rejected: str) -> IssuedToken:
+    def obtain(self, tenant: Tenant, identity: Identity, *, rejected: str = "") -> IssuedToken:
+        """Return the token that `issue` would, whatever the flag says: for evidence, never for a page."""
         started, revocations = self._clock(), self._revocations
         record = self._groups.ensure(tenant, identity)
         held = self._unless_dead(tenant, self._held(tenant, record), rejected)

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from bridge.diagnosis import ClientFacts, CspEntry, Greeting, GroupSettings, JwtProvider
 from bridge.errors import BridgeError, TenantThrottled, TenantTimeout, TenantUnavailable
+from bridge.evidence import Credential, Holder, OpenedApp, Wanted
 from bridge.model import Hypercube, Minted, QlikUser, Tenant
-from bridge.ports import Clock, Engine, Qlik, TenantEvents, TenantSetUp
+from bridge.ports import AccessReader, Clock, Engine, Qlik, TenantEvents, TenantSetUp
 from bridge.telemetry import Metrics
 from bridge.trail import EventPage, Kind
 
@@ -120,6 +121,11 @@ class GatedQlik:
         self._qlik = qlik
         self._gate = _Gate(clock, metrics, heard)
 
+    @property
+    def gate(self) -> "_Gate":
+        """What is known of the tenant, for others who ask the same thing of it."""
+        return self._gate
+
     def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
         """Log in once: a legacy JWT is single use, so a repetition needs a fresh one from the caller."""
         return self._gate.call("log_in", LOGIN, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt))
@@ -137,6 +143,34 @@ class GatedQlik:
         return self._gate.twice("group_settings", READ, tenant, lambda: self._qlik.auto_creates_groups(tenant))
 
 
+class GatedAccess:
+    """An AccessReader that knows when not to call: it shares what GatedQlik and GatedEngine know of the tenant."""
+
+    def __init__(self, access: AccessReader, qlik: "GatedQlik", engine: "GatedEngine") -> None:
+        self._access = access
+        self._qlik = qlik.gate
+        self._engine = engine.gate
+
+    def session(self, tenant: Tenant, legacy_jwt: str) -> Credential:
+        """Log in once: a legacy JWT is single use."""
+        return self._qlik.call("log_in", LOGIN, tenant, lambda: self._access.session(tenant, legacy_jwt))
+
+    def holder(self, tenant: Tenant, credential: Credential) -> Holder:
+        return self._qlik.twice("whoami", READ, tenant, lambda: self._access.holder(tenant, credential))
+
+    def spaces(self, tenant: Tenant, credential: Credential) -> Mapping[str, str]:
+        return self._qlik.twice("spaces", READ, tenant, lambda: self._access.spaces(tenant, credential))
+
+    def apps(self, tenant: Tenant, credential: Credential) -> Mapping[str, str]:
+        return self._qlik.twice("apps", READ, tenant, lambda: self._access.apps(tenant, credential))
+
+    def opened(self, tenant: Tenant, credential: Credential, app_id: str, wanted: Wanted) -> OpenedApp:
+        def work() -> OpenedApp:
+            return self._access.opened(tenant, credential, app_id, wanted)
+
+        return self._engine.twice("look", ENGINE, tenant, work)
+
+
 class GatedEngine:
     """An Engine that knows when not to call.
 
@@ -147,6 +181,11 @@ class GatedEngine:
     def __init__(self, engine: Engine, clock: Clock, metrics: Metrics, heard: Heard = lambda *_: None) -> None:
         self._engine = engine
         self._gate = _Gate(clock, metrics, heard)
+
+    @property
+    def gate(self) -> "_Gate":
+        """What is known of the engine, for others who ask the same thing of it."""
+        return self._gate
 
     def sheets(self, tenant: Tenant, access_token: str, app_id: str) -> Sequence[Mapping[str, Any]]:
         return self._gate.twice("sheets", ENGINE, tenant, lambda: self._engine.sheets(tenant, access_token, app_id))

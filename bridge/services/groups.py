@@ -1,5 +1,6 @@
 """Group sync: is it needed, do it, remember it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -24,6 +25,10 @@ log = structlog.get_logger()
 FORBIDDEN = 403
 WRITE_TIER = 2
 NAMES_SHOWN = 10
+
+
+LogIn = Callable[[SubjectRecord, str], QlikUser]
+"""Trade a legacy JWT, signed for the facts of a record, for the user that the tenant makes of it."""
 
 
 class GroupSync:
@@ -66,6 +71,21 @@ class GroupSync:
             record = self._newest(tenant, record)  # that login had begun before these facts were noted
         return record
 
+    def renew(self, tenant: Tenant, sub: str, log_in: LogIn) -> SubjectRecord:
+        """Sync now, whatever is known, by a login of the caller's own that looks at more than the groups.
+
+        It signs the newest facts, as every sync does. Raises SyncRefused, SubjectNotProvisioned, or the TenantError.
+        """
+        record = self._subjects.get(tenant.slug, sub, fresh=True)
+        if record is None:
+            raise SubjectNotProvisioned(detail="nobody of this subject was ever noted")
+        try:
+            user = self._log_in(tenant, record, log_in)
+        except TenantError as failure:
+            self._note_failed(tenant, record, failure)
+            raise
+        return self._accept(tenant, record, user)
+
     def expect_browser_login(self, tenant: Tenant, sub: str) -> None:
         """Mark the memberships as unknown from now until the JWT that a browser gets is dead, on any clock."""
         self._subjects.note_browser_login(tenant.slug, sub, self._clock() + LIFETIME_S + BACKDATE_S)
@@ -86,19 +106,20 @@ class GroupSync:
         if self._is_synced(tenant, record):
             return record
         try:
-            user = self._log_in(tenant, record)
+            user = self._log_in(tenant, record, lambda _, legacy_jwt: self._qlik.log_in(tenant, legacy_jwt))
         except TenantError as failure:
+            self._note_failed(tenant, record, failure)
             return self._last_good(tenant, record, failure)
         return self._accept(tenant, record, user)
 
-    def _log_in(self, tenant: Tenant, record: SubjectRecord) -> QlikUser:
+    def _log_in(self, tenant: Tenant, record: SubjectRecord, log_in: LogIn) -> QlikUser:
         """Log in, once more after a lost connection: with a fresh JWT, because each is single use."""
         try:
-            return self._qlik.log_in(tenant, self._signer.for_sync(tenant, record.subject))
+            return log_in(record, self._signer.for_sync(tenant, record.subject))
         except TenantUnavailable as failure:
             if failure.retry_after_s is not None:
                 raise
-            return self._qlik.log_in(tenant, self._signer.for_sync(tenant, record.subject))
+            return log_in(record, self._signer.for_sync(tenant, record.subject))
 
     def _accept(self, tenant: Tenant, record: SubjectRecord, user: QlikUser) -> SubjectRecord:
         self._refuse_strangers(tenant, record, user)
@@ -134,11 +155,10 @@ class GroupSync:
             self.forget(tenant, record.subject.sub)
             raise SyncRefused(detail=f"{tenant.slug}: the tenant still has the groups {_some(extra)}")
 
-    def _last_good(self, tenant: Tenant, record: SubjectRecord, failure: TenantError) -> SubjectRecord:
-        """Serve on the last good sync, but fail closed when a group was taken away since, or the user disabled.
+    def _note_failed(self, tenant: Tenant, record: SubjectRecord, failure: TenantError) -> None:
+        """Remember what a failed login may have changed. Raises SubjectNotProvisioned where the user is disabled.
 
-        Unknown memberships have no last good sync: a browser that logged in by itself may have brought groups
-        that ours did not see. A login whose answer is lost may have arrived: its groups count as held from then on.
+        A login whose answer is lost may have arrived: its groups count as held from then on.
         """
         self._metrics.syncs.labels(tenant.slug, failure.code()).inc()
         if isinstance(failure, TenantRefused) and failure.status == FORBIDDEN:
@@ -146,6 +166,13 @@ class GroupSync:
             raise SubjectNotProvisioned(detail=failure.detail) from failure
         if not (isinstance(failure, TenantThrottled) and failure.tier == WRITE_TIER):
             self._note_unclear(record)  # the login itself may have worked, and only the question who that was failed
+
+    def _last_good(self, tenant: Tenant, record: SubjectRecord, failure: TenantError) -> SubjectRecord:
+        """Serve on the last good sync, but fail closed when a group was taken away since.
+
+        Unknown memberships have no last good sync: a browser that logged in by itself may have brought groups
+        that ours did not see.
+        """
         taken_away = record.synced_groups - record.subject.groups
         if not record.has_last_good(now=self._clock()) or taken_away:
             raise failure

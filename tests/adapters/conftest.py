@@ -20,6 +20,7 @@ from fakes import (
     FakeMeasures,
     FakeOperatorTokens,
     FakeOutbox,
+    FakeParity,
     FakeSessions,
     FakeSubjects,
     FakeTenants,
@@ -141,6 +142,7 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> St
             FakeOutbox(),
             FakeDecisions(audit),
             FakeJwtUses(),
+            FakeParity(),
         )
     if request.param == "cached":
         return cached_stores(request.getfixturevalue("sqlite_database"), vault, clock)

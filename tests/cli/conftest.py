@@ -52,3 +52,12 @@ def applied(run: Run, settings: dict[str, str]) -> Run:
     done = run("tenants", "apply", str(EXAMPLE), "--yes")
     assert done.code == 0, done.err
     return run
+
+
+@pytest.fixture
+def unproven(applied: Run, tmp_path: Path) -> Run:
+    """Acme without the condition that people's parity is proven."""
+    file = tmp_path / "unproven.toml"
+    file.write_text(EXAMPLE.read_text().replace("subjects_needed = 5", "subjects_needed = 0"))
+    assert applied("tenants", "apply", str(file), "--yes").code == 0
+    return applied

@@ -170,14 +170,14 @@ def test_show_masks_secrets_and_an_unknown_tenant_is_refused(applied: Run, setti
     assert applied("tenants", "show", "nowhere").code == 1
 
 
-def test_stages_move_one_step_and_back(applied: Run) -> None:
-    skipped = applied("stage", "move", "acme", "oauth", "--json")
-    applied("stage", "move", "acme", "shadow", "--reason", "begin")
-    rolled = applied(
+def test_stages_move_one_step_and_back(unproven: Run) -> None:
+    skipped = unproven("stage", "move", "acme", "oauth", "--json")
+    unproven("stage", "move", "acme", "shadow", "--reason", "begin")
+    rolled = unproven(
         "stage", "move", "acme", "rollout", "--percent", "25", "--subject", "ada", "--group", "Pilot", "--json"
     )
-    changed = applied("stage", "move", "acme", "rollout", "--percent", "50", "--json")
-    back = applied("stage", "rollback", "acme", "--reason", "slow", "--json")
+    changed = unproven("stage", "move", "acme", "rollout", "--percent", "50", "--json")
+    back = unproven("stage", "rollback", "acme", "--reason", "slow", "--json")
 
     assert (skipped.code, [each["condition"] for each in skipped.json()["unmet"]]) == (1, ["next_stage"])
     assert rolled.json() == {
@@ -190,7 +190,7 @@ def test_stages_move_one_step_and_back(applied: Run) -> None:
     }
     assert (changed.json()["percent"], changed.json()["cohorts"]["subjects"]) == (50, ["ada"])
     assert back.json()["stage"] == "shadow"
-    assert applied("stage", "show", "acme", "--json").json()["stage"] == "shadow"
+    assert unproven("stage", "show", "acme", "--json").json()["stage"] == "shadow"
 
 
 def test_a_rollback_that_is_none_is_refused(applied: Run) -> None:
@@ -221,11 +221,11 @@ def test_operator_tokens_are_listed_and_revoked_by_name(applied: Run) -> None:
     assert applied("operators", "token", "revoke", "ci").code == 1
 
 
-def test_a_step_back_to_a_full_rollout_says_that_nobody_moved(applied: Run) -> None:
+def test_a_step_back_to_a_full_rollout_says_that_nobody_moved(unproven: Run) -> None:
     for stage in ("shadow", "rollout", "oauth"):
-        applied("stage", "move", "acme", stage, "--percent", "100")
+        unproven("stage", "move", "acme", stage, "--percent", "100")
 
-    back = applied("stage", "rollback", "acme", "--revoke-tokens", "--json")
+    back = unproven("stage", "rollback", "acme", "--revoke-tokens", "--json")
 
     assert (back.code, back.json()["stage"]) == (0, "rollout")
     assert "100 %" in back.err

@@ -15,10 +15,10 @@ TEXT = "5 % for 1 h, 25 % for 1 day, 100 %"
 
 
 @pytest.fixture
-def rolling(applied: Run) -> Run:
+def rolling(unproven: Run) -> Run:
     for stage in ("shadow", "rollout"):
-        assert applied("stage", "move", "acme", stage).code == 0
-    return applied
+        assert unproven("stage", "move", "acme", stage).code == 0
+    return unproven
 
 
 class TestPlan:
@@ -35,7 +35,8 @@ class TestPlan:
 
         assert plan.code == told.code == 1
         assert "unmet, next_stage: From legacy the next stage is shadow, not oauth. (cannot be forced)" in plan.out
-        assert [each["condition"] for each in told.json()["unmet"]] == ["next_stage"]
+        assert "unmet, fresh_parity: Parity is proven for 0 of 5 people in the last 7 days." in plan.out
+        assert [each["condition"] for each in told.json()["unmet"]] == ["next_stage", "fresh_parity"]
         assert applied("stage", "show", "acme", "--json").json()["stage"] == "legacy"
 
     def test_it_looks_at_a_percentage(self, rolling: Run) -> None:

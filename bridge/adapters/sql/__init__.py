@@ -8,6 +8,7 @@ from bridge.adapters.sql.impersonations import SqlImpersonations
 from bridge.adapters.sql.jwt_uses import SqlJwtUses
 from bridge.adapters.sql.measures import SqlMeasures
 from bridge.adapters.sql.notices import SqlOutbox
+from bridge.adapters.sql.parity import SqlParity
 from bridge.adapters.sql.records import SqlAssertionLedger, SqlOperatorTokens
 from bridge.adapters.sql.sessions import SqlSessions
 from bridge.adapters.sql.subjects import SqlSubjects
@@ -24,6 +25,7 @@ __all__ = [
     "SqlMeasures",
     "SqlOperatorTokens",
     "SqlOutbox",
+    "SqlParity",
     "SqlSessions",
     "SqlSubjects",
     "SqlTenants",

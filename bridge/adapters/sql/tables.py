@@ -209,6 +209,32 @@ JWT_WATCH = Table(
     Column("since", Float(53), nullable=False),
 )
 
+PARITY_BASELINES = Table(
+    "parity_baselines",
+    METADATA,
+    Column("tenant", EXACT, primary_key=True),
+    Column("sub", EXACT, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("salt_id", Text, nullable=False),
+    Column("taken_at", Float(53), nullable=False),
+    Column("access", DOCUMENT, nullable=False),
+)
+
+PARITY_RESULTS = Table(
+    "parity_results",
+    METADATA,
+    # The newest comparison of each subject; `outcome` is kept beside the checks so that it can be counted.
+    Column("tenant", EXACT, primary_key=True),
+    Column("sub", EXACT, primary_key=True),
+    Column("run", Float(53), nullable=False),
+    Column("compared_at", Float(53), nullable=False),
+    Column("baseline_at", Float(53)),
+    Column("fingerprint", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("checks", DOCUMENT, nullable=False),
+    Index(None, "tenant", "outcome", "compared_at"),
+)
+
 REVISION = Table(
     "revision",
     METADATA,

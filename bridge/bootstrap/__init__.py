@@ -1,4 +1,4 @@
-"""The only file that names concrete adapters: Settings -> Bridge."""
+"""The only place that names concrete adapters: Settings -> Bridge."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-from bridge.adapters.cached import CachedSessions, CachedSubjects, CachedTenants, CachedTokens, RevisionWatch
+from bridge.adapters.access import HttpAccess
 from bridge.adapters.engine import WebSocketEngine
 from bridge.adapters.flags import builtin_flags, foreign_flags
 from bridge.adapters.jwks import Jwks
@@ -17,51 +17,26 @@ from bridge.adapters.qlik import HttpQlik
 from bridge.adapters.qlik_events import HttpTenantEvents
 from bridge.adapters.qlik_setup import HttpTenantSetUp
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
-from bridge.adapters.sql import (
-    Database,
-    SqlAssertionLedger,
-    SqlAuditLog,
-    SqlDecisions,
-    SqlImpersonations,
-    SqlJwtUses,
-    SqlMeasures,
-    SqlOperatorTokens,
-    SqlOutbox,
-    SqlSessions,
-    SqlSubjects,
-    SqlTenants,
-    SqlTokens,
-    open_database,
-)
-from bridge.adapters.vault import Vault
 from bridge.adapters.webhook import HttpWebhooks
+from bridge.bootstrap.stores import Stores, open_stores
 from bridge.errors import ConfigError
 from bridge.model import Tenant
 from bridge.ports import (
     AssertionLedger,
     AuditLog,
     Clock,
-    DecisionStore,
-    Impersonations,
-    JwtUses,
     KeySet,
-    MeasureStore,
-    OperatorTokens,
-    Outbox,
     People,
     Probe,
-    SessionStore,
     SignInProvider,
-    SubjectStore,
     TenantStore,
-    TokenStore,
 )
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.decisions import Decisions
 from bridge.services.doctor import Doctor
 from bridge.services.doctor_case import Tools
-from bridge.services.gate import GatedEngine, GatedEvents, GatedQlik, GatedSetUp
+from bridge.services.gate import GatedAccess, GatedEngine, GatedEvents, GatedQlik, GatedSetUp
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
 from bridge.services.impersonations import ImpersonationJoin
@@ -73,6 +48,11 @@ from bridge.services.lookup import Lookup
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.operators import Operators
+from bridge.services.parity import Parity
+from bridge.services.parity_baselines import Baselines
+from bridge.services.parity_conditions import parity_conditions
+from bridge.services.parity_look import Looks
+from bridge.services.parity_people import Roster
 from bridge.services.ramps import Ramps
 from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
@@ -104,6 +84,8 @@ class Bridge:
     stragglers: Stragglers
     retirements: Retirements
     impersonations: ImpersonationJoin
+    parity: Parity
+    roster: Roster
     stages: Stages
     ramps: Ramps
     kills: Kills
@@ -135,19 +117,19 @@ class Bridge:
 
 def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
-    metrics, stores = Metrics(), _open_stores(settings, clock)
+    metrics, stores = Metrics(), open_stores(settings, clock)
     tenants, keys = stores.tenants, KeyFiles(settings.keys_dir)
-    measures = Measures(stores.measures, clock, metrics, secret=settings.secret_key.get_secret_value().encode())
-    qlik = GatedQlik(HttpQlik(keys, clock), clock, metrics, measures.note_call)
+    measures = Measures(stores.measures, clock, metrics, secret=_secret(settings))
+    qlik, engine, access = _upstream(keys, clock, metrics, measures)
     signer = Signer(keys, clock)
     groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
     rollouts = _rollouts(settings, stores, metrics, clock)
     broker = _broker(stores, qlik, groups, rollouts, measures, clock=clock, metrics=metrics)
     trail = _trail(stores, keys, clock, metrics)
-    conditions = [trail["retirements"].conditions]
+    looks = Looks(access, _secret(settings))
+    proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
+    conditions = [*parity_conditions(proof["parity"]), trail["retirements"].conditions]
     plan = _plan(settings, stores, keys, conditions, clock=clock, metrics=metrics)
-    notices = _notices(settings, stores, clock, metrics)
-    guardrails = _guardrails(stores, notices, clock, metrics)
     who = _who_is_asking(settings, stores, clock)
     return Bridge(
         settings=settings,
@@ -156,21 +138,50 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         tenants=tenants,
         rollouts=rollouts,
         broker=broker,
-        app_content=AppContent(GatedEngine(WebSocketEngine(clock), clock, metrics), broker),
+        app_content=AppContent(engine, broker),
         legacy=LegacyJwts(signer, groups, metrics),
         **plan,
         doctor=_doctor(settings, stores, qlik, keys, metrics, clock),
+        **proof,
         **_for_operators(settings, stores, keys, rollouts, clock),
         keys=keys,
         **who,
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
-        measures=measures,
-        guardrails=guardrails,
-        notices=notices,
-        keeper=_keeper(metrics, measures, guardrails, plan["ramps"], notices),
+        **_who_keeps_watch(settings, stores, measures, plan["ramps"], clock=clock, metrics=metrics),
         close_database=stores.database.close,
     )
+
+
+class _Proof(TypedDict):
+    """The parts of the bridge that prove what people get."""
+
+    parity: Parity
+    roster: Roster
+
+
+def _proof(  # noqa: PLR0913 - what it takes to compare, by name
+    stores: Stores,
+    looks: Looks,
+    groups: GroupSync,
+    rollouts: Rollouts,
+    broker: Broker,
+    measures: Measures,
+    *,
+    clock: Clock,
+    metrics: Metrics,
+) -> _Proof:
+    parity = Parity(
+        looks=looks,
+        baselines=Baselines(looks, groups, rollouts, stores.parity, clock),
+        broker=broker,
+        tenants=stores.tenants,
+        store=stores.parity,
+        clock=clock,
+        metrics=metrics,
+        measures=measures,
+    )
+    return {"parity": parity, "roster": Roster(stores.subjects, clock)}
 
 
 class _Trail(TypedDict):
@@ -182,7 +193,7 @@ class _Trail(TypedDict):
     impersonations: ImpersonationJoin
 
 
-def _trail(stores: "_Stores", keys: KeyFiles, clock: Clock, metrics: Metrics) -> _Trail:
+def _trail(stores: Stores, keys: KeyFiles, clock: Clock, metrics: Metrics) -> _Trail:
     events = GatedEvents(HttpTenantEvents(keys, clock), clock, metrics)
     return {
         "audit": stores.audit,
@@ -203,7 +214,7 @@ class _WhoIsAsking(TypedDict):
     people: People | None
 
 
-def _who_is_asking(settings: Settings, stores: "_Stores", clock: Clock) -> _WhoIsAsking:
+def _who_is_asking(settings: Settings, stores: Stores, clock: Clock) -> _WhoIsAsking:
     return {
         "sessions": Sessions(stores.sessions, clock),
         "operators": Operators(settings.grants(), stores.operator_tokens, stores.audit, clock),
@@ -215,7 +226,7 @@ def _who_is_asking(settings: Settings, stores: "_Stores", clock: Clock) -> _WhoI
 
 
 def _doctor(
-    settings: Settings, stores: "_Stores", qlik: GatedQlik, keys: KeyFiles, metrics: Metrics, clock: Clock
+    settings: Settings, stores: Stores, qlik: GatedQlik, keys: KeyFiles, metrics: Metrics, clock: Clock
 ) -> Doctor:
     tools = Tools(
         set_up=GatedSetUp(HttpTenantSetUp(keys, clock), clock, metrics),
@@ -230,7 +241,7 @@ def _doctor(
 
 
 def _for_operators(
-    settings: Settings, stores: "_Stores", keys: KeyFiles, rollouts: Rollouts, clock: Clock
+    settings: Settings, stores: Stores, keys: KeyFiles, rollouts: Rollouts, clock: Clock
 ) -> dict[str, Any]:
     """Return the two ways of changing tenants (many by a file, one by the console or the API), and the look-up."""
     declared = Tenants(stores.tenants, keys, clock, _tenant_guard(settings))
@@ -241,50 +252,44 @@ def _for_operators(
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Stores:
-    """The database and all that is kept in it."""
+class _WhoKeepsWatch(TypedDict):
+    """The parts of the bridge that look after the others."""
 
-    database: Database
-    tenants: TenantStore
-    subjects: SubjectStore
-    tokens: TokenStore
-    sessions: SessionStore
-    operator_tokens: OperatorTokens
-    audit: AuditLog
-    decisions: DecisionStore
-    jwt_uses: JwtUses
-    impersonations: Impersonations
-    ledger: AssertionLedger
-    measures: MeasureStore
-    outbox: Outbox
+    measures: Measures
+    guardrails: Guardrails
+    notices: Notices
+    keeper: Keeper
 
 
-def _open_stores(settings: Settings, clock: Clock) -> _Stores:
-    """Open the database, upgrade it, and put the in-process copies in front."""
-    database = open_database(settings.database_url)
-    database.upgrade()
-    vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
-    watch = RevisionWatch(database.revision, clock)
-    return _Stores(
-        database=database,
-        tenants=CachedTenants(SqlTenants(database, vault), watch),
-        subjects=CachedSubjects(SqlSubjects(database), watch),
-        tokens=CachedTokens(SqlTokens(database, vault, clock), watch, clock),
-        sessions=CachedSessions(SqlSessions(database), watch),
-        operator_tokens=SqlOperatorTokens(database),
-        audit=SqlAuditLog(database),
-        decisions=SqlDecisions(database),
-        jwt_uses=SqlJwtUses(database),
-        impersonations=SqlImpersonations(database),
-        ledger=SqlAssertionLedger(database),
-        measures=SqlMeasures(database),
-        outbox=SqlOutbox(database),
-    )
+def _who_keeps_watch(
+    settings: Settings, stores: Stores, measures: Measures, ramps: Ramps, *, clock: Clock, metrics: Metrics
+) -> _WhoKeepsWatch:
+    notices = _notices(settings, stores, clock, metrics)
+    guardrails = _guardrails(stores, notices, clock, metrics)
+    return {
+        "measures": measures,
+        "guardrails": guardrails,
+        "notices": notices,
+        "keeper": _keeper(metrics, measures, guardrails, ramps, notices),
+    }
+
+
+def _secret(settings: Settings) -> bytes:
+    return settings.secret_key.get_secret_value().encode()
+
+
+def _upstream(
+    keys: KeyFiles, clock: Clock, metrics: Metrics, measures: Measures
+) -> tuple[GatedQlik, GatedEngine, GatedAccess]:
+    """Return the ways to a tenant; they share connections, and what is known of its limits."""
+    wire, sockets = HttpQlik(keys, clock), WebSocketEngine(clock)
+    qlik = GatedQlik(wire, clock, metrics, measures.note_call)
+    engine = GatedEngine(sockets, clock, metrics)
+    return qlik, engine, GatedAccess(HttpAccess(wire, sockets), qlik, engine)
 
 
 def _broker(
-    stores: _Stores,
+    stores: Stores,
     qlik: GatedQlik,
     groups: GroupSync,
     rollouts: Rollouts,
@@ -315,7 +320,7 @@ class _Plan(TypedDict):
 
 def _plan(
     settings: Settings,
-    stores: _Stores,
+    stores: Stores,
     keys: KeyFiles,
     conditions: Sequence[Condition],
     *,
@@ -330,7 +335,7 @@ def _plan(
     return {"stages": stages, "ramps": ramps, "kills": Kills(stores.tenants, stages, clock)}
 
 
-def _guardrails(stores: _Stores, notices: Notices, clock: Clock, metrics: Metrics) -> Guardrails:
+def _guardrails(stores: Stores, notices: Notices, clock: Clock, metrics: Metrics) -> Guardrails:
     return Guardrails(
         tenants=stores.tenants,
         measures=stores.measures,
@@ -341,7 +346,7 @@ def _guardrails(stores: _Stores, notices: Notices, clock: Clock, metrics: Metric
     )
 
 
-def _notices(settings: Settings, stores: _Stores, clock: Clock, metrics: Metrics) -> Notices:
+def _notices(settings: Settings, stores: Stores, clock: Clock, metrics: Metrics) -> Notices:
     return Notices(
         outbox=stores.outbox,
         sender=HttpWebhooks(loopback=settings.is_on_loopback),
@@ -362,7 +367,7 @@ def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, ramps:
     return keeper
 
 
-def _rollouts(settings: Settings, stores: "_Stores", metrics: Metrics, clock: Clock) -> Rollouts:
+def _rollouts(settings: Settings, stores: Stores, metrics: Metrics, clock: Clock) -> Rollouts:
     """Return what asks the flag. What another provider decides is noted, because it leaves no trace here."""
     if settings.flags == "builtin":
         return Rollouts(builtin_flags(stores.tenants.all), metrics, may_block=False)

@@ -1,0 +1,84 @@
+"""The database, and all that is kept in it."""
+
+from dataclasses import dataclass
+
+from bridge.adapters.cached import CachedSessions, CachedSubjects, CachedTenants, CachedTokens, RevisionWatch
+from bridge.adapters.sql import (
+    Database,
+    SqlAssertionLedger,
+    SqlAuditLog,
+    SqlDecisions,
+    SqlImpersonations,
+    SqlJwtUses,
+    SqlMeasures,
+    SqlOperatorTokens,
+    SqlOutbox,
+    SqlParity,
+    SqlSessions,
+    SqlSubjects,
+    SqlTenants,
+    SqlTokens,
+    open_database,
+)
+from bridge.adapters.vault import Vault
+from bridge.ports import (
+    AssertionLedger,
+    AuditLog,
+    Clock,
+    DecisionStore,
+    Impersonations,
+    JwtUses,
+    MeasureStore,
+    OperatorTokens,
+    Outbox,
+    ParityStore,
+    SessionStore,
+    SubjectStore,
+    TenantStore,
+    TokenStore,
+)
+from bridge.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The database and all that is kept in it."""
+
+    database: Database
+    tenants: TenantStore
+    subjects: SubjectStore
+    tokens: TokenStore
+    sessions: SessionStore
+    operator_tokens: OperatorTokens
+    audit: AuditLog
+    decisions: DecisionStore
+    jwt_uses: JwtUses
+    impersonations: Impersonations
+    ledger: AssertionLedger
+    measures: MeasureStore
+    outbox: Outbox
+    parity: ParityStore
+
+
+def open_stores(settings: Settings, clock: Clock) -> Stores:
+    """Open the database, upgrade it, and put the in-process copies in front."""
+    database = open_database(settings.database_url)
+    database.upgrade()
+    vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
+    watch = RevisionWatch(database.revision, clock)
+    return Stores(
+        database=database,
+        tenants=CachedTenants(SqlTenants(database, vault), watch),
+        subjects=CachedSubjects(SqlSubjects(database), watch),
+        tokens=CachedTokens(SqlTokens(database, vault, clock), watch, clock),
+        sessions=CachedSessions(SqlSessions(database), watch),
+        operator_tokens=SqlOperatorTokens(database),
+        audit=SqlAuditLog(database),
+        decisions=SqlDecisions(database),
+        jwt_uses=SqlJwtUses(database),
+        impersonations=SqlImpersonations(database),
+        ledger=SqlAssertionLedger(database),
+        measures=SqlMeasures(database),
+        outbox=SqlOutbox(database),
+        parity=SqlParity(database),
+    )
