@@ -130,10 +130,7 @@ class AccessReader(Protocol):
         """Return the names of the apps that the caller finds, by id."""
 
     def opened(self, tenant: Tenant, credential: Credential, app_id: str, wanted: Wanted) -> OpenedApp:
-        """Open an app: its sheets, the objects on them that open, and the rows of its probes, hashed.
-
-        That the app is closed to the caller is an answer, not an error.
-        """
+        """Return an app's sheets, objects and hashed rows; that it is closed to the caller is an answer too."""
 
 
 class SigningKeys(Protocol):
