@@ -76,7 +76,8 @@ def test_unmet_conditions_are_listed(demo: Web) -> None:
 
     answer = raising(demo, refused).access_token()
 
-    assert answer.get_json()["unmet"] == [{"condition": "next_stage", "message": "One step at a time."}]
+    told = {"condition": "next_stage", "message": "One step at a time.", "forceable": True}
+    assert answer.get_json()["unmet"] == [told]
 
 
 @pytest.mark.parametrize(("wait_s", "shown"), [(0, "1"), (0.2, "1"), (1, "1"), (1.01, "2"), (300, "300")])
