@@ -248,7 +248,7 @@ def _for_operators(
     return {
         "declared": declared,
         "tenant_changes": TenantChanges(stores.tenants, declared),
-        "lookup": Lookup(stores.subjects, stores.tokens, rollouts),
+        "lookup": Lookup(stores.subjects, stores.tokens, stores.decisions, rollouts),
     }
 
 

@@ -2,28 +2,35 @@
 
 from dataclasses import dataclass
 
-from bridge.decisions import Decision
+from bridge.decisions import Decision, NotedDecision
 from bridge.model import IssuedToken, Subject, SubjectRecord, TenantState
-from bridge.ports import SubjectStore, TokenStore
+from bridge.ports import DecisionStore, SubjectStore, TokenStore
 from bridge.services.rollout import Rollouts
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A subject at a tenant; `record` None: nobody of that `sub` was ever there."""
+    """A subject at a tenant; `record` None: nobody of that `sub` was ever there.
+
+    `decision` is what they would get now, `noted` what they got last, where another flag provider decides.
+    """
 
     sub: str
     record: SubjectRecord | None
     decision: Decision
+    noted: NotedDecision | None
     token: IssuedToken | None
 
 
 class Lookup:
     """Answer operators' questions about single people; asks nothing of the tenant."""
 
-    def __init__(self, subjects: SubjectStore, tokens: TokenStore, rollouts: Rollouts) -> None:
+    def __init__(
+        self, subjects: SubjectStore, tokens: TokenStore, decisions: DecisionStore, rollouts: Rollouts
+    ) -> None:
         self._subjects = subjects
         self._tokens = tokens
+        self._decisions = decisions
         self._rollouts = rollouts
 
     def person(self, state: TenantState, sub: str) -> Person:
@@ -31,4 +38,5 @@ class Lookup:
         record = self._subjects.get(state.tenant.slug, sub, fresh=True)
         subject = record.subject if record else Subject(sub, "", "", frozenset())
         token = self._tokens.get(state.tenant.token_key(sub))
-        return Person(sub, record, self._rollouts.decide(state, subject), token)
+        noted = self._decisions.get(state.tenant.slug, sub)
+        return Person(sub, record, self._rollouts.decide(state, subject), noted, token)

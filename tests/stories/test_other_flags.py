@@ -61,6 +61,24 @@ def test_the_path_follows_the_other_provider_and_the_audit_says_so(world: World,
     assert all(each["request_id"] for each in events(world, "path.change"))
 
 
+def test_an_operator_sees_what_a_person_got_and_why(world: World, people: set[tuple[str, str]]) -> None:
+    people.add(("acme", "alice"))
+    world.at("rollout")
+    world.person("alice").session("acme")
+    erin = world.person("erin")
+    rule = {"path": "oauth", "reason": "TARGETING_MATCH", "variant": "pilots", "provider": "In-Memory Provider"}
+
+    seen = erin.get("/api/v1/tenants/acme/people/alice").json()
+    assert seen["decision"] == rule
+    assert seen["noted"] == rule | {"since": seen["noted"]["since"]}
+
+    people.clear()
+    seen = erin.get("/api/v1/tenants/acme/people/alice").json()
+    assert (seen["decision"]["path"], seen["decision"]["variant"]) == ("jwt", "off")
+    assert seen["noted"]["path"] == "oauth"  # until they come again
+    assert len(events(world, "path.change")) == 1
+
+
 def test_a_percentage_of_ours_does_not_count_beside_it(world: World, people: set[tuple[str, str]]) -> None:
     people.add(("acme", "bob"))
     world.at("rollout", percent=100)

@@ -255,7 +255,7 @@ def test_a_person_is_shown_with_path_groups_and_token(demo: Web, anyone: Visitor
 def test_a_stranger_is_said_to_be_one(anyone: Visitor, admin: dict[str, str]) -> None:
     found = anyone.get(f"{ACME}/people/auth0%7Cx%2Fy", headers=admin).get_json()
 
-    assert (found["sub"], found["known"], found["token"]) == ("auth0|x/y", False, None)
+    assert (found["sub"], found["known"], found["token"], found["noted"]) == ("auth0|x/y", False, None, None)
     assert found["decision"] == {"path": "jwt", "reason": "STATIC", "variant": "legacy", "provider": ""}
 
 

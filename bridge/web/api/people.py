@@ -10,7 +10,7 @@ from bridge.services.lookup import Person
 from bridge.texts import iso
 from bridge.web import current
 from bridge.web.api.operations import described
-from bridge.web.api.shapes import Decision, HeldToken, PersonAnswer, Revocation, Revoked
+from bridge.web.api.shapes import Decision, HeldToken, NotedDecision, PersonAnswer, Revocation, Revoked
 from bridge.web.bodies import parsed
 from bridge.web.operator import changer, reader
 from bridge.web.subjects import checked_string
@@ -67,6 +67,7 @@ def person_answer(slug: str, person: Person) -> PersonAnswer:
         sub=person.sub,
         known=record is not None,
         decision=Decision.model_validate(why.document()),
+        noted=_noted(person),
         groups=sorted(record.subject.groups) if record else [],
         asserted_at=iso(record.asserted_at) if record else None,
         user_id=record.user_id if record else None,
@@ -76,3 +77,8 @@ def person_answer(slug: str, person: Person) -> PersonAnswer:
         if token
         else None,
     )
+
+
+def _noted(person: Person) -> NotedDecision | None:
+    noted = person.noted
+    return NotedDecision(**noted.decision.document(), since=iso(noted.since)) if noted else None

@@ -175,6 +175,12 @@ class Decision(Shape):
     provider: str = Field(description="The flag service that was asked; empty: the stage or a kill switch decided.")
 
 
+class NotedDecision(Decision):
+    """What a person got at their last request where another flag provider decides, and since when."""
+
+    since: str
+
+
 class HeldToken(Shape):
     """An impersonation token that the bridge keeps for a person: its random name and times, never its value."""
 
@@ -190,6 +196,7 @@ class PersonAnswer(Shape):
     sub: str
     known: bool
     decision: Decision
+    noted: NotedDecision | None = Field(description="What they got last; null: our own provider decides, or never.")
     groups: list[str] = Field(description="As the portal said last.")
     asserted_at: str | None
     user_id: str | None = Field(description="Who they are to the tenant.")
