@@ -28,11 +28,19 @@ SECRET_VALUES = re.compile(
     re.DOTALL,
 )
 MASK = "[redacted]"
+SHORTEST_SECRET = 20
 
 
 def redact(text: str) -> str:
     """Return *text* with everything that looks like a credential masked."""
     return SECRET_VALUES.sub(MASK, text)
+
+
+def mask_credentials(text: str) -> str:
+    """Return a text that is kept for good, with credentials masked; a "basic plan" is none, so short words stay."""
+    return SECRET_VALUES.sub(
+        lambda found: MASK if max(map(len, found[0].split())) >= SHORTEST_SECRET else found[0], text
+    )
 
 
 def _redacted(value: object) -> object:

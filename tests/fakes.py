@@ -52,7 +52,7 @@ from bridge.model import (
 from bridge.plan import Kill
 from bridge.ports import Clock
 from bridge.roles import OperatorToken
-from bridge.telemetry import Step, StepTaken, note_step, redact, timed
+from bridge.telemetry import Step, StepTaken, mask_credentials, note_step, timed
 from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse, TenantEvent, Whence
 
 START = 1_800_000_000.0
@@ -313,7 +313,7 @@ class FakeAudit(_Store):
 
     def append(self, event: AuditEvent) -> None:
         self._check()
-        self.events.append(replace(event, reason=redact(event.reason)))
+        self.events.append(replace(event, reason=mask_credentials(event.reason)))
 
     def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
         return [entry.event for entry in self.page(AuditFilter(tenant=tenant), limit=limit)]

@@ -53,10 +53,11 @@ def audit() -> None:
 @audit.command("list")
 @filters
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@click.option("--before", type=click.IntRange(1), help="Those below this id: the page after one that ends there.")
 @json_option
-def list_events(*, limit: int, as_json: bool, **asked: Any) -> None:  # noqa: ANN401 - the options of `filters`
+def list_events(*, limit: int, before: int | None, as_json: bool, **asked: Any) -> None:  # noqa: ANN401 - `filters`
     """List the newest events."""
-    entries = wired().audit.page(AuditFilter(**asked), limit=limit)
+    entries = wired().audit.page(AuditFilter(**asked), before=before, limit=limit)
     if as_json:
         print_json([entry.document() for entry in entries])
     else:

@@ -1,7 +1,10 @@
 """Is a tenant safe to retire? A verdict with its evidence, from the bridge's own notes and from the tenant's events."""
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from cachetools import TTLCache
 
 from bridge.errors import TenantError, UnmetCondition
 from bridge.model import Stage, Tenant, TenantState
@@ -14,6 +17,8 @@ DAY_S = 86_400
 CONDITION = "no_stragglers"
 BRIDGE, TENANT = "bridge", "tenant"
 NAMES_SHOWN = 5
+REMEMBERED = 1000
+REMEMBERED_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +39,14 @@ class Retirements:
         self._uses = uses
         self._sessions = sessions
         self._clock = clock
+        self._lately: TTLCache[tuple[object, ...], Evidence] = TTLCache(REMEMBERED, REMEMBERED_S, timer=clock)
+        self._guard = threading.Lock()
 
     def examine(self, tenant: Tenant, *, days: float | None = None) -> Retirement:
         """Return the verdict over so many days, by default the tenant's `quiet_days`. Raises StoreError."""
-        length = tenant.quiet_days if days is None else days
-        window = _Window(length, self._clock() - length * DAY_S)
-        own = self._by_bridge(tenant, window)
-        try:
-            report = self._sessions.read(tenant, since=window.since)
-        except TenantError as failure:
-            return Retirement(tenant.slug, window.since, [own, _unread(tenant, failure)])
-        return Retirement(tenant.slug, window.since, [own, _by_tenant(tenant, report, window)], report)
+        window = self._window(tenant.quiet_days if days is None else days)
+        theirs, report = self._heard(tenant, window)
+        return Retirement(tenant.slug, window.since, [self._by_bridge(tenant, window), theirs], report)
 
     def report(self, tenant: Tenant, *, days: float | None = None, limit: int) -> StragglerReport:
         """Return the verdict with who and from where, the newest uses first. Raises StoreError."""
@@ -60,11 +62,33 @@ class Retirements:
         """Yield what speaks against closing the path, for a move to `retired` from an earlier stage."""
         if to is not Stage.RETIRED or state.rollout.stage is Stage.RETIRED:
             return
-        examined = self.examine(state.tenant)
-        for each in examined.evidence:
+        tenant, window = state.tenant, self._window(state.tenant.quiet_days)
+        for each in (self._by_bridge(tenant, window), self._heard_lately(tenant, window)):
             if each.verdict is not Verdict.SAFE:
-                see = f"See `qlik-bridge stragglers {state.tenant.slug}`."
-                yield UnmetCondition(CONDITION, f"{each.why} {see}")
+                yield UnmetCondition(CONDITION, f"{each.why} See `qlik-bridge stragglers {tenant.slug}`.")
+
+    def _window(self, days: float) -> _Window:
+        return _Window(days, self._clock() - days * DAY_S)
+
+    def _heard(self, tenant: Tenant, window: _Window) -> tuple[Evidence, SessionReport | None]:
+        """Ask the tenant now."""
+        try:
+            report = self._sessions.read(tenant, since=window.since)
+        except TenantError as failure:
+            return _unread(tenant, failure), None
+        return _by_tenant(tenant, report, window), report
+
+    def _heard_lately(self, tenant: Tenant, window: _Window) -> Evidence:
+        """Return what the tenant said within the last minute: plans are looked at often, and reading takes seconds."""
+        providers = (tenant.issuer, tenant.key_id, tenant.sync_issuer, tenant.sync_key_id)
+        key = (tenant.slug, tenant.host, *providers, tenant.management_client is None, window.days)
+        with self._guard:
+            found = self._lately.get(key)
+        if found is None:
+            found, _ = self._heard(tenant, window)
+            with self._guard:
+                self._lately[key] = found
+        return found
 
     def _by_bridge(self, tenant: Tenant, window: _Window) -> Evidence:
         origins = self._uses.origins(tenant.slug, since=window.since)

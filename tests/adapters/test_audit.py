@@ -68,9 +68,9 @@ def test_pages_follow_each_other_while_events_arrive(stores: Stores, event: Audi
 
 
 def test_what_looks_like_a_credential_never_gets_in(stores: Stores, event: AuditEvent) -> None:
-    stores.audit.append(replace(event, reason="for qbo_abcdefghijklmnop of CI"))
+    stores.audit.append(replace(event, reason="for qbo_abcdefghijklmnop of CI, back to the basic plan"))
 
-    assert stores.audit.latest()[0].reason == "for [redacted] of CI"
+    assert stores.audit.latest()[0].reason == "for [redacted] of CI, back to the basic plan"
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from clikit import Run
 from sqlalchemy import text
 
-from bridge.adapters.sql import open_database
+from bridge.adapters.sql import SqlAuditLog, open_database
+from bridge.errors import StoreError
+from bridge.trail import AuditEntry, AuditFilter
 
 MORE = """WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many LIMIT 99990)
     INSERT INTO audit (at, actor, action, tenant, reason, request_id)
@@ -66,6 +69,32 @@ def test_an_export_to_a_file_is_private_and_whole(moved: Run, tmp_path: Path) ->
     assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 3
     assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
     assert moved("audit", "export", "--output", str(tmp_path / "nowhere" / "audit.jsonl")).code == 1
+
+
+def test_the_list_goes_on_where_a_page_ended(moved: Run) -> None:
+    first = moved("audit", "list", "--limit", "2", "--json").json()
+    rest = moved("audit", "list", "--before", str(first[-1]["id"]), "--json").json()
+
+    assert [each["action"] for each in (*first, *rest)] == ["operator_token.create", "stage.move", "tenant.create"]
+
+
+def test_an_export_that_breaks_off_leaves_the_old_file(
+    moved: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half an export would look like a whole one."""
+    file = tmp_path / "audit.jsonl"
+    file.write_text("yesterday's")
+    walk = SqlAuditLog.walk
+
+    def break_off(audit: SqlAuditLog, asked: AuditFilter) -> Iterator[AuditEntry]:
+        yield next(walk(audit, asked))
+        raise StoreError
+
+    monkeypatch.setattr(SqlAuditLog, "walk", break_off)
+
+    assert moved("audit", "export", "--output", str(file)).code == 3
+    assert file.read_text() == "yesterday's"
+    assert [each.name for each in tmp_path.glob("*") if each.name.startswith("tmp")] == []
 
 
 @pytest.mark.parametrize("option", ["--since", "--until"])

@@ -295,6 +295,26 @@ def test_each_doubt_is_an_unmet_condition_with_its_way_out(
     assert all("qlik-bridge stragglers acme" in each.message for each in unmet)
 
 
+def test_plans_ask_the_tenant_once_a_minute_and_reports_each_time(
+    retirements: Retirements, events: FakeEvents, clock: FakeClock
+) -> None:
+    for wait_s, pages_read in ((0, 1), (30, 1), (31, 2)):
+        clock.advance(wait_s)
+        list(retirements.conditions(APART, Stage.RETIRED))
+        assert events.pages_read == pages_read
+    retirements.examine(APART.tenant)
+    assert events.pages_read == 3
+
+
+def test_a_tenant_that_was_given_its_own_provider_is_asked_anew(retirements: Retirements, began: Began) -> None:
+    began("idp-sync")
+    began("idp-browser", days_ago=20)
+    shared = acme(issuer="issuer-sync", key_id="kid-sync")
+
+    assert [each.condition for each in retirements.conditions(shared, Stage.RETIRED)] == ["no_stragglers"]
+    assert list(retirements.conditions(APART, Stage.RETIRED)) == []
+
+
 def test_no_other_move_has_the_condition(retirements: Retirements, events: FakeEvents) -> None:
     events.fail = TenantRefused()
     for stage in Stage:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, sele
 from bridge.adapters.sql.database import Database
 from bridge.adapters.sql.tables import AUDIT
 from bridge.model import AuditEvent
-from bridge.telemetry import redact
+from bridge.telemetry import mask_credentials
 from bridge.trail import AuditEntry, AuditFilter
 
 STRIDE = 1000
@@ -19,7 +19,7 @@ STRIDE = 1000
 def append_event(connection: Connection, event: AuditEvent) -> None:
     """Write the record of a change in that change's own transaction."""
     # A secret that somebody typed as a reason could never be removed again.
-    connection.execute(AUDIT.insert().values(asdict(replace(event, reason=redact(event.reason)))))
+    connection.execute(AUDIT.insert().values(asdict(replace(event, reason=mask_credentials(event.reason)))))
 
 
 class SqlAuditLog:
