@@ -13,6 +13,9 @@ from bridge.telemetry import Metrics
 ACTOR = "ramp"
 """Who stands in the audit for what a ramp does by itself."""
 
+RETRY_S = 60.0
+"""How long a step waits whose conditions could not be checked."""
+
 
 class Ramps:
     """Start, pause, resume and stop ramps; take the steps that are due.
@@ -25,6 +28,7 @@ class Ramps:
         self, tenants: TenantStore, stages: Stages, clock: Clock, metrics: Metrics, *, ours: bool = True
     ) -> None:
         self._ours = ours
+        self._not_before: dict[str, float] = {}
         self._tenants = tenants
         self._stages = stages
         self._clock = clock
@@ -92,7 +96,7 @@ class Ramps:
             return
         if state.kill is not None:
             self._pause(state, Order(ACTOR, "The kill switch is on."))
-        elif ramp.is_due(self._clock()):
+        elif ramp.is_due(self._clock()) and self._clock() >= self._not_before.get(state.tenant.slug, 0):
             self._take_next(state, ramp)
 
     def _take_next(self, state: TenantState, ramp: Ramp) -> None:
@@ -102,7 +106,8 @@ class Ramps:
             self._step(state, ramp, order, action="ramp.step")
         except StageRefused as refusal:
             if all(each.condition == NOT_CHECKED for each in refusal.unmet):
-                raise  # nobody knows: tried again at the next look
+                self._not_before[state.tenant.slug] = self._clock() + RETRY_S
+                raise  # nobody knows; asking again each second would not help a tenant in trouble
             unmet = " ".join(each.message for each in refusal.unmet)
             self._pause(state, replace(order, reason=f"{order.reason} was not taken. {unmet}"))
 

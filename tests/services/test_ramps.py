@@ -223,7 +223,10 @@ class TestConditions:
             bridge.ramps.run_due()
         assert bridge.ramp.pause is None
         bridge.trouble = None
+        questions = len(bridge.asked)
 
+        assert bridge.after(59).percentage == 5
+        assert len(bridge.asked) == questions
         assert bridge.after(1).percentage == 25
 
 
