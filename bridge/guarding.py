@@ -1,19 +1,14 @@
-"""What guards a tenant: what is measured, the rules over it, where word of it goes. Frozen, no I/O."""
+"""What guards a tenant: what is measured, and the rules over it. Frozen, no I/O. Words: docs/glossary.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
-
-from bridge.texts import checked_origin
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SLOT_S = 5
 """Occurrences are counted in slots of this many seconds: the grain of a sliding window."""
-
-SHORTEST_WEBHOOK_SECRET = 16
 
 MOST_PEOPLE_NEEDED = 3
 """A share of people counts from this many people in trouble on (or the rule's minimum, when that is lower)."""
@@ -102,7 +97,7 @@ class Guardrails(_Part):
 
     def rules(self) -> Mapping[str, Rule]:
         """Return the rules that are on, by name."""
-        found = {name: getattr(self, name) for name in CROSSINGS}
+        found = {name: getattr(self, name) for name in KINDS}
         return {name: rule for name, rule in found.items() if rule.action != "off"}
 
 
@@ -112,33 +107,46 @@ def _completed(model: type[BaseModel], name: str, value: object) -> object:
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
-    """A rule that is crossed, with the numbers that show it; nobody is named."""
+class Reading:
+    """What one guardrail sees now, with the numbers that decide; nobody is named.
+
+    `bad` of `samples` (None for durations) since that moment (unix seconds).
+    """
 
     guardrail: str
     rule: Rule
     value: float
     samples: int
     since: float
+    bad: int | None = None
+
+    @property
+    def is_crossed(self) -> bool:
+        too_few = self.kind.is_share and (self.bad or 0) < min(MOST_PEOPLE_NEEDED, self.rule.minimum)
+        return self.samples >= self.rule.minimum and not too_few and self.value > self.rule.threshold
+
+    @property
+    def kind(self) -> "_Kind":
+        return KINDS[self.guardrail]
 
     def document(self) -> dict[str, Any]:
         """Return the evidence as the audit keeps it and webhooks tell it; `since` in unix seconds."""
         return {
             "guardrail": self.guardrail,
             "value": round(self.value, 3),
-            "unit": CROSSINGS[self.guardrail].unit,
+            "unit": self.kind.unit,
             "threshold": self.rule.threshold,
             "samples": self.samples,
             "minimum": self.rule.minimum,
             "window_s": self.rule.window_s,
             "since": round(self.since, 3),
+            "action": self.rule.action,
         }
 
     def sentence(self) -> str:
-        kind = CROSSINGS[self.guardrail]
         return (
-            f"guardrail {self.guardrail}: {self.value:.3g} {kind.unit} is more than {self.rule.threshold:g}"
-            f" ({self.samples} {kind.sample} in {self.rule.window_s} s)"
+            f"guardrail {self.guardrail}: {self.value:.3g} {self.kind.unit} is more than {self.rule.threshold:g}"
+            f" ({self.samples} {self.kind.sample} in {self.rule.window_s} s)"
         )
 
 
@@ -153,7 +161,7 @@ class _Kind:
     is_share: bool = False
 
 
-CROSSINGS: Mapping[str, _Kind] = {
+KINDS: Mapping[str, _Kind] = {
     "issue_errors": _Kind("% of people", "people", Crowd.ASKED, Crowd.NOT_ISSUED, is_share=True),
     "rejected_tokens": _Kind("% of people", "people", Crowd.ASKED, Crowd.REJECTED, is_share=True),
     "renewals_failed": _Kind("% of people", "people", Crowd.RENEWED, Crowd.NOT_RENEWED, is_share=True),
@@ -164,23 +172,15 @@ CROSSINGS: Mapping[str, _Kind] = {
 """The guardrails by name."""
 
 
-def crossing(name: str, rule: Rule, tally: Tally, since: float) -> Crossing | None:
-    """Return the evidence when a rule is crossed, else None. *since*: from when on *tally* counts, unix seconds."""
-    kind = CROSSINGS[name]
+def reading(name: str, rule: Rule, tally: Tally, since: float) -> Reading:
+    """Return what a guardrail sees. *since*: from when on *tally* counts, unix seconds."""
+    kind = KINDS[name]
     if not kind.all:
-        return _slow(name, rule, tally, since)
+        counts = [tally.get(f"took_{step:02}", 0) for step in range(len(DURATIONS_S) + 1)]
+        return Reading(name, rule, percentile_95(counts), sum(counts), since)
     samples, bad = tally.get(kind.all, 0), tally.get(kind.bad, 0)
-    if samples < rule.minimum or (kind.is_share and bad < min(MOST_PEOPLE_NEEDED, rule.minimum)):
-        return None
-    value = 100 * bad / samples if kind.is_share else bad
-    return Crossing(name, rule, value, samples, since) if value > rule.threshold else None
-
-
-def _slow(name: str, rule: Rule, tally: Tally, since: float) -> Crossing | None:
-    counts = [tally.get(f"took_{step:02}", 0) for step in range(len(DURATIONS_S) + 1)]
-    samples, value = sum(counts), percentile_95(counts)
-    is_crossed = samples >= rule.minimum and value > rule.threshold
-    return Crossing(name, rule, value, samples, since) if is_crossed else None
+    share = 100 * bad / samples if samples else 0.0
+    return Reading(name, rule, share if kind.is_share else bad, samples, since, bad)
 
 
 def percentile_95(counts: list[int]) -> float:
@@ -191,40 +191,3 @@ def percentile_95(counts: list[int]) -> float:
             return lower + (upper - lower) * (rank - seen) / count
         seen, lower = seen + count, upper
     return 0.0
-
-
-def _webhook(value: str) -> str:
-    """Return an address that may be called: https, or http on loopback; no user, no fragment, nothing odd."""
-    parts = urlsplit(value)
-    checked_origin(f"{parts.scheme}://{parts.netloc}")
-    if parts.fragment or any(character <= " " or character >= "\x7f" for character in value):
-        raise ValueError("must be an address without spaces and without a #fragment")
-    return value
-
-
-WebhookUrl = Annotated[str, AfterValidator(_webhook)]
-
-
-class Webhook(_Part):
-    """Where a tenant's notices go, and the secret that signs them."""
-
-    url: WebhookUrl
-    secret: Annotated[SecretStr, Field(min_length=SHORTEST_WEBHOOK_SECRET)]
-
-    @property
-    def host(self) -> str:
-        """Return what a log may say of the address: some services put a secret into its path."""
-        return urlsplit(self.url).netloc
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A message on its way to a webhook: to that of its tenant, or to the one for all (`to`)."""
-
-    id: str
-    tenant: str
-    to: Literal["tenant", "all"]
-    body: str
-    created_at: float
-    due_at: float
-    attempts: int = 0

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, model_validator
 
 from bridge.evidence import ParityPlan
-from bridge.guarding import Guardrails, Webhook
+from bridge.guarding import Guardrails
 from bridge.plan import BUCKETS, Cohorts, Kill, Path, Rollout, Stage, bucket
 from bridge.texts import Origin, PortalHost
+from bridge.webhooks import Webhook
 
 __all__ = ["BUCKETS", "Cohorts", "Path", "Rollout", "Stage", "bucket"]
 """Nouns of the plan that belong to every tenant: they can be imported from either."""

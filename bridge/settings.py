@@ -21,9 +21,10 @@ from pydantic import (
 )
 
 from bridge.errors import ConfigError
-from bridge.guarding import SHORTEST_WEBHOOK_SECRET, Webhook, WebhookUrl
 from bridge.roles import Grant, Role
 from bridge.texts import checked_address, checked_origin, is_loopback
+from bridge.webhooks import SHORTEST_SECRET as SHORTEST_WEBHOOK_SECRET
+from bridge.webhooks import Webhook, WebhookUrl
 
 PREFIX = "BRIDGE_"
 MASK = "**********"

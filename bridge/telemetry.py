@@ -195,6 +195,10 @@ class Metrics:
         counter = self._counter
         self.measures_lost = counter("bridge_measures_lost", "Measurements that did not reach the database.")
         self.guardrails = counter("bridge_guardrails_crossed", "What guardrails did.", "tenant", "guardrail", "action")
+        self.shadow = counter(
+            "bridge_shadow_trials", "Sign-ins tried beside the JWT path, by outcome.", "tenant", "outcome"
+        )
+        self.shadow_dropped = counter("bridge_shadow_dropped", "Sign-ins that found no room in the queue.", "tenant")
         self.notices = counter("bridge_notices", "Notices to webhooks, by outcome of an attempt.", "tenant", "outcome")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -33,7 +33,8 @@ from bridge.evidence import (
     ParityResult,
     Wanted,
 )
-from bridge.guarding import Batch, Notice, Tally, Webhook
+from bridge.guarding import Batch, Tally
+from bridge.licences import Licences
 from bridge.model import (
     AuditEvent,
     Hypercube,
@@ -54,6 +55,7 @@ from bridge.ports import Clock
 from bridge.roles import OperatorToken
 from bridge.telemetry import Step, StepTaken, mask_credentials, note_step, timed
 from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse, TenantEvent, Whence
+from bridge.webhooks import Notice, Webhook
 
 START = 1_800_000_000.0
 TOKEN_LIFE_S = 21_600
@@ -661,6 +663,28 @@ class FakeQlik:
             self.before[method]()
         if self.fail[method]:
             raise self.fail[method].pop(0)
+
+
+@dataclass
+class FakeDirectory:
+    """`users` are statuses by subject, `groups` kinds by name; `calls` lists what was asked."""
+
+    users: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    told: Licences = field(default_factory=Licences)
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    def user_status(self, tenant: Tenant, sub: str) -> str | None:
+        self.calls.append(("user_status", tenant.slug, sub))
+        return self.users.get(sub)
+
+    def group_kind(self, tenant: Tenant, name: str) -> str | None:
+        self.calls.append(("group_kind", tenant.slug, name))
+        return self.groups.get(name)
+
+    def licences(self, tenant: Tenant) -> Licences:
+        self.calls.append(("licences", tenant.slug))
+        return self.told
 
 
 @dataclass

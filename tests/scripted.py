@@ -54,7 +54,7 @@ Answerer = Callable[[Seen], Reply]
 
 @dataclass
 class ScriptedTenant:
-    """`answers[path]` is a Reply, or a function of the request; `seen` is what came in."""
+    """`answers[path]` (with its query, else without) is a Reply or a function of a request; `seen` is what came in."""
 
     clock: FakeClock
     skew_s: float = 0
@@ -96,7 +96,7 @@ class ScriptedTenant:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         seen = Seen(handler.command, handler.path, dict(handler.headers.items()), body)
         self.seen.append(seen)
-        found = self.answers.get(handler.path, Reply(404))
+        found = self.answers.get(handler.path) or self.answers.get(handler.path.partition("?")[0], Reply(404))
         reply = found if isinstance(found, Reply) else found(seen)
         try:
             self._write(handler, reply)

@@ -26,15 +26,14 @@ from bridge.ports import (
     AuditLog,
     DecisionStore,
     JwtUses,
-    MeasureStore,
     OperatorTokens,
-    Outbox,
     ParityStore,
     SessionStore,
     SubjectStore,
     TenantStore,
     TokenStore,
 )
+from bridge.ports.watching import MeasureStore, Outbox
 
 
 @dataclass(frozen=True, slots=True)

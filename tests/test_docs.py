@@ -16,12 +16,13 @@ from bridge.bootstrap import build
 from bridge.cli import cli
 from bridge.errors import BridgeError, TenantError
 from bridge.evidence import Ignore, ParityPlan, RowProbe
-from bridge.guarding import Guardrails, Webhook
+from bridge.guarding import Guardrails
 from bridge.model import Content, OAuthClient, Tenant
 from bridge.services.tenants import RolloutDocument, read_declared
 from bridge.settings import Settings, read_settings
 from bridge.telemetry import Metrics, Step
 from bridge.web import create_app
+from bridge.webhooks import Webhook
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"

@@ -5,13 +5,16 @@ import random
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from bridge.guarding import Crossing, Guardrails, Rule, Webhook, crossing, duration_class, percentile_95
+from bridge.guarding import Guardrails, Reading, Rule, duration_class, percentile_95, reading
+from bridge.webhooks import Webhook
 
 SHARE = Rule(threshold=20, minimum=10)
 
 
-def crossed(name: str, rule: Rule, **tally: int) -> Crossing | None:
-    return crossing(name, rule, tally, 0)
+def crossed(name: str, rule: Rule, **tally: int) -> Reading | None:
+    """Return what is seen when the rule is crossed."""
+    seen = reading(name, rule, tally, 0)
+    return seen if seen.is_crossed else None
 
 
 class TestRules:

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
-NOUNS = {"decisions", "diagnosis", "errors", "evidence", "guarding", "model", "plan", "roles", "texts", "trail"}
+NOUNS = {
+    *("decisions", "diagnosis", "errors", "evidence", "guarding", "licences", "model", "plan", "roles", "texts"),
+    *("trail", "webhooks"),
+}
 MAY_IMPORT = {
     "__init__": set[str](),
     "diagnosis": set[str](),
@@ -14,10 +17,12 @@ MAY_IMPORT = {
     "roles": set[str](),
     "texts": set[str](),
     "decisions": {"model"},
-    "guarding": {"texts"},
+    "guarding": set[str](),
+    "licences": set[str](),
+    "webhooks": {"texts"},
     "plan": {"texts"},
     "evidence": {"errors", "texts"},
-    "model": {"errors", "evidence", "guarding", "plan", "texts"},
+    "model": {"errors", "evidence", "guarding", "plan", "texts", "webhooks"},
     "trail": {"errors", "model", "texts"},
     "ports": NOUNS,
     "settings": NOUNS,

@@ -16,6 +16,7 @@ from fakes import (
     FakeAudit,
     FakeClock,
     FakeDecisions,
+    FakeDirectory,
     FakeEngine,
     FakeEvents,
     FakeImpersonations,
@@ -68,6 +69,8 @@ from bridge.services.ramps import Ramps
 from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
 from bridge.services.sessions import Sessions
+from bridge.services.shadow import Shadow
+from bridge.services.shadow_plan import ShadowPlans
 from bridge.services.signer import Signer
 from bridge.services.stages import Stages
 from bridge.services.stragglers import Stragglers
@@ -276,6 +279,14 @@ class Web:
             measures=measures,
             guardrails=guardrails,
             notices=notices,
+            shadow=Shadow(
+                tenants=self.tenants,
+                trial=lambda now, who: parity.compare(now.tenant.slug, who).outcome.value,
+                sample=lambda tenant: tenant.parity.sample_percent,
+                clock=self.clock,
+                metrics=self.metrics,
+            ),
+            shadow_plans=ShadowPlans(FakeDirectory(), self.qlik),
             keeper=Keeper(self.metrics),
             close_database=lambda: None,
         )

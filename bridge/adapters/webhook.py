@@ -7,14 +7,14 @@ from requests import RequestException, Session
 
 from bridge.adapters.wire import Patience, failure, tamed
 from bridge.errors import TenantRefused
-from bridge.guarding import Webhook
 from bridge.texts import is_loopback
+from bridge.webhooks import Webhook
 
 PATIENCE = Patience(connect_s=3.05, read_s=5.0, total_s=8.0)
 
 
 class HttpWebhooks:
-    """Implements ports.WebhookSender. The answer's body is read within limits, and thrown away."""
+    """Implements ports.watching.WebhookSender. The answer's body is read within limits, and thrown away."""
 
     def __init__(self, *, loopback: bool, patience: Patience = PATIENCE) -> None:
         self._loopback = loopback

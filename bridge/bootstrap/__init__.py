@@ -17,8 +17,8 @@ from bridge.adapters.qlik import HttpQlik
 from bridge.adapters.qlik_events import HttpTenantEvents
 from bridge.adapters.qlik_setup import HttpTenantSetUp
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
-from bridge.adapters.webhook import HttpWebhooks
 from bridge.bootstrap.stores import Stores, open_stores
+from bridge.bootstrap.watching import shadows, who_keeps_watch
 from bridge.errors import ConfigError
 from bridge.model import Tenant
 from bridge.ports import (
@@ -57,6 +57,8 @@ from bridge.services.ramps import Ramps
 from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
 from bridge.services.sessions import Sessions
+from bridge.services.shadow import Shadow
+from bridge.services.shadow_plan import ShadowPlans
 from bridge.services.signer import Signer
 from bridge.services.stages import Condition, Stages
 from bridge.services.stragglers import Stragglers
@@ -65,8 +67,6 @@ from bridge.services.tenants import Tenants
 from bridge.settings import Settings
 from bridge.telemetry import Metrics
 from bridge.texts import is_loopback
-
-EVERY_SECOND = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +105,17 @@ class Bridge:
     measures: Measures
     guardrails: Guardrails
     notices: Notices
+    shadow: Shadow
+    shadow_plans: ShadowPlans
     keeper: Keeper
     close_database: Callable[[], None]
 
     def close(self) -> None:
-        """End the background thread and let go of the database's connections; the next use begins anew."""
+        """End the background threads and let go of the database's connections; the next use begins anew."""
         self.keeper.close()
+        self.shadow.close()
         self.notices.close()
+        self.measures.close()
         self.close_database()
 
 
@@ -144,11 +148,12 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         doctor=_doctor(settings, stores, qlik, keys, metrics, clock),
         **proof,
         **_for_operators(settings, stores, keys, rollouts, clock),
+        **shadows(stores, proof["parity"], qlik, keys, clock=clock, metrics=metrics),
         keys=keys,
         **who,
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
-        **_who_keeps_watch(settings, stores, measures, plan["ramps"], clock=clock, metrics=metrics),
+        **who_keeps_watch(settings, stores, measures, plan["ramps"], clock=clock, metrics=metrics),
         close_database=stores.database.close,
     )
 
@@ -252,28 +257,6 @@ def _for_operators(
     }
 
 
-class _WhoKeepsWatch(TypedDict):
-    """The parts of the bridge that look after the others."""
-
-    measures: Measures
-    guardrails: Guardrails
-    notices: Notices
-    keeper: Keeper
-
-
-def _who_keeps_watch(
-    settings: Settings, stores: Stores, measures: Measures, ramps: Ramps, *, clock: Clock, metrics: Metrics
-) -> _WhoKeepsWatch:
-    notices = _notices(settings, stores, clock, metrics)
-    guardrails = _guardrails(stores, notices, clock, metrics)
-    return {
-        "measures": measures,
-        "guardrails": guardrails,
-        "notices": notices,
-        "keeper": _keeper(metrics, measures, guardrails, ramps, notices),
-    }
-
-
 def _secret(settings: Settings) -> bytes:
     return settings.secret_key.get_secret_value().encode()
 
@@ -333,38 +316,6 @@ def _plan(
     stages = Stages(stores.tenants, keys, clock, metrics, conditions, people)
     ramps = Ramps(stores.tenants, stages, clock, metrics, ours=ours)
     return {"stages": stages, "ramps": ramps, "kills": Kills(stores.tenants, stages, clock)}
-
-
-def _guardrails(stores: Stores, notices: Notices, clock: Clock, metrics: Metrics) -> Guardrails:
-    return Guardrails(
-        tenants=stores.tenants,
-        measures=stores.measures,
-        audit=stores.audit,
-        notices=notices,
-        clock=clock,
-        metrics=metrics,
-    )
-
-
-def _notices(settings: Settings, stores: Stores, clock: Clock, metrics: Metrics) -> Notices:
-    return Notices(
-        outbox=stores.outbox,
-        sender=HttpWebhooks(loopback=settings.is_on_loopback),
-        tenants=stores.tenants,
-        for_all=settings.notify,
-        clock=clock,
-        metrics=metrics,
-    )
-
-
-def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, ramps: Ramps, notices: Notices) -> Keeper:
-    """Return the chores of each process: a fault shows in the measures a second later, and is acted on within two."""
-    keeper = Keeper(metrics)
-    keeper.add("measures", EVERY_SECOND, measures.flush)
-    keeper.add("guardrails", EVERY_SECOND, guardrails.watch)
-    keeper.add("ramps", EVERY_SECOND, ramps.run_due)
-    keeper.add("notices", EVERY_SECOND, notices.deliver_soon)
-    return keeper
 
 
 def _rollouts(settings: Settings, stores: Stores, metrics: Metrics, clock: Clock) -> Rollouts:

@@ -28,15 +28,14 @@ from bridge.ports import (
     DecisionStore,
     Impersonations,
     JwtUses,
-    MeasureStore,
     OperatorTokens,
-    Outbox,
     ParityStore,
     SessionStore,
     SubjectStore,
     TenantStore,
     TokenStore,
 )
+from bridge.ports.watching import MeasureStore, Outbox
 from bridge.settings import Settings
 
 

@@ -11,9 +11,11 @@ from bridge.cli.check import check
 from bridge.cli.convert import convert
 from bridge.cli.demo import demo, sandbox
 from bridge.cli.doctor import doctor
+from bridge.cli.guardrails import guardrails
 from bridge.cli.keys import keys
 from bridge.cli.operators import operators
 from bridge.cli.parity import parity
+from bridge.cli.shadow import shadow
 from bridge.cli.stages import stage
 from bridge.cli.stragglers import stragglers
 from bridge.cli.tenants import tenants
@@ -28,7 +30,10 @@ def cli() -> None:
     """Move embedded Qlik Cloud analytics from JWT cookies to OAuth impersonation, tenant by tenant."""
 
 
-COMMANDS = (audit, check, convert, demo, doctor, keys, operators, parity, sandbox, stage, stragglers, tenants, tokens)
+COMMANDS = (
+    *(audit, check, convert, demo, doctor, guardrails, keys, operators, parity, sandbox, shadow, stage, stragglers),
+    *(tenants, tokens),
+)
 for command in COMMANDS:
     cli.add_command(command)
 

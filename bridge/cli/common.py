@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.bootstrap import Bridge, build
-from bridge.errors import EXIT_UPSTREAM
+from bridge.errors import EXIT_UPSTREAM, ConfigError
 from bridge.model import AuditEvent
 from bridge.services.broker import Revocations
 from bridge.settings import read_settings
@@ -76,3 +77,13 @@ def end_revocation(done: Revocations, *, as_json: bool) -> None:
             err=True,
         )
         raise SystemExit(EXIT_UPSTREAM)
+
+
+def file_text(file: Path) -> str:
+    """Return what a file says. Raises ConfigError."""
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise ConfigError([f"{file} cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{file} is not UTF-8"]) from None

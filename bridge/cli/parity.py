@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bridge.bootstrap import Bridge
-from bridge.cli.common import actor, print_table, wired
+from bridge.cli.common import actor, file_text, print_table, wired
 from bridge.cli.parity_report import Report, as_html, as_json
 from bridge.errors import EXIT_REFUSED, EXIT_UPSTREAM, BadRequest, ConfigError
 from bridge.evidence import Baseline, Outcome, ParityResult
@@ -50,7 +50,7 @@ def parity(
             raise BadRequest("Say whom with --subjects people.csv.")
         found = Report(bridge, slug, 0, list(bridge.parity.latest(slug, limit=STORED)), [])
     else:
-        people, left_out = bridge.roster.read(slug, _text(subjects))
+        people, left_out = bridge.roster.read(slug, file_text(subjects))
         run = _Run(bridge, slug, people, Pace(per_minute))
         if baseline:
             run.take_baselines(left_out)
@@ -119,15 +119,6 @@ class _Run:
 
     def _audit(self, action: str, after: dict[str, int]) -> None:
         self._bridge.audit.append(AuditEvent(self._bridge.clock(), actor(), action, self._slug, "", None, after))
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text()
-    except OSError as error:
-        raise ConfigError([f"{file} cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([f"{file} is not UTF-8"]) from None
 
 
 def _write(found: Report, report: Path | None, json_file: Path | None) -> None:

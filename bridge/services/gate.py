@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from bridge.diagnosis import ClientFacts, CspEntry, Greeting, GroupSettings, JwtProvider
 from bridge.errors import BridgeError, TenantThrottled, TenantTimeout, TenantUnavailable
 from bridge.evidence import Credential, Holder, OpenedApp, Wanted
+from bridge.licences import Licences
 from bridge.model import Hypercube, Minted, QlikUser, Tenant
 from bridge.ports import AccessReader, Clock, Engine, Qlik, TenantEvents, TenantSetUp
+from bridge.ports.watching import Directory
 from bridge.telemetry import Metrics
 from bridge.trail import EventPage, Kind
 
@@ -169,6 +171,23 @@ class GatedAccess:
             return self._access.opened(tenant, credential, app_id, wanted)
 
         return self._engine.twice("look", ENGINE, tenant, work)
+
+
+class GatedDirectory:
+    """A Directory that knows when not to call: it shares what GatedQlik knows of the tenant."""
+
+    def __init__(self, directory: Directory, qlik: GatedQlik) -> None:
+        self._directory = directory
+        self._gate = qlik.gate
+
+    def user_status(self, tenant: Tenant, sub: str) -> str | None:
+        return self._gate.twice("users", READ, tenant, lambda: self._directory.user_status(tenant, sub))
+
+    def group_kind(self, tenant: Tenant, name: str) -> str | None:
+        return self._gate.twice("groups", READ, tenant, lambda: self._directory.group_kind(tenant, name))
+
+    def licences(self, tenant: Tenant) -> Licences:
+        return self._gate.twice("licences", READ, tenant, lambda: self._directory.licences(tenant))
 
 
 class GatedEngine:

@@ -7,27 +7,39 @@ from dataclasses import dataclass, replace
 import structlog
 
 from bridge.errors import Conflict
-from bridge.guarding import Crossing, crossing
+from bridge.guarding import Reading, Rule, reading
 from bridge.model import AuditEvent, Rollout, Stage, TenantState
 from bridge.plan import Pause
-from bridge.ports import AuditLog, Clock, MeasureStore, TenantStore
+from bridge.ports import AuditLog, Clock, TenantStore
+from bridge.ports.watching import MeasureStore
 from bridge.services.notices import Notices
 from bridge.telemetry import Metrics
+from bridge.trail import AuditFilter
 
 log = structlog.get_logger()
 
 ACTOR = "guardrail"
 PAUSE, STEP_BACK = "stage.pause", "stage.step_back"
-EVENTS_READ = 100
+CHANGES = ("stage.", "ramp.")
+"""How the actions of the audit begin that change a rollout."""
+EVENTS_READ, PAGES_READ = 100, 50
 
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Since when (unix seconds) the rollout is as it is, and whether a guardrail's pause holds it so."""
+    """Which event changed the rollout last, as of a revision."""
 
     revision: int
-    since: float
-    is_held: bool
+    event: AuditEvent | None
+
+    @property
+    def since(self) -> float:
+        """Return since when the rollout is as it is (unix seconds)."""
+        return self.event.at if self.event else 0.0
+
+    @property
+    def is_ours(self) -> bool:
+        return self.event is not None and self.event.actor == ACTOR
 
 
 class Guardrails:
@@ -54,52 +66,79 @@ class Guardrails:
         self._clock = clock
         self._metrics = metrics
         self._standings: dict[str, _Standing] = {}
+        self._off: dict[str, float] = {}
 
     def watch(self) -> None:
         """Look at every guarded tenant once, and act. Raises StoreError."""
-        states = [each for each in self._tenants.all().values() if _is_guarded(each)]
-        crossed: dict[str, list[Crossing]] = defaultdict(list)
-        for slug, each in self._crossings(states):
-            crossed[slug].append(each)
-        for state in states:
+        states = list(self._tenants.all().values())
+        self._off.update({each.tenant.slug: self._clock() for each in states if each.is_killed})
+        guarded = [each for each in states if _is_guarded(each)]
+        crossed: dict[str, list[Reading]] = defaultdict(list)
+        for slug, each in self._read(guarded):
+            if each.is_crossed:
+                crossed[slug].append(each)
+        for state in guarded:
             if found := crossed[state.tenant.slug]:
                 self._act(state, found)
 
-    def _crossings(self, states: Sequence[TenantState]) -> Iterator[tuple[str, Crossing]]:
-        """Yield what is crossed; tenants that look back equally far share one question to the store."""
-        questions: dict[float, list[tuple[TenantState, str]]] = defaultdict(list)
+    def readings(self, slug: str) -> Sequence[Reading]:
+        """Return what each guardrail of a tenant sees now, in whatever stage. Raises UnknownTenant, StoreError."""
+        return [each for _, each in self._read([self._tenants.get(slug)])]
+
+    def holding(self, slug: str) -> AuditEvent | None:
+        """Return the guardrail's event when it was the last to change the rollout: it holds until a person moves on.
+
+        Raises UnknownTenant, StoreError.
+        """
+        standing = self._standing(self._tenants.get(slug))
+        return standing.event if standing.is_ours else None
+
+    def _read(self, states: Sequence[TenantState]) -> Iterator[tuple[str, Reading]]:
+        """Yield what is seen; tenants that look back equally far share one question to the store."""
+        questions: dict[float, list[tuple[str, str, Rule]]] = defaultdict(list)
         now = self._clock()
         for state in states:
+            slug = state.tenant.slug
+            earliest = max(self._standing(state).since, self._off.get(slug, 0.0))
             for name, rule in state.tenant.guardrails.rules().items():
-                questions[max(now - rule.window_s, self._standing(state).since)].append((state, name))
+                questions[max(now - rule.window_s, earliest)].append((slug, name, rule))
         for since, asked in questions.items():
-            tallies = self._measures.tallies({state.tenant.slug for state, _ in asked}, since)
-            for state, name in asked:
-                rule, tally = state.tenant.guardrails.rules()[name], tallies.get(state.tenant.slug, {})
-                if found := crossing(name, rule, tally, since):
-                    yield state.tenant.slug, found
+            tallies = self._measures.tallies({slug for slug, _, _ in asked}, since)
+            for slug, name, rule in asked:
+                yield slug, reading(name, rule, tallies.get(slug, {}), since)
 
     def _standing(self, state: TenantState) -> _Standing:
-        """Read from the audit, once a revision, who changed the rollout last, and when."""
+        """Read from the audit, once a revision, what changed the rollout last."""
         slug, revision = state.tenant.slug, state.rollout.revision
         known = self._standings.get(slug)
         if known is None or known.revision != revision:
-            event = _last_change(self._audit.latest(tenant=slug, limit=EVENTS_READ))
-            known = _Standing(revision, event.at, event.action == PAUSE) if event else _Standing(revision, 0.0, False)
-            self._standings[slug] = known
+            known = self._standings[slug] = _Standing(revision, self._last_change(slug))
         return known
 
-    def _act(self, state: TenantState, crossed: Sequence[Crossing]) -> None:
+    def _last_change(self, slug: str) -> AuditEvent | None:
+        """Return the newest change of a rollout, below whatever else the audit holds of late."""
+        before: int | None = None
+        for _ in range(PAGES_READ):
+            entries = self._audit.page(AuditFilter(tenant=slug), before=before, limit=EVENTS_READ)
+            for entry in entries:
+                if entry.event.action.startswith(CHANGES):
+                    return entry.event
+            if len(entries) < EVENTS_READ:
+                break
+            before = entries[-1].id
+        return None
+
+    def _act(self, state: TenantState, crossed: Sequence[Reading]) -> None:
         """Step back when any rule that is crossed says so; else pause, unless a pause holds already."""
         back = [each for each in crossed if each.rule.action == "step_back"]
         if back:
             back_in_shadow = replace(state.rollout, stage=Stage.SHADOW, percentage=0, ramp=None)
             self._move(state, back_in_shadow, STEP_BACK, back)
-        elif not self._standing(state).is_held:
+        elif not self._standing(state).is_ours:
             pause = Pause(ACTOR, _reason(crossed), self._clock())
             self._move(state, state.rollout.paused(pause), PAUSE, crossed)
 
-    def _move(self, state: TenantState, after: Rollout, action: str, crossed: Sequence[Crossing]) -> None:
+    def _move(self, state: TenantState, after: Rollout, action: str, crossed: Sequence[Reading]) -> None:
         slug, evidence = state.tenant.slug, [each.document() for each in crossed]
         reason = _reason(crossed)
         event = AuditEvent(
@@ -120,7 +159,7 @@ class Guardrails:
         told = {"event": action, "reason": reason, "before": _plan(state.rollout), "after": _plan(moved)}
         self._notices.tell(state.tenant, f"{slug}-{moved.revision}", {**told, "evidence": evidence})
 
-    def _count(self, slug: str, after: Rollout, action: str, crossed: Iterable[Crossing]) -> None:
+    def _count(self, slug: str, after: Rollout, action: str, crossed: Iterable[Reading]) -> None:
         for each in crossed:
             self._metrics.guardrails.labels(slug, each.guardrail, each.rule.action).inc()
         if action == STEP_BACK:
@@ -128,18 +167,14 @@ class Guardrails:
 
 
 def _is_guarded(state: TenantState) -> bool:
-    return state.rollout.stage.value in state.tenant.guardrails.stages
+    """Tell whether people are on the new path: with the kill switch on nobody is."""
+    return state.rollout.stage.value in state.tenant.guardrails.stages and not state.is_killed
 
 
-def _reason(crossed: Iterable[Crossing]) -> str:
+def _reason(crossed: Iterable[Reading]) -> str:
     return "; ".join(each.sentence() for each in crossed)
 
 
 def _plan(rollout: Rollout) -> dict[str, object]:
     """Return what a notice may say of a rollout: cohorts name people."""
     return {"stage": rollout.stage.value, "percent": rollout.percentage}
-
-
-def _last_change(events: Iterable[AuditEvent]) -> AuditEvent | None:
-    """Return the newest change of a rollout."""
-    return next((event for event in events if event.action.startswith(("stage.", "ramp."))), None)

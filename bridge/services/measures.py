@@ -5,13 +5,14 @@ import hmac
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from cachetools import TTLCache
 
 from bridge.errors import StoreError, SubjectNotProvisioned, SyncRefused, TenantError
 from bridge.guarding import SLOT_S, Batch, Count, Crowd, duration_class
-from bridge.ports import Clock, MeasureStore
+from bridge.ports import Clock
+from bridge.ports.watching import MeasureStore
 from bridge.telemetry import Metrics
 
 MOST_NOTED = 20_000
@@ -98,19 +99,25 @@ class Measures:
     def _digest(self, tenant: str, sub: str) -> str:
         return hmac.new(self._secret, f"measures\0{tenant}\0{sub}".encode(), hashlib.sha256).hexdigest()[:32]
 
+    def close(self) -> None:
+        """Tell the store the rest; a store that is away loses it, counted."""
+        with suppress(StoreError):
+            self._tell_all()
+
     def flush(self) -> None:
         """Tell the store what was noted since the last time. Raises StoreError: then that much is lost, and counted."""
-        with self._guard:
-            batch, self._batch = self._batch, Batch()
-            self._written.update(dict.fromkeys(batch.people, True))
-        if batch.people or batch.counts:
-            self._tell(batch)
+        self._tell_all()
         now = self._clock()
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_EVERY_S
             self._store.remove_older(now - KEPT_S)
 
-    def _tell(self, batch: Batch) -> None:
+    def _tell_all(self) -> None:
+        with self._guard:
+            batch, self._batch = self._batch, Batch()
+            self._written.update(dict.fromkeys(batch.people, True))
+        if not (batch.people or batch.counts):
+            return
         try:
             self._store.add(batch)
         except StoreError:

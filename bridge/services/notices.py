@@ -10,11 +10,12 @@ from typing import Any, Literal
 import structlog
 
 from bridge.errors import StoreError, TenantError
-from bridge.guarding import Notice, Webhook
 from bridge.model import Tenant
-from bridge.ports import Clock, Outbox, TenantStore, WebhookSender
+from bridge.ports import Clock, TenantStore
+from bridge.ports.watching import Outbox, WebhookSender
 from bridge.services.background import Background
 from bridge.telemetry import Metrics
+from bridge.webhooks import Notice, Webhook
 
 log = structlog.get_logger()
 

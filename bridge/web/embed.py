@@ -66,6 +66,7 @@ def get_token() -> Response:
     state = _state()
     caller = identity.admitted(state)
     current.bridge().stragglers.note(state, caller.identity, whence())
+    current.bridge().shadow.offer(state, caller.identity)
     return jsonify(token=current.bridge().legacy.issue(state, caller.identity))
 
 
@@ -214,6 +215,7 @@ def _token_json(token: IssuedToken) -> Response:
 
 def _session(state: TenantState, caller: Caller) -> dict[str, Any]:
     tenant, subject = state.tenant, caller.identity.subject
+    current.bridge().shadow.offer(state, caller.identity)
     return {
         "path": current.bridge().rollouts.path(state, subject).value,
         "stage": state.rollout.stage.value,

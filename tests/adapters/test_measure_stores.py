@@ -1,4 +1,4 @@
-"""The contract of ports.MeasureStore and ports.Outbox, over every implementation."""
+"""The contract of ports.watching.MeasureStore and ports.watching.Outbox, over every implementation."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -6,7 +6,8 @@ from dataclasses import replace
 from stores import Stores
 
 from bridge.adapters.sql import Database, SqlMeasures
-from bridge.guarding import Batch, Notice
+from bridge.guarding import Batch
+from bridge.webhooks import Notice
 
 NOTICE = Notice("acme-7", "acme", "tenant", '{"id": "acme-7"}', 100.5, 100.5)
 ROOM = 10

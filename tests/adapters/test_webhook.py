@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from bridge.adapters.webhook import HttpWebhooks
 from bridge.adapters.wire import Patience
 from bridge.errors import TenantError, TenantRefused, TenantTimeout, TenantUnavailable
-from bridge.guarding import Webhook
+from bridge.webhooks import Webhook
 
 
 class Receiver(BaseHTTPRequestHandler):

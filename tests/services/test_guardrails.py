@@ -12,9 +12,10 @@ from samples import state
 
 from bridge.errors import StoreError, TenantUnavailable
 from bridge.guarding import Tally
-from bridge.model import Cohorts, Rollout, Stage, TenantState
-from bridge.plan import Pause, Ramp, read_steps
-from bridge.ports import MeasureStore, TenantStore
+from bridge.model import AuditEvent, Cohorts, Rollout, Stage, TenantState
+from bridge.plan import Kill, Pause, Ramp, read_steps
+from bridge.ports import TenantStore
+from bridge.ports.watching import MeasureStore
 from bridge.services.guardrails import Guardrails
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
@@ -145,6 +146,29 @@ class TestSteppingBack:
         assert "ada" not in notice.body
         assert "hush" not in notice.body
 
+    def test_with_the_kill_switch_on_nobody_is_on_the_new_path(
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock
+    ) -> None:
+        now = tenants.states["acme"]
+        kill = Kill("cli:erin", "because", clock())
+        tenants.states["acme"] = replace(now, rollout=replace(now.rollout, kill=kill))
+        fail(measures, 5)
+        watch.rails.watch()
+
+        assert tenants.events == []
+
+    def test_trouble_from_before_the_kill_switch_does_not_count_after_it(
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock
+    ) -> None:
+        tenants.killed = Kill("cli:erin", "because", clock(), everywhere=True)
+        fail(measures, 5)
+        clock.advance(20)
+        watch.rails.watch()
+        tenants.killed = None
+        watch.rails.watch()
+
+        assert tenants.events == []
+
     def test_few_people_or_few_troubles_change_nothing(
         self, watch: Watch, measures: Measures, tenants: FakeTenants
     ) -> None:
@@ -216,6 +240,33 @@ class TestHolding:
         fail(measures, 5)
         watch.rails.watch()
         assert tenants.get("acme").rollout.stage is Stage.SHADOW
+
+    def test_it_tells_what_holds_until_a_person_moves_on(
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock
+    ) -> None:
+        assert watch.rails.holding("acme") is None
+        fail(measures, 5)
+        watch.rails.watch()
+        assert watch.rails.holding("acme") == tenants.events[-1]
+
+        back = tenants.get("acme").rollout
+        moved_on = replace(tenants.events[-1], at=clock(), actor="cli:erin", action="stage.move")
+        tenants.move("acme", before=back, after=replace(back, stage=Stage.ROLLOUT), event=moved_on)
+        assert watch.rails.holding("acme") is None
+
+    def test_a_change_is_found_below_much_else(
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, audit: FakeAudit, clock: FakeClock
+    ) -> None:
+        fail(measures, 5)
+        clock.advance(20)
+        now = tenants.get("acme").rollout
+        moved = AuditEvent(clock(), "cli:erin", "stage.move", "acme", "", None, None)
+        tenants.move("acme", before=now, after=replace(now, percentage=50), event=moved)
+        for number in range(250):
+            audit.append(replace(moved, action="tokens.revoke", reason=str(number)))
+        watch.rails.watch()
+
+        assert tenants.get("acme").rollout.stage is Stage.ROLLOUT
 
     def test_two_workers_step_back_once(
         self,
@@ -306,6 +357,16 @@ class TestPausing:
         throttle(measures, 11)
         watch.rails.watch()
         assert [event.action for event in tenants.events] == ["stage.pause", "stage.move", "stage.pause"]
+
+
+def test_readings_say_how_near_a_tenant_is(watch: Watch, measures: Measures) -> None:
+    fail(measures, 1)
+    seen = {each.guardrail: each for each in watch.rails.readings("acme")}
+
+    assert (seen["issue_errors"].value, seen["issue_errors"].samples) == (10, 10)
+    assert not any(each.is_crossed for each in seen.values())
+    assert seen["renewals_failed"].samples == 0
+    assert [each.samples for each in watch.rails.readings("globex")] == [0] * 6
 
 
 def test_a_hundred_tenants_cost_a_question_a_window(audit: FakeAudit, outbox: FakeOutbox, clock: FakeClock) -> None:

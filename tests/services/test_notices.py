@@ -11,10 +11,10 @@ from pydantic import SecretStr
 from samples import state
 
 from bridge.errors import TenantTimeout
-from bridge.guarding import Webhook
 from bridge.services import notices as module
 from bridge.services.notices import ATTEMPTS, Notices
 from bridge.telemetry import Metrics
+from bridge.webhooks import Webhook
 
 OURS = Webhook(url="https://ops.example.com/bridge", secret=SecretStr("hush-for-everybody"))
 HOOK = {"url": "https://hooks.example.com/acme", "secret": "hush-webhook-secret"}

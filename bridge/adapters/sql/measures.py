@@ -11,7 +11,7 @@ from bridge.guarding import Batch, Tally
 
 
 class SqlMeasures:
-    """Implements ports.MeasureStore."""
+    """Implements ports.watching.MeasureStore."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -7,11 +7,11 @@ from sqlalchemy import delete, func, select, update
 
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.tables import NOTICES
-from bridge.guarding import Notice
+from bridge.webhooks import Notice
 
 
 class SqlOutbox:
-    """Implements ports.Outbox."""
+    """Implements ports.watching.Outbox."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,6 +1,6 @@
 """What services need from the outside world. Adapters implement these; tests pass fakes."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from bridge.decisions import NotedDecision
 from bridge.diagnosis import ClientFacts, CspEntry, Greeting, GroupSettings, JwtProvider
 from bridge.evidence import Baseline, Credential, Holder, OpenedApp, Outcome, ParityCounts, ParityResult, Wanted
-from bridge.guarding import Batch, Notice, Tally, Webhook
 from bridge.model import (
     AuditEvent,
     Hypercube,
@@ -311,45 +310,6 @@ class AuditLog(Protocol):
 
     def walk(self, asked: AuditFilter) -> Iterator[AuditEntry]:
         """Yield every matching entry, oldest first, without holding many in memory or a transaction open."""
-
-
-class MeasureStore(Protocol):
-    """What every worker measured, added up. Every method may raise StoreError."""
-
-    def add(self, batch: Batch) -> None:
-        """Add what one worker measured since it last did."""
-
-    def tallies(self, tenants: Collection[str], since: float) -> Mapping[str, Tally]:
-        """Return by tenant how many people and occurrences there were from *since* (unix seconds) on."""
-
-    def remove_older(self, before: float) -> None:
-        """Remove what was measured before that moment (unix seconds)."""
-
-
-class Outbox(Protocol):
-    """Notices on their way. Every method may raise StoreError."""
-
-    def add(self, notice: Notice, *, room: int) -> bool:
-        """Keep a notice, once by id and `to`. Return False when *room* notices wait already."""
-
-    def due(self, now: float, *, limit: int) -> Sequence[Notice]:
-        """Return what is to be sent now, oldest first."""
-
-    def claim(self, notice: Notice, *, until: float) -> bool:
-        """Count one attempt and hide the notice until then; False when another worker was first."""
-
-    def postpone(self, notice: Notice, *, until: float) -> None:
-        """Make it due at that moment (unix seconds)."""
-
-    def remove(self, notice: Notice) -> None:
-        """Forget a notice that arrived, or never will."""
-
-
-class WebhookSender(Protocol):
-    """Posts to an address that an operator named."""
-
-    def post(self, webhook: Webhook, body: bytes, headers: Mapping[str, str]) -> int:
-        """Return the status of the answer; redirects are not followed. Raises a TenantError when there is none."""
 
 
 class DecisionStore(Protocol):

@@ -1,0 +1,101 @@
+"""Wires what looks after the others: measures, guardrails, notices, shadow, and the chores of a process."""
+
+from typing import TypedDict
+
+from bridge.adapters.keyfiles import KeyFiles
+from bridge.adapters.qlik_directory import HttpDirectory
+from bridge.adapters.webhook import HttpWebhooks
+from bridge.bootstrap.stores import Stores
+from bridge.model import Identity, Tenant, TenantState
+from bridge.ports import Clock
+from bridge.services.gate import GatedDirectory, GatedQlik
+from bridge.services.guardrails import Guardrails
+from bridge.services.keeper import Keeper
+from bridge.services.measures import Measures
+from bridge.services.notices import Notices
+from bridge.services.parity import Parity
+from bridge.services.ramps import Ramps
+from bridge.services.shadow import Shadow
+from bridge.services.shadow_plan import ShadowPlans
+from bridge.settings import Settings
+from bridge.telemetry import Metrics
+
+EVERY_SECOND = 1.0
+
+
+class Shadows(TypedDict):
+    """The parts of the bridge that try the new path before it is taken."""
+
+    shadow: Shadow
+    shadow_plans: ShadowPlans
+
+
+def shadows(
+    stores: Stores, parity: Parity, qlik: GatedQlik, keys: KeyFiles, *, clock: Clock, metrics: Metrics
+) -> Shadows:
+    """Wire the trial: a comparison does the sync and the impersonation, and keeps its result."""
+
+    def trial(state: TenantState, identity: Identity) -> str:
+        return parity.compare(state.tenant.slug, identity).outcome.value
+
+    def sample(tenant: Tenant) -> float:
+        return tenant.parity.sample_percent
+
+    return {
+        "shadow": Shadow(tenants=stores.tenants, trial=trial, sample=sample, clock=clock, metrics=metrics),
+        "shadow_plans": ShadowPlans(GatedDirectory(HttpDirectory(keys, clock), qlik), qlik),
+    }
+
+
+class WhoKeepsWatch(TypedDict):
+    """The parts of the bridge that look after the others."""
+
+    measures: Measures
+    guardrails: Guardrails
+    notices: Notices
+    keeper: Keeper
+
+
+def who_keeps_watch(
+    settings: Settings, stores: Stores, measures: Measures, ramps: Ramps, *, clock: Clock, metrics: Metrics
+) -> WhoKeepsWatch:
+    notices = _notices(settings, stores, clock, metrics)
+    guardrails = _guardrails(stores, notices, clock, metrics)
+    return {
+        "measures": measures,
+        "guardrails": guardrails,
+        "notices": notices,
+        "keeper": _keeper(metrics, measures, guardrails, ramps, notices),
+    }
+
+
+def _guardrails(stores: Stores, notices: Notices, clock: Clock, metrics: Metrics) -> Guardrails:
+    return Guardrails(
+        tenants=stores.tenants,
+        measures=stores.measures,
+        audit=stores.audit,
+        notices=notices,
+        clock=clock,
+        metrics=metrics,
+    )
+
+
+def _notices(settings: Settings, stores: Stores, clock: Clock, metrics: Metrics) -> Notices:
+    return Notices(
+        outbox=stores.outbox,
+        sender=HttpWebhooks(loopback=settings.is_on_loopback),
+        tenants=stores.tenants,
+        for_all=settings.notify,
+        clock=clock,
+        metrics=metrics,
+    )
+
+
+def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, ramps: Ramps, notices: Notices) -> Keeper:
+    """Return the chores of each process: a fault shows in the measures a second later, and is acted on within two."""
+    keeper = Keeper(metrics)
+    keeper.add("measures", EVERY_SECOND, measures.flush)
+    keeper.add("guardrails", EVERY_SECOND, guardrails.watch)
+    keeper.add("ramps", EVERY_SECOND, ramps.run_due)
+    keeper.add("notices", EVERY_SECOND, notices.deliver_soon)
+    return keeper
