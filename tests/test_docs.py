@@ -94,6 +94,18 @@ def test_every_command_is_documented_and_no_other() -> None:
     assert written == set(commands())
 
 
+def test_every_audited_action_is_documented_and_no_other() -> None:
+    """An action is a string in code that begins as a documented one does."""
+    written = {name for name in first_cells("audit.md") if "." in name}
+    rooms = "|".join(sorted({name.split(".")[0] for name in written}))
+    sources = [
+        path.read_text() for room in ("cli", "services", "web") for path in (ROOT / "bridge" / room).rglob("*.py")
+    ]
+    audited = {name for text in sources for name in re.findall(rf'"((?:{rooms})\.(?!html|json|csv)[a-z_]+)"', text)}
+
+    assert written == audited
+
+
 def test_every_metric_is_documented_and_no_other() -> None:
     exposed = {family.name + ("_total" if family.type == "counter" else "") for family in Metrics().registry.collect()}
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import event as hooks
 from sqlalchemy import text
 from stores import Stores
 
-from bridge.adapters.sql import Database, SqlAuditLog
+from bridge.adapters.sql import Database, SqlAuditLog, open_database
 from bridge.adapters.sql.audit import STRIDE
 from bridge.adapters.sql.tables import AUDIT
 from bridge.errors import StoreError
@@ -90,6 +92,23 @@ def test_the_database_refuses_to_change_an_event(database: Database, event: Audi
         connection.execute(text(change))
 
     assert audit.latest() == [event]
+
+
+def test_an_audit_from_before_the_triggers_is_kept_and_guarded(tmp_path: Path) -> None:
+    """Upgrade a database of the first version that has events already."""
+    database = open_database(f"sqlite:///{tmp_path}/bridge.db")
+    to_head = command.upgrade
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "upgrade", lambda config, _revision: to_head(config, "0001"))
+        database.upgrade()
+    with database.writing() as connection:
+        connection.execute(text(f"INSERT INTO audit {ROW}"))
+    database.upgrade()
+
+    with pytest.raises(StoreError), database.writing() as connection:
+        connection.execute(text("DELETE FROM audit"))
+    assert [each.actor for each in SqlAuditLog(database).latest()] == ["x"]
+    database.close()
 
 
 ROW = "(id, at, actor, action, reason, request_id) VALUES (1, 9, 'x', 'x', '', '')"
