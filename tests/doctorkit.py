@@ -15,6 +15,7 @@ from bridge.diagnosis import (
     JwtProvider,
     key_fingerprint,
 )
+from bridge.errors import TenantGarbled
 from bridge.model import Tenant
 
 IMPERSONATION = "urn:qlik:oauth:user-impersonation"
@@ -66,6 +67,18 @@ class FakeSetUp:
         self.calls.append(method)
         if self.fail[method]:
             raise self.fail[method].pop(0)
+
+
+class SilentSetUp(FakeSetUp):
+    """A tenant that answers, and whose set-up nobody can read: nothing is wrong, and nothing is checked."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    def _called(self, method: str, tenant: Tenant) -> None:
+        super()._called(method, tenant)
+        if method != "greet":
+            raise TenantGarbled(detail=f"{method}: said nothing")
 
 
 def right_set_up(tenant: Tenant, *, now: float) -> FakeSetUp:

@@ -132,7 +132,8 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     trail = _trail(stores, keys, clock, metrics)
     looks = Looks(access, _secret(settings))
     proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
-    conditions = [*parity_conditions(proof["parity"]), trail["retirements"].conditions]
+    doctor = _doctor(settings, stores, qlik, keys, metrics, clock)
+    conditions = [doctor.conditions, *parity_conditions(proof["parity"]), trail["retirements"].conditions]
     plan = _plan(settings, stores, keys, conditions, clock=clock, metrics=metrics)
     who = _who_is_asking(settings, stores, clock)
     return Bridge(
@@ -145,7 +146,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         app_content=AppContent(engine, broker),
         legacy=LegacyJwts(signer, groups, metrics),
         **plan,
-        doctor=_doctor(settings, stores, qlik, keys, metrics, clock),
+        doctor=doctor,
         **proof,
         **_for_operators(settings, stores, keys, rollouts, clock),
         **shadows(stores, proof["parity"], qlik, keys, clock=clock, metrics=metrics),

@@ -1,9 +1,10 @@
 """Examine a tenant: one line a check, causes before symptoms, each with what to do. Nothing is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from bridge.diagnosis import Diagnosis, Finding, Light
-from bridge.errors import TenantError, TenantThrottled, TenantTimeout, TenantUnavailable
+from bridge.errors import TenantError, TenantThrottled, TenantTimeout, TenantUnavailable, UnmetCondition
+from bridge.model import Stage, TenantState
 from bridge.ports import TenantStore
 from bridge.services import doctor_clients, doctor_keys, doctor_pages, doctor_probe
 from bridge.services.doctor_case import Case, Check, HeldBackError, Tools
@@ -19,6 +20,7 @@ CHECKS: tuple[Check, ...] = (
 )
 """In the order of cause and symptom: a check comes after all that it needs."""
 
+CONDITION = "doctor"
 AWAY = (TenantUnavailable, TenantTimeout, TenantThrottled)
 
 
@@ -36,6 +38,17 @@ class Doctor:
         for check in CHECKS:
             round_.make(check)
         return Diagnosis(slug, self._tools.clock(), tuple(round_.findings.values()), round_.is_away)
+
+    def conditions(self, state: TenantState, _to: Stage) -> Iterator[UnmetCondition]:
+        """Yield each red finding. Raises TenantUnavailable when the tenant could not be examined whole."""
+        slug = state.tenant.slug
+        diagnosis = self.examine(slug)
+        if diagnosis.is_away:
+            raise TenantUnavailable(
+                f"The tenant could not be examined: see `qlik-bridge doctor {slug}`, and try again."
+            )
+        for finding in diagnosis.of(Light.RED):
+            yield UnmetCondition(CONDITION, f"{finding.about}: {finding.cause} {finding.fix}")
 
 
 class _Round:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from clikit import EXAMPLE, Outcome, Run
 from cryptography.fernet import Fernet
+from doctorkit import SilentSetUp
 
 from bridge.cli import main
 
@@ -27,6 +28,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     return given
+
+
+@pytest.fixture(autouse=True)
+def silent_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no command ask the tenants of the example file, which may be somebody's, how they are set up."""
+    monkeypatch.setattr("bridge.bootstrap.HttpTenantSetUp", SilentSetUp)
 
 
 @pytest.fixture

@@ -256,6 +256,22 @@ class TestDryRun:
         assert office.qlik.revoked == {"fake-token-1"}
 
 
+def test_what_is_red_stands_in_the_way_of_a_move(office: Office) -> None:
+    state = office.tenants.states["acme"]
+    assert list(office.doctor.conditions(state, Stage.ROLLOUT)) == []
+    office.set_up.csp_entries = []
+    office.set_up.settings = replace(office.set_up.settings, auto_create=False)
+
+    (unmet,) = office.doctor.conditions(state, Stage.ROLLOUT)
+    assert (unmet.condition, unmet.forceable) == ("doctor", True)
+    assert "autoCreateGroups" in unmet.message
+    assert office.qlik.calls == []
+
+    office.set_up.fail["greet"] = [TenantUnavailable()]
+    with pytest.raises(TenantUnavailable):
+        list(office.doctor.conditions(state, Stage.ROLLOUT))
+
+
 def test_an_examination_asks_each_thing_once(office: Office) -> None:
     office.examine()
     assert Counter(office.set_up.calls) == {

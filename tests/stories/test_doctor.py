@@ -18,7 +18,9 @@ from storykit import Tenant, change_tenant
 
 from bridge.bootstrap import Bridge
 from bridge.diagnosis import Diagnosis, Finding, Light
-from bridge.model import Identity, OAuthClient, Subject
+from bridge.errors import StageRefused
+from bridge.model import Identity, OAuthClient, Stage, Subject
+from bridge.services.stages import Move
 
 METADATA = "/.well-known/oauth-authorization-server"
 
@@ -365,3 +367,22 @@ def test_the_diagnosis_is_safe_to_paste(practice: Practice) -> None:
     assert len(secrets) > 50
     assert [secret for secret in secrets for page in pages if secret in page] == []
     assert "eyJ" not in "".join(pages)
+
+
+def test_a_move_forward_waits_until_nothing_is_red(practice: Practice) -> None:
+    practice.spoil_client(consent_method="required")
+    forward = Move(Stage.SHADOW, "test", "now")
+
+    with pytest.raises(StageRefused) as refused:
+        practice.bridge.stages.move("acme", forward)
+    (unmet,) = refused.value.unmet
+    assert (unmet.condition, "Trusted" in unmet.message) == ("doctor", True)
+    assert practice.bridge.stages.plan("acme").unmet == (unmet,)
+
+    practice.spoil_client(consent_method="trusted")
+    practice.bridge.stages.move("acme", forward)
+    practice.fault(METADATA, status=503)
+    with pytest.raises(StageRefused) as away:
+        practice.bridge.stages.move("acme", Move(Stage.ROLLOUT, "test", "now", percentage=5))
+    assert [each.condition for each in away.value.unmet] == ["not_checked"]
+    practice.bridge.stages.move("acme", Move(Stage.LEGACY, "test", "back is always possible"))
