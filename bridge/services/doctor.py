@@ -1,10 +1,13 @@
 """Examine a tenant: one line a check, causes before symptoms, each with what to do. Nothing is changed."""
 
+import threading
 from collections.abc import Iterator, Mapping
+
+from cachetools import TTLCache
 
 from bridge.diagnosis import Diagnosis, Finding, Light
 from bridge.errors import TenantError, TenantThrottled, TenantTimeout, TenantUnavailable, UnmetCondition
-from bridge.model import Stage, TenantState
+from bridge.model import Stage, Tenant, TenantState
 from bridge.ports import TenantStore
 from bridge.services import doctor_clients, doctor_keys, doctor_pages, doctor_probe
 from bridge.services.doctor_case import Case, Check, HeldBackError, Tools
@@ -21,6 +24,8 @@ CHECKS: tuple[Check, ...] = (
 """In the order of cause and symptom: a check comes after all that it needs."""
 
 CONDITION = "doctor"
+REMEMBERED = 1000
+REMEMBERED_S = 60
 AWAY = (TenantUnavailable, TenantTimeout, TenantThrottled)
 
 
@@ -30,6 +35,8 @@ class Doctor:
     def __init__(self, tenants: TenantStore, tools: Tools) -> None:
         self._tenants = tenants
         self._tools = tools
+        self._clean: TTLCache[str, Tenant] = TTLCache(REMEMBERED, REMEMBERED_S, timer=tools.clock)
+        self._guard = threading.Lock()
 
     def examine(self, slug: str, probe_subject: str | None = None) -> Diagnosis:
         """Return every finding; *probe_subject* is logged in for real. Raises UnknownTenant, StoreError."""
@@ -40,15 +47,30 @@ class Doctor:
         return Diagnosis(slug, self._tools.clock(), tuple(round_.findings.values()), round_.is_away)
 
     def conditions(self, state: TenantState, _to: Stage) -> Iterator[UnmetCondition]:
-        """Yield each red finding. Raises TenantUnavailable when the tenant could not be examined whole."""
-        slug = state.tenant.slug
-        diagnosis = self.examine(slug)
+        """Yield each red finding. Raises TenantUnavailable when the tenant could not be examined whole.
+
+        A tenant without one is not examined again for a minute: plans are looked at often. Whoever mends a red line
+        need not wait.
+        """
+        tenant = state.tenant
+        if self._was_clean(tenant):
+            return
+        diagnosis = self.examine(tenant.slug)
         if diagnosis.is_away:
-            raise TenantUnavailable(
-                f"The tenant could not be examined: see `qlik-bridge doctor {slug}`, and try again."
-            )
+            see = f"see `qlik-bridge doctor {tenant.slug}`, and try again."
+            raise TenantUnavailable(f"The tenant could not be examined: {see}")
         for finding in diagnosis.of(Light.RED):
             yield UnmetCondition(CONDITION, f"{finding.about}: {finding.cause} {finding.fix}")
+        if not diagnosis.of(Light.RED):
+            self._note_clean(tenant)
+
+    def _was_clean(self, tenant: Tenant) -> bool:
+        with self._guard:
+            return self._clean.get(tenant.slug) == tenant
+
+    def _note_clean(self, tenant: Tenant) -> None:
+        with self._guard:
+            self._clean[tenant.slug] = tenant
 
 
 class _Round:

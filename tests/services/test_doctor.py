@@ -258,7 +258,6 @@ class TestDryRun:
 
 def test_what_is_red_stands_in_the_way_of_a_move(office: Office) -> None:
     state = office.tenants.states["acme"]
-    assert list(office.doctor.conditions(state, Stage.ROLLOUT)) == []
     office.set_up.csp_entries = []
     office.set_up.settings = replace(office.set_up.settings, auto_create=False)
 
@@ -270,6 +269,21 @@ def test_what_is_red_stands_in_the_way_of_a_move(office: Office) -> None:
     office.set_up.fail["greet"] = [TenantUnavailable()]
     with pytest.raises(TenantUnavailable):
         list(office.doctor.conditions(state, Stage.ROLLOUT))
+
+
+def test_a_tenant_without_red_is_not_examined_again_for_a_minute(office: Office) -> None:
+    def unmet() -> list[str]:
+        return [each.condition for each in office.doctor.conditions(office.tenants.states["acme"], Stage.ROLLOUT)]
+
+    assert [unmet(), unmet()] == [[], []]
+    assert office.set_up.calls.count("greet") == 1
+    office.set_up.settings = replace(office.set_up.settings, auto_create=False)
+    office.clock.advance(61)
+    assert [unmet(), unmet()] == [["doctor"], ["doctor"]]
+    office.set_up.settings = replace(office.set_up.settings, auto_create=True)
+    assert unmet() == [], "whoever mends it need not wait"
+    office.change(web_integration_id=None)
+    assert unmet() == ["doctor"], "the tenant is another one now"
 
 
 def test_an_examination_asks_each_thing_once(office: Office) -> None:

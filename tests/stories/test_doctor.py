@@ -380,9 +380,12 @@ def test_a_move_forward_waits_until_nothing_is_red(practice: Practice) -> None:
     assert practice.bridge.stages.plan("acme").unmet == (unmet,)
 
     practice.spoil_client(consent_method="trusted")
-    practice.bridge.stages.move("acme", forward)
     practice.fault(METADATA, status=503)
     with pytest.raises(StageRefused) as away:
-        practice.bridge.stages.move("acme", Move(Stage.ROLLOUT, "test", "now", percentage=5))
+        practice.bridge.stages.move("acme", forward)
     assert [each.condition for each in away.value.unmet] == ["not_checked"]
+
+    practice.acme.control("DELETE", "faults")
+    practice.bridge.stages.move("acme", forward)
+    practice.spoil_client(consent_method="required")
     practice.bridge.stages.move("acme", Move(Stage.LEGACY, "test", "back is always possible"))
