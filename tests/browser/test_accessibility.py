@@ -93,6 +93,31 @@ def admin(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/")
 
 
+def admin_tenant(page: Page, site: Site) -> None:
+    site.stage("rollout", 20)
+    sign_in(page, site, "erin", "/admin/tenants/acme?person=alice")
+
+
+def admin_doctor(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/tenants/acme/doctor")
+
+
+def admin_stragglers(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/tenants/acme/stragglers")
+
+
+def admin_audit(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/audit")
+
+
+def admin_settings(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/settings")
+
+
+def api_page(page: Page, site: Site) -> None:
+    page.goto(f"{site.base}/api/v1/docs")
+
+
 def portal_of_an_operator(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/t/globex/")
     expect_state(page, "jwt", "ready")
@@ -108,6 +133,12 @@ PAGES: list[tuple[str, Callable[[Page, Site], None]]] = [
     ("blocked", legacy_blocked),
     ("blocked", converted),
     ("blocked", admin),
+    ("blocked", admin_tenant),
+    ("blocked", admin_doctor),
+    ("blocked", admin_stragglers),
+    ("blocked", admin_audit),
+    ("blocked", admin_settings),
+    ("blocked", api_page),
     ("allowed", portal_of_an_operator),
 ]
 

@@ -1,0 +1,11 @@
+"""The console: pages for operators. They work without JavaScript; a small script puts times into the viewer's zone."""
+
+from flask import Blueprint
+
+from bridge.web.admin import home, settings, tenant, trail
+
+__all__ = ["blueprint"]
+
+blueprint = Blueprint("admin", __name__)
+for _part in (home, tenant, trail, settings):
+    _part.install(blueprint)

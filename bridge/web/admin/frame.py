@@ -1,0 +1,24 @@
+"""What every page of the console shows: who is looking, and what is on for all tenants."""
+
+from typing import Any
+
+from flask import render_template
+
+from bridge.roles import Role
+from bridge.web import current
+from bridge.web.operator import Operator
+
+
+def page(template: str, who: Operator, **shown: Any) -> str:  # noqa: ANN401 - whatever the template shows
+    """Return a page. Raises StoreError."""
+    bridge = current.bridge()
+    return render_template(
+        template,
+        who=who,
+        is_admin=who.may(Role.ADMIN),
+        is_demo=bridge.settings.is_demo,
+        has_sign_in=bridge.settings.has_sign_in_page,
+        csrf_token=who.csrf_token(),
+        kill_all=bridge.tenants.kill_all(),
+        **shown,
+    )

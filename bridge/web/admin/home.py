@@ -1,0 +1,114 @@
+"""Home: every tenant with its stage, those in trouble first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from bridge.model import Stage, TenantState
+from bridge.services.guardrails import STEP_BACK
+from bridge.services.stages import missing_parts
+from bridge.trail import AuditFilter
+from bridge.web import current
+from bridge.web.admin.frame import page
+from bridge.web.api.tenants import matches, visible
+from bridge.web.operator import Operator, operator
+
+PAGE = 25
+STEPS_BACK = 100
+SORTS = {"trouble": "trouble first", "name": "name", "stage": "stage"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A tenant and what is wrong with it, the worst first."""
+
+    state: TenantState
+    troubles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the address asks for; what makes no sense in it counts as not asked."""
+
+    search: str
+    stage: str
+    sort: str
+    page: int
+
+
+def install(blueprint: Blueprint) -> None:
+    blueprint.get("/")(index)
+
+
+def index() -> ResponseReturnValue:
+    who, asked = operator(), _asked()
+    everything = visible(who)
+    stepped_back = _stepped_back()
+    found = [
+        Row(state, tuple(troubles(state, stepped_back)))
+        for state in everything
+        if matches(state, asked.search, asked.stage or None)
+    ]
+    found.sort(key=lambda row: _order(row, asked.sort))
+    last = max(1, -(-len(found) // PAGE))
+    number = min(asked.page, last)
+    return page(
+        "console_home.html",
+        who,
+        rows=found[(number - 1) * PAGE : number * PAGE],
+        found=len(found),
+        asked=asked,
+        number=number,
+        last=last,
+        sorts=SORTS,
+        stages=list(Stage),
+        counts=_counts(everything),
+    )
+
+
+def troubles(state: TenantState, stepped_back: dict[str, str]) -> list[str]:
+    """Say what is wrong with a tenant. Asks nothing of the store."""
+    found = []
+    if state.kill is not None:
+        found.append(f"The kill switch is on: {state.kill.reason}")
+    if state.rollout.stage is Stage.SHADOW and (why := stepped_back.get(state.tenant.slug)):
+        found.append(f"Stepped back: {why}")
+    ramp = state.rollout.ramp
+    if ramp is not None and ramp.pause is not None:
+        found.append(f"The ramp is paused: {ramp.pause.reason}")
+    return [*found, *missing_parts(state.tenant, current.bridge().keys)]
+
+
+def _stepped_back() -> dict[str, str]:
+    """Return why guardrails stepped tenants back, the newest of each; one question, however many tenants there are."""
+    entries = current.bridge().audit.page(AuditFilter(action=STEP_BACK), limit=STEPS_BACK)
+    return {entry.event.tenant or "": entry.event.reason for entry in reversed(entries)}
+
+
+def _asked() -> Asked:
+    given = request.args
+    number = given.get("page", "")
+    stage, sort = given.get("stage", ""), given.get("sort", "")
+    return Asked(
+        search=given.get("search", "")[:200],
+        stage=stage if stage in set(Stage) else "",
+        sort=sort if sort in SORTS else "trouble",
+        page=max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < len("10000") else 1,
+    )
+
+
+def _order(row: Row, sort: str) -> tuple[int, str, str]:
+    name = row.state.tenant.name.casefold()
+    first = {"trouble": -len(row.troubles), "stage": row.state.rollout.stage.position}.get(sort, 0)
+    return first, name, row.state.tenant.slug
+
+
+def _counts(states: Sequence[TenantState]) -> dict[Stage, int]:
+    return {stage: sum(state.rollout.stage is stage for state in states) for stage in Stage}
+
+
+def own_tenants(who: Operator) -> list[str]:
+    """Return the slugs of the tenants that *who* may see."""
+    return [state.tenant.slug for state in visible(who)]

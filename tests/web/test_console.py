@@ -1,0 +1,263 @@
+"""The console's pages, as people use them without JavaScript."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import START
+from samples import state
+from webkit import Visitor, Web
+
+from bridge.model import AuditEvent, Stage
+from bridge.plan import Kill
+from bridge.roles import Grant, Role
+
+ACME = "/admin/tenants/acme"
+
+
+def many(demo: Web, number: int) -> None:
+    demo.tenants.states = {
+        slug: state(Stage.LEGACY, slug=slug) for slug in (f"tenant-{each:03}" for each in range(number))
+    }
+
+
+def shown(page: str) -> list[str]:
+    """Return the slugs of the tenants in the order in which a page lists them."""
+    return re.findall(r'<li id="([^"]+)" data-tenant', page)
+
+
+@pytest.fixture
+def submit(erin: Visitor) -> Callable[..., Any]:
+    def send(action: str, **fields: str) -> Any:  # noqa: ANN401 - werkzeug's answer
+        return erin.post(f"{ACME}/{action}", data={"csrf_token": erin.csrf()["CSRF-Token"], **fields})
+
+    return send
+
+
+# --- home ------------------------------------------------------------------------------------------------
+
+
+def test_without_a_tenant_it_says_what_to_do_first(demo: Web, erin: Visitor) -> None:
+    demo.tenants.states = {}
+
+    assert "tenants apply tenants.toml" in erin.get("/admin/").text
+
+
+def test_a_hundred_tenants_come_in_pages(demo: Web, erin: Visitor) -> None:
+    many(demo, 100)
+    first, last = erin.get("/admin/").text, erin.get("/admin/?page=4").text
+
+    assert (len(shown(first)), shown(first)[0], shown(last)[-1]) == (25, "tenant-000", "tenant-099")
+    assert "Page 1 of 4, 100 tenants" in first
+    assert shown(erin.get("/admin/?page=99").text) == shown(last)
+    assert shown(erin.get("/admin/?search=-042").text) == ["tenant-042"]
+
+
+def test_trouble_comes_first(demo: Web, erin: Visitor) -> None:
+    globex = demo.tenants.states["globex"]
+    killed = replace(globex.rollout, kill=Kill("erin", "Qlik is down", START))
+    demo.tenants.states["globex"] = replace(globex, rollout=killed)
+
+    assert shown(erin.get("/admin/").text) == ["globex", "acme"]
+    assert "Qlik is down" in erin.get("/admin/").text
+    assert shown(erin.get("/admin/?sort=name").text) == ["acme", "globex"]
+
+
+def test_a_step_back_by_a_guardrail_is_trouble(demo: Web, erin: Visitor) -> None:
+    demo.at("shadow")
+    demo.audit.append(
+        AuditEvent(START, "guardrail", "stage.step_back", "acme", "20 % got no token", None, {"stage": "shadow"})
+    )
+
+    assert "Stepped back: 20 % got no token" in erin.get("/admin/").text
+    assert "Stepped back: 20 % got no token" in erin.get(ACME).text
+
+
+@pytest.mark.parametrize("query", ["page=x", "page=-1", "page=²", "sort=hush", "stage=hush", "colour=hush"])
+def test_an_address_that_makes_no_sense_shows_the_tenants(erin: Visitor, query: str) -> None:
+    page = erin.get(f"/admin/?{query}")
+
+    assert (page.status_code, len(shown(page.text))) == (200, 2)
+
+
+# --- a tenant --------------------------------------------------------------------------------------------
+
+
+def test_it_names_the_next_step_and_what_it_lacks(demo: Web, erin: Visitor) -> None:
+    demo.change(web_integration_id=None)
+    page = erin.get(ACME).text
+
+    assert "Next step: shadow" in page
+    assert "The tenant has no web integration id" in page
+    assert "secret set" in page
+    assert "hush" not in page
+
+
+def test_forms_do_what_they_say(demo: Web, submit: Callable[..., Any]) -> None:
+    demo.at("rollout")
+    for action, fields in (
+        ("ramp", {"steps": "5 % for 1 h, 100 %"}),
+        ("pause", {}),
+        ("resume", {}),
+        ("stop", {}),
+        ("kill", {}),
+        ("revive", {}),
+        ("stage", {"to": "shadow"}),
+    ):
+        assert submit(action, reason="as agreed", **fields).status_code == 303, action
+
+    done = [event.action for event in demo.tenants.events]
+    assert done == ["ramp.start", "ramp.pause", "ramp.resume", "ramp.stop", "stage.kill", "stage.revive", "stage.move"]
+    assert {event.reason for event in demo.tenants.events} == {"as agreed"}
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "status", "told"),
+    [
+        ("kill", {}, 400, "reason"),
+        ("ramp", {"steps": "up", "reason": "x"}, 400, "This is no ramp"),
+        ("pause", {"reason": "x"}, 409, "has no ramp"),
+        ("revoke", {"reason": "x"}, 400, "sub"),
+    ],
+)
+def test_a_refusal_is_told_on_the_page(
+    submit: Callable[..., Any], action: str, fields: dict[str, str], status: int, told: str
+) -> None:
+    answer = submit(action, **fields)
+
+    assert answer.status_code == status
+    assert told in answer.text
+
+
+def test_a_person_is_looked_up_and_their_token_revoked(demo: Web, erin: Visitor, submit: Callable[..., Any]) -> None:
+    demo.at("oauth")
+    assert demo.visitor("alice").access_token().status_code == 200
+
+    found = erin.get(f"{ACME}?person=alice").text
+    gone = submit("revoke", subject="alice", reason="left")
+
+    assert "EMEA, Finance" in found
+    assert "Revoke their token" in found
+    assert (gone.status_code, gone.headers["Location"]) == (303, f"{ACME}?person=alice")
+    assert demo.qlik.revoked == {"fake-token-1"}
+    assert "nobody of this" in erin.get(f"{ACME}?person=stranger").text
+    assert "control characters" in erin.get(f"{ACME}?person=%00").text
+
+
+def test_doctor_and_stragglers_have_their_pages(demo: Web, erin: Visitor) -> None:
+    demo.visitor("alice").get("/t/acme/token", headers={"Origin": "https://app.example.com"})
+
+    assert "alice" in erin.get(f"{ACME}/stragglers").text
+    assert 'data-light="' in erin.get(f"{ACME}/doctor").text
+    assert erin.get("/admin/tenants/nowhere/stragglers").status_code == 404
+
+
+# --- who may ---------------------------------------------------------------------------------------------
+
+
+def test_a_viewer_sees_no_forms_and_can_send_none(demo: Web) -> None:
+    value = demo.bridge.operators.new_token("v", actor="test", grant=Grant(Role.VIEWER, "acme"))
+    viewer, bearer = demo.visitor(), {"Authorization": f"Bearer {value}"}
+
+    page = viewer.get(ACME, headers=bearer).text
+    assert "<h1>Acme</h1>" in page
+    assert f'action="{ACME}/' not in page
+    for action in ("stage", "kill", "ramp", "revoke"):
+        sent = viewer.post(f"{ACME}/{action}", data={"to": "shadow", "reason": "x"}, headers=bearer)
+        assert sent.status_code == 403
+    assert viewer.get("/admin/tenants/globex", headers=bearer).status_code == 403
+    assert viewer.get(f"{ACME}/doctor", headers=bearer).status_code == 403
+    assert viewer.get("/admin/settings", headers=bearer).status_code == 403
+    assert shown(viewer.get("/admin/", headers=bearer).text) == ["acme"]
+    assert demo.tenants.states["acme"].rollout.stage == "legacy"
+
+
+# --- the audit -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trail(demo: Web) -> Web:
+    for number in range(120):
+        slug = "acme" if number % 2 else "globex"
+        demo.audit.append(
+            AuditEvent(START + number, "oidc:erin", "stage.move", slug, f"=SUM({number})", None, {"a": 1})
+        )
+    return demo
+
+
+@pytest.mark.usefixtures("trail")
+def test_the_audit_is_narrowed_and_paged(erin: Visitor) -> None:
+    first = erin.get("/admin/audit?tenant=acme").text
+    older = re.search(r'href="(/admin/audit\?[^"]*before=[^"]*)"', first)
+    assert older is not None
+    second = erin.get(older[1].replace("&amp;", "&")).text
+
+    assert (first.count("=SUM("), second.count("=SUM(")) == (50, 10)
+    assert "=SUM(119)" in first
+    assert "=SUM(118)" not in first + second
+    assert "Older" not in second
+
+
+@pytest.mark.usefixtures("trail")
+def test_the_audit_leaves_as_csv_and_as_json_lines(erin: Visitor) -> None:
+    table = erin.get("/admin/audit.csv?tenant=globex")
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    lines = [json.loads(line) for line in erin.get("/admin/audit.json?actor=oidc:erin").text.splitlines()]
+
+    assert table.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    assert (len(rows), rows[0]["reason"], rows[0]["after"]) == (60, "'=SUM(0)", '{"a": 1}')
+    assert (len(lines), lines[0]["reason"]) == (120, "=SUM(0)")
+
+
+def test_an_operator_of_one_tenant_takes_that_one_away(trail: Web) -> None:
+    value = trail.bridge.operators.new_token("o", actor="test", grant=Grant(Role.VIEWER, "acme"))
+    bearer = {"Authorization": f"Bearer {value}"}
+    lines = trail.visitor().get("/admin/audit.json", headers=bearer).text.splitlines()
+
+    assert {json.loads(line)["tenant"] for line in lines} == {"acme"}
+    assert trail.visitor().get("/admin/audit?tenant=globex", headers=bearer).status_code == 403
+    assert trail.visitor().get("/admin/audit.csv?tenant=globex", headers=bearer).status_code == 403
+
+
+def test_what_cannot_be_searched_for_is_said(erin: Visitor) -> None:
+    assert "This cannot be searched for: since" in erin.get("/admin/audit?since=hush").text
+
+
+# --- settings --------------------------------------------------------------------------------------------
+
+
+def test_settings_show_secrets_as_set(demo: Web, erin: Visitor) -> None:
+    page = erin.get("/admin/settings").text
+
+    assert "set (secret)" in page
+    assert "not set" in page
+    assert demo.settings.secret_key.get_secret_value() not in page
+
+
+def test_a_token_is_made_shown_once_and_revoked(demo: Web, erin: Visitor) -> None:
+    csrf = {"csrf_token": erin.csrf()["CSRF-Token"]}
+    wanted = {"name": "ci", "role": "viewer", "tenant": "acme", "reason": "reports", **csrf}
+    made = erin.post("/admin/settings/tokens", data=wanted)
+    value = re.search(r"qbo_[\w-]+", made.text)
+
+    assert made.status_code == 201
+    assert value is not None
+    assert value[0] not in erin.get("/admin/settings").text
+    assert erin.post("/admin/settings/tokens", data=wanted).status_code == 400
+    assert erin.post("/admin/settings/tokens/ci/revoke", data={"reason": "done", **csrf}).status_code == 303
+    assert demo.operator_tokens.rows == {}
+
+
+def test_every_page_keeps_to_the_strict_policy(erin: Visitor) -> None:
+    for path in ("/admin/", ACME, f"{ACME}/doctor", f"{ACME}/stragglers", "/admin/audit", "/admin/settings"):
+        page = erin.get(path)
+        assert page.status_code == 200
+        assert "style=" not in page.text
+        assert re.findall(r"<script(?! src=)", page.text) == []
+        assert " on" not in "".join(re.findall(r"<[^>]* on\w+=", page.text))
+        assert "unsafe" not in page.headers["Content-Security-Policy"]
