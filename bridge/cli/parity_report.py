@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from bridge.bootstrap import Bridge
-from bridge.evidence import Check, Outcome, ParityResult, Verdict
+from bridge.evidence import Area, Check, Outcome, ParityResult, Verdict
 from bridge.services.parity_people import LeftOut
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -51,17 +51,24 @@ class Report:
         return self._grouped(lambda check: bool(check.ignored))
 
     def gaps(self) -> list[Finding]:
-        return self._grouped(lambda check: check.verdict is Verdict.NOT_CHECKED and not check.ignored)
+        """Return what could not be checked; areas that one cause hides from the same people share a line."""
+        apart = self._grouped(lambda check: check.verdict is Verdict.NOT_CHECKED and not check.ignored)
+        found: dict[tuple[str, str, tuple[str, ...]], Finding] = {}
+        for each in apart:
+            key = (each.item, each.why, tuple(each.subjects))
+            area = f"{found[key].area}, {each.area}" if key in found else each.area
+            found[key] = replace(each, area=area)
+        return list(found.values())
 
     def _grouped(self, wanted: Callable[[Check], bool]) -> list[Finding]:
-        """Return what the wanted checks say, most people first."""
+        """Return what the wanted checks say: most people first, then causes before symptoms."""
         found: defaultdict[tuple[str, str, str, str, str], list[str]] = defaultdict(list)
         for result in self.results:
             for check in filter(wanted, result.checks):
                 key = (check.area.value, check.item, check.verdict.value, check.why, check.ignored)
                 found[key].append(result.sub)
         findings = [Finding(*key, subjects=subjects) for key, subjects in found.items()]
-        return sorted(findings, key=lambda each: (-len(each.subjects), each.area, each.item))
+        return sorted(findings, key=lambda each: (-len(each.subjects), list(Area).index(Area(each.area)), each.item))
 
 
 def as_json(report: Report) -> str:
