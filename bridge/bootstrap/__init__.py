@@ -18,7 +18,7 @@ from bridge.adapters.qlik_events import HttpTenantEvents
 from bridge.adapters.qlik_setup import HttpTenantSetUp
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
 from bridge.bootstrap.stores import Stores, open_stores
-from bridge.bootstrap.watching import shadows, who_keeps_watch
+from bridge.bootstrap.watching import EVERY_SECOND, shadows, who_keeps_watch
 from bridge.errors import ConfigError
 from bridge.model import Tenant
 from bridge.ports import (
@@ -133,8 +133,10 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     looks = Looks(access, _secret(settings))
     proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
     doctor = _doctor(settings, stores, qlik, keys, metrics, clock)
-    conditions = [doctor.conditions, *parity_conditions(proof["parity"]), trail["retirements"].conditions]
-    plan = _plan(settings, stores, keys, conditions, clock=clock, metrics=metrics)
+    watch = who_keeps_watch(settings, stores, measures, clock=clock, metrics=metrics)
+    watched = [trail["retirements"].conditions, watch["guardrails"].conditions]
+    conditions = [doctor.conditions, *parity_conditions(proof["parity"]), *watched]
+    plan = _plan(settings, stores, keys, conditions, watch["keeper"], clock=clock, metrics=metrics)
     who = _who_is_asking(settings, stores, clock)
     return Bridge(
         settings=settings,
@@ -154,7 +156,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         **who,
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
-        **who_keeps_watch(settings, stores, measures, plan["ramps"], clock=clock, metrics=metrics),
+        **watch,
         close_database=stores.database.close,
     )
 
@@ -307,6 +309,7 @@ def _plan(
     stores: Stores,
     keys: KeyFiles,
     conditions: Sequence[Condition],
+    keeper: Keeper,
     *,
     clock: Clock,
     metrics: Metrics,
@@ -316,6 +319,7 @@ def _plan(
     people = stores.subjects.groups if ours else None
     stages = Stages(stores.tenants, keys, clock, metrics, conditions, people)
     ramps = Ramps(stores.tenants, stages, clock, metrics, ours=ours)
+    keeper.add("ramps", EVERY_SECOND, ramps.run_due)
     return {"stages": stages, "ramps": ramps, "kills": Kills(stores.tenants, stages, clock)}
 
 

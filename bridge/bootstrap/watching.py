@@ -14,7 +14,6 @@ from bridge.services.keeper import Keeper
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.parity import Parity
-from bridge.services.ramps import Ramps
 from bridge.services.shadow import Shadow
 from bridge.services.shadow_plan import ShadowPlans
 from bridge.settings import Settings
@@ -57,7 +56,7 @@ class WhoKeepsWatch(TypedDict):
 
 
 def who_keeps_watch(
-    settings: Settings, stores: Stores, measures: Measures, ramps: Ramps, *, clock: Clock, metrics: Metrics
+    settings: Settings, stores: Stores, measures: Measures, *, clock: Clock, metrics: Metrics
 ) -> WhoKeepsWatch:
     notices = _notices(settings, stores, clock, metrics)
     guardrails = _guardrails(stores, notices, clock, metrics)
@@ -65,7 +64,7 @@ def who_keeps_watch(
         "measures": measures,
         "guardrails": guardrails,
         "notices": notices,
-        "keeper": _keeper(metrics, measures, guardrails, ramps, notices),
+        "keeper": _keeper(metrics, measures, guardrails, notices),
     }
 
 
@@ -91,11 +90,10 @@ def _notices(settings: Settings, stores: Stores, clock: Clock, metrics: Metrics)
     )
 
 
-def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, ramps: Ramps, notices: Notices) -> Keeper:
+def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, notices: Notices) -> Keeper:
     """Return the chores of each process: a fault shows in the measures a second later, and is acted on within two."""
     keeper = Keeper(metrics)
     keeper.add("measures", EVERY_SECOND, measures.flush)
     keeper.add("guardrails", EVERY_SECOND, guardrails.watch)
-    keeper.add("ramps", EVERY_SECOND, ramps.run_due)
     keeper.add("notices", EVERY_SECOND, notices.deliver_soon)
     return keeper

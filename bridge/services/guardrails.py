@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from bridge.errors import Conflict
+from bridge.errors import Conflict, UnmetCondition
 from bridge.guarding import Reading, Rule, reading
 from bridge.model import AuditEvent, Rollout, Stage, TenantState
 from bridge.plan import Pause
@@ -19,6 +19,7 @@ from bridge.trail import AuditFilter
 log = structlog.get_logger()
 
 ACTOR = "guardrail"
+CONDITION = "guardrails"
 PAUSE, STEP_BACK = "stage.pause", "stage.step_back"
 CHANGES = ("stage.", "ramp.")
 """How the actions of the audit begin that change a rollout."""
@@ -84,6 +85,15 @@ class Guardrails:
     def readings(self, slug: str) -> Sequence[Reading]:
         """Return what each guardrail of a tenant sees now, in whatever stage. Raises UnknownTenant, StoreError."""
         return [each for _, each in self._read([self._tenants.get(slug)])]
+
+    def conditions(self, state: TenantState, _to: Stage) -> Iterator[UnmetCondition]:
+        """Yield each rule that is crossed now, so that no more people follow into trouble. Raises StoreError."""
+        for _, each in self._read([state]):
+            if each.is_crossed:
+                how = (
+                    f"Find its cause, then wait until {each.rule.window_s} s went well (docs/how-to/guard-a-tenant.md)."
+                )
+                yield UnmetCondition(CONDITION, f"{each.sentence()}. {how}")
 
     def holding(self, slug: str) -> AuditEvent | None:
         """Return the guardrail's event when it was the last to change the rollout: it holds until a person moves on.

@@ -302,6 +302,23 @@ class TestHolding:
         assert tenants.events == []
 
 
+class TestMovingForward:
+    def test_a_rule_that_is_crossed_speaks_against_it(
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock
+    ) -> None:
+        assert list(watch.rails.conditions(tenants.get("acme"), Stage.OAUTH)) == []
+        fail(measures, 5)
+
+        (unmet,) = watch.rails.conditions(tenants.get("acme"), Stage.OAUTH)
+        assert unmet.condition == "guardrails"
+        assert unmet.message.startswith("guardrail issue_errors: 50 % of people is more than 20")
+        assert "wait until 600 s went well" in unmet.message
+        assert unmet.forceable
+        assert list(watch.rails.conditions(tenants.get("globex"), Stage.OAUTH)) == []
+        clock.advance(601)
+        assert list(watch.rails.conditions(tenants.get("acme"), Stage.OAUTH)) == []
+
+
 class TestPausing:
     def test_a_pause_is_audited_told_and_holds(
         self, watch: Watch, measures: Measures, tenants: FakeTenants, outbox: FakeOutbox, clock: FakeClock
