@@ -1,5 +1,6 @@
 """The contract of the audit, over every implementation, and what the database itself refuses."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -193,3 +194,25 @@ def test_sqlite_finds_a_page_without_sorting_the_audit(sqlite_database: Database
             plan = connection.execute(text(f"EXPLAIN QUERY PLAN {query}")).all()
 
         assert [step[-1] for step in plan if "TEMP B-TREE" in step[-1]] == []
+
+
+def test_the_owners_way_to_an_end_works_as_written(database: Database, event: AuditEvent) -> None:
+    """docs/reference/audit.md shows it, for PostgreSQL first."""
+    written = (Path(__file__).parents[2] / "docs" / "reference" / "audit.md").read_text()
+    for_postgresql, for_sqlite = re.findall(r"```sql\n(.*?)```", written, re.DOTALL)
+    audit = SqlAuditLog(database)
+    for at in (1_000_000_000.0, 1_800_000_000.0):
+        audit.append(replace(event, at=at))
+
+    raw = database._engine.raw_connection()
+    if database._engine.dialect.name == "sqlite":
+        raw.driver_connection.executescript(for_sqlite)  # type: ignore[union-attr]
+    else:
+        raw.driver_connection.autocommit = True  # type: ignore[union-attr]
+        raw.driver_connection.execute(for_postgresql)  # type: ignore[union-attr]
+        raw.driver_connection.autocommit = False  # type: ignore[union-attr]
+    raw.close()
+
+    assert [each.at for each in audit.latest()] == [1_800_000_000.0]
+    with pytest.raises(StoreError), database.writing() as connection:
+        connection.execute(text("DELETE FROM audit"))
