@@ -102,6 +102,10 @@ def admin_doctor(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/tenants/acme/doctor")
 
 
+def admin_parity(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/tenants/acme/parity")
+
+
 def admin_stragglers(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/tenants/acme/stragglers")
 
@@ -135,6 +139,7 @@ PAGES: list[tuple[str, Callable[[Page, Site], None]]] = [
     ("blocked", admin),
     ("blocked", admin_tenant),
     ("blocked", admin_doctor),
+    ("blocked", admin_parity),
     ("blocked", admin_stragglers),
     ("blocked", admin_audit),
     ("blocked", admin_settings),

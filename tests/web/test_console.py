@@ -13,6 +13,7 @@ from fakes import START
 from samples import state
 from webkit import Visitor, Web
 
+from bridge.evidence import Area, Check, ParityResult, Verdict
 from bridge.model import AuditEvent, Stage
 from bridge.plan import Kill
 from bridge.roles import Grant, Role
@@ -149,6 +150,23 @@ def test_a_person_is_looked_up_and_their_token_revoked(demo: Web, erin: Visitor,
     assert "control characters" in erin.get(f"{ACME}?person=%00").text
 
 
+def test_parity_names_each_difference(demo: Web, erin: Visitor) -> None:
+    assert "Nobody was compared yet" in erin.get(f"{ACME}/parity").text
+    checks = [
+        Check(Area.GROUPS, "Finance", Verdict.MISSING, "idp", "idp", "", "not in the tenant"),
+        Check(Area.ROLES, "Viewer", Verdict.SAME, "yes", "yes", "yes"),
+    ]
+    demo.bridge.parity._store.keep_result(ParityResult("acme", "bob", 0, START, None, "", checks))
+
+    page = erin.get(f"{ACME}/parity?outcome=mismatch").text
+    told = erin.get("/api/v1/tenants/acme/parity").get_json()
+
+    assert "groups: Finance" in page
+    assert "1 checks are the same" in page
+    assert (told["mismatch"], told["results"][0]["sub"], len(told["results"][0]["checks"])) == (1, "bob", 2)
+    assert erin.get("/api/v1/tenants/acme/doctor").get_json()["findings"]
+
+
 def test_doctor_and_stragglers_have_their_pages(demo: Web, erin: Visitor) -> None:
     demo.visitor("alice").get("/t/acme/token", headers={"Origin": "https://app.example.com"})
 
@@ -254,7 +272,15 @@ def test_a_token_is_made_shown_once_and_revoked(demo: Web, erin: Visitor) -> Non
 
 
 def test_every_page_keeps_to_the_strict_policy(erin: Visitor) -> None:
-    for path in ("/admin/", ACME, f"{ACME}/doctor", f"{ACME}/stragglers", "/admin/audit", "/admin/settings"):
+    for path in (
+        "/admin/",
+        ACME,
+        f"{ACME}/doctor",
+        f"{ACME}/parity",
+        f"{ACME}/stragglers",
+        "/admin/audit",
+        "/admin/settings",
+    ):
         page = erin.get(path)
         assert page.status_code == 200
         assert "style=" not in page.text

@@ -8,6 +8,7 @@ from flask import Blueprint, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from bridge.errors import BadRequest, Conflict, StageRefused
+from bridge.evidence import Outcome
 from bridge.model import Stage
 from bridge.plan import Order, read_steps
 from bridge.roles import Role
@@ -17,6 +18,7 @@ from bridge.web import current
 from bridge.web.admin.frame import page
 from bridge.web.admin.home import troubles
 from bridge.web.api.people import look_up, person_answer, revoke
+from bridge.web.api.proof import standing
 from bridge.web.api.shapes import Because
 from bridge.web.bodies import parsed_form
 from bridge.web.csrf import FIELD
@@ -26,6 +28,7 @@ from bridge.web.problems import STATUS
 
 SHOWN_EVENTS = 10
 STRAGGLERS = 50
+SHOWN_RESULTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Refused:
 def install(blueprint: Blueprint) -> None:
     blueprint.get("/tenants/<slug>")(get_tenant)
     blueprint.get("/tenants/<slug>/doctor")(get_doctor)
+    blueprint.get("/tenants/<slug>/parity")(get_parity)
     blueprint.get("/tenants/<slug>/stragglers")(get_stragglers)
     blueprint.post("/tenants/<slug>/<any(stage,ramp,pause,resume,stop,kill,revive,revoke):action>")(post_action)
 
@@ -54,6 +58,14 @@ def get_doctor(slug: str) -> ResponseReturnValue:
     state = current.tenant(slug)
     diagnosis = current.bridge().doctor.examine(slug)
     return page("console_doctor.html", who, state=state, diagnosis=diagnosis)
+
+
+def get_parity(slug: str) -> ResponseReturnValue:
+    who = reader(slug)
+    state, asked = current.tenant(slug), request.args.get("outcome", "")
+    outcome = Outcome(asked) if asked in set(Outcome) else None
+    found = standing(state.tenant, outcome, SHOWN_RESULTS)
+    return page("console_parity.html", who, state=state, found=found, asked=asked)
 
 
 def get_stragglers(slug: str) -> ResponseReturnValue:
