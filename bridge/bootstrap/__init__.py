@@ -319,7 +319,9 @@ def _plan(
     people = stores.subjects.groups if ours else None
     stages = Stages(stores.tenants, keys, clock, metrics, conditions, people)
     ramps = Ramps(stores.tenants, stages, clock, metrics, ours=ours)
-    keeper.add("ramps", EVERY_SECOND, ramps.run_due)
+    patient = Keeper(metrics)  # on a thread of its own: before a step a ramp examines its tenant, which may hang
+    patient.add("ramps", EVERY_SECOND, ramps.run_due)
+    keeper.beside(patient)
     return {"stages": stages, "ramps": ramps, "kills": Kills(stores.tenants, stages, clock)}
 
 

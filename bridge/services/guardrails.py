@@ -13,6 +13,7 @@ from bridge.plan import Pause
 from bridge.ports import AuditLog, Clock, TenantStore
 from bridge.ports.watching import MeasureStore
 from bridge.services.notices import Notices
+from bridge.services.ramps import ACTOR as RAMP
 from bridge.telemetry import Metrics
 from bridge.trail import AuditFilter
 
@@ -46,7 +47,7 @@ class _Standing:
 class Guardrails:
     """Watches every tenant that is rolling out.
 
-    What was measured before the last change of the rollout never counts again: once a person moved on, a tenant is not
+    What was measured before a person last changed the rollout never counts again: once they moved on, a tenant is not
     stepped back for what it was stepped back for before. Every worker watches; the first to write wins.
     """
 
@@ -126,12 +127,12 @@ class Guardrails:
         return known
 
     def _last_change(self, slug: str) -> AuditEvent | None:
-        """Return the newest change of a rollout, below whatever else the audit holds of late."""
+        """Return the newest change of a rollout by a person or a guardrail; a ramp's own steps begin nothing anew."""
         before: int | None = None
         for _ in range(PAGES_READ):
             entries = self._audit.page(AuditFilter(tenant=slug), before=before, limit=EVENTS_READ)
             for entry in entries:
-                if entry.event.action.startswith(CHANGES):
+                if entry.event.action.startswith(CHANGES) and entry.event.actor != RAMP:
                     return entry.event
             if len(entries) < EVENTS_READ:
                 break

@@ -44,6 +44,11 @@ class Keeper:
         self._thread: threading.Thread | None = None
         self._end = threading.Event()
         self._pid = 0
+        self._others: list[Keeper] = []
+
+    def beside(self, other: "Keeper") -> None:
+        """Start and close *other* with this one: it has a thread of its own, so its chores may take long."""
+        self._others.append(other)
 
     def add(self, name: str, every_s: float, work: Work) -> None:
         """Do *work* every *every_s* seconds from now on. Add chores before the first `start`."""
@@ -51,6 +56,8 @@ class Keeper:
 
     def start(self) -> None:
         """Start the thread, once a process: called with each request, because threads do not survive a fork."""
+        for other in self._others:
+            other.start()
         if self._pid == os.getpid() or not self._chores:
             return
         with self._guard:
@@ -62,6 +69,8 @@ class Keeper:
 
     def close(self) -> None:
         """End the thread; a chore that is under way gets PATIENCE_S seconds. A later `start` begins anew."""
+        for other in self._others:
+            other.close()
         with self._guard:
             self._end.set()
             if self._thread is not None and self._pid == os.getpid():

@@ -268,6 +268,18 @@ class TestHolding:
 
         assert tenants.get("acme").rollout.stage is Stage.ROLLOUT
 
+    def test_a_step_of_the_ramp_forgets_nothing(
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock
+    ) -> None:
+        fail(measures, 5)
+        clock.advance(20)
+        now = tenants.get("acme").rollout
+        step = AuditEvent(clock(), "ramp", "ramp.step", "acme", "", None, None)
+        tenants.move("acme", before=now, after=replace(now, percentage=50), event=step)
+        watch.rails.watch()
+
+        assert tenants.get("acme").rollout.stage is Stage.SHADOW
+
     def test_two_workers_step_back_once(
         self,
         tenants: FakeTenants,

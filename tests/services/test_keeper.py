@@ -142,3 +142,28 @@ class TestThread:
 
         assert ran.wait(PATIENCE_S)
         keeper.close()
+
+
+def test_what_takes_long_beside_holds_up_nothing(metrics: Metrics) -> None:
+    """A ramp whose tenant hangs must not keep a guardrail from acting."""
+    began, may_end, done = threading.Event(), threading.Event(), threading.Event()
+    keeper, patient = Keeper(metrics), Keeper(metrics)
+
+    def be_quick() -> None:
+        if began.is_set():
+            done.set()
+
+    def hang() -> None:
+        began.set()
+        may_end.wait(PATIENCE_S)
+
+    keeper.add("quick", 0, be_quick)
+    patient.add("hangs", 0, hang)
+    keeper.beside(patient)
+    keeper.start()
+    try:
+        assert done.wait(PATIENCE_S)
+        assert not may_end.is_set()
+    finally:
+        may_end.set()
+        keeper.close()
