@@ -37,6 +37,7 @@ def acme(product: Bridge, sandbox: tuple[Tenant, Tenant]) -> Tenant:
     """Acme in shadow, with a probe."""
     change_tenant(product, "acme", content=Content(), parity=ParityPlan(probes=(SALES,)))
     product.stages.move("acme", Move(Stage.SHADOW, "test"))
+    sandbox[0].forget_calls()
     return sandbox[0]
 
 

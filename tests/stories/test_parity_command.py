@@ -37,7 +37,11 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def bridge(
-    make_product: Callable[..., Bridge], ports: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_product: Callable[..., Bridge],
+    sandbox: tuple[Tenant, Tenant],
+    ports: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Bridge:
     """Acme in shadow with a probe, and a shell whose settings lead to the same bridge."""
     environment = demo_environment(tmp_path, ports)
@@ -47,6 +51,7 @@ def bridge(
     product = make_product(**ours)
     change_tenant(product, "acme", content=Content(), parity=ParityPlan(probes=(SALES,), max_apps=1))
     product.stages.move("acme", Move(Stage.SHADOW, "test"))
+    sandbox[0].forget_calls()
     return product
 
 
