@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
+from samples import tenant
 
+from bridge.bootstrap import _tenant_guard
 from bridge.errors import ConfigError
 from bridge.settings import Settings, read_settings, settings_overview
 
@@ -276,3 +278,24 @@ class TestSecrets:
         assert '"secret_key": "**********"' in overview
         assert '"database_url": "postgresql://bridge:**********@db.example.com/bridge"' in overview
         assert '"public_url": "https://bridge.example.com"' in overview
+
+
+def test_a_webhook_for_all_tenants_comes_with_its_secret() -> None:
+    url, secret = "https://hooks.example.com/bridge", "s" * 16
+
+    assert read().notify is None
+    webhook = read(BRIDGE_NOTIFY_URL=url, BRIDGE_NOTIFY_SECRET=secret).notify
+    assert webhook is not None
+    assert (webhook.url, webhook.secret.get_secret_value()) == (url, secret)
+    for alone in ({"BRIDGE_NOTIFY_URL": url}, {"BRIDGE_NOTIFY_SECRET": secret}):
+        assert "go together" in " ".join(mistakes(**alone))
+    assert mistakes(BRIDGE_NOTIFY_URL="http://hooks.example.com", BRIDGE_NOTIFY_SECRET="short")
+
+
+def test_a_tenants_webhook_on_loopback_is_for_a_bridge_on_loopback_alone() -> None:
+    hook = {"url": "http://127.0.0.1:9/hook", "secret": "s" * 16}
+    here = tenant(notify=hook)
+
+    _tenant_guard(read(BRIDGE_PUBLIC_URL="http://localhost:8000"))(here)
+    with pytest.raises(ConfigError, match="loopback"):
+        _tenant_guard(read())(here)

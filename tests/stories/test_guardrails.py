@@ -12,7 +12,7 @@ from storykit import Person, World, change_tenant
 
 from bridge.bootstrap import Bridge
 from bridge.guarding import Guardrails
-from bridge.model import AuditEvent, Cohorts, Stage
+from bridge.model import AuditEvent, Cohorts, Stage, TenantState
 from bridge.plan import Ramp, read_steps
 from bridge.services.stages import Move
 
@@ -95,24 +95,31 @@ def test_a_fault_at_one_tenant_steps_that_one_back(
     assert not any(name in json.dumps(receiver.heard) for name in PEOPLE)
 
 
-def test_a_ramp_that_waits_for_a_tenant_that_hangs_keeps_no_guardrail_waiting(
-    guarded: tuple[Bridge, World, list[Person]],
+def test_a_ramp_whose_conditions_hang_keeps_no_guardrail_waiting(
+    guarded: tuple[Bridge, World, list[Person]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before its next step a ramp examines the tenant."""
-    bridge, world, people = guarded
-    for endpoint, fault in {"/oauth/token": {"status": 403}, "/api/v1": {"latency_ms": 60_000}}.items():
-        world.globex.control("POST", "faults", {"endpoint": endpoint, "times": None, **fault})
+    """Before its next step a ramp examines the tenant, and that may take as long as the tenant likes."""
+    bridge, _, people = guarded
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def hang(_state: TenantState, _to: Stage) -> tuple[()]:
+        asked.set()
+        may_answer.wait(10 * LIMIT_S)
+        return ()
+
+    monkeypatch.setattr(bridge.stages, "_conditions", (hang,))
     now = bridge.tenants.get("globex").rollout
     rising = Ramp(read_steps("50 % for 1 s, 100 %"), 1, bridge.clock() - 60)
-    first = Cohorts(frozenset(PEOPLE))
     event = AuditEvent(bridge.clock() - 60, "test", "ramp.start", "globex", "story", None, None)
-    after = replace(now, percentage=50, cohorts=first, ramp=rising)
+    after = replace(now, percentage=50, cohorts=Cohorts(frozenset(PEOPLE)), ramp=rising)
     bridge.tenants.move("globex", before=now, after=after, event=event)
-
-    for each in people:
-        bridge.measures.note_rejection("globex", each.base + str(id(each)))
-    within(LIMIT_S, lambda: people[0].session("globex")["stage"] == "shadow")
-    world.globex.control("DELETE", "faults")
+    try:
+        assert asked.wait(LIMIT_S)
+        for name in PEOPLE:
+            bridge.measures.note_rejection("globex", name)
+        within(LIMIT_S, lambda: people[0].session("globex")["stage"] == "shadow")
+    finally:
+        may_answer.set()
 
 
 def test_tokens_that_the_tenant_refuses_step_it_back(guarded: tuple[Bridge, World, list[Person]]) -> None:
