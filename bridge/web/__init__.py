@@ -5,7 +5,7 @@ from pathlib import Path
 from flask import Flask
 
 from bridge.bootstrap import Bridge
-from bridge.web import admin, answers, api, current, embed, oidc, ops, portal, problems, sign_in
+from bridge.web import admin, answers, api, current, embed, marking, oidc, ops, portal, problems, sign_in
 from bridge.web.events import ClientEvents
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -18,6 +18,7 @@ def create_app(bridge: Bridge) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.add_template_filter(marking.marked)
     app.extensions[current.BRIDGE] = bridge
     app.extensions[current.EVENTS] = ClientEvents(bridge.clock, bridge.metrics)
     app.before_request(bridge.keeper.start)
