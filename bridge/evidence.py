@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -77,6 +77,13 @@ class ParityPlan(_Configured):
     subjects_needed: Annotated[int, Field(ge=0, le=1_000_000)] = 5
     fresh_for_s: Annotated[int, Field(ge=60, le=90 * 86_400)] = 7 * 86_400
     max_apps: Annotated[int, Field(ge=0, le=1_000)] = 20
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [probe.name for probe in self.probes]
+        if len(names) != len(set(names)):
+            raise ValueError("two probes have the same name, and a report could not tell them apart")
+        return self
 
     def why_ignored(self, area: Area, item: str) -> str:
         """Return the reason why a difference does not count; empty when it does."""

@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -41,6 +41,17 @@ def mask_credentials(text: str) -> str:
     return SECRET_VALUES.sub(
         lambda found: MASK if max(map(len, found[0].split())) >= SHORTEST_SECRET else found[0], text
     )
+
+
+def credentials_masked(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return JSON that is kept for good, with the credentials in all its texts masked."""
+    if isinstance(value, str):
+        return mask_credentials(value)
+    if isinstance(value, Mapping):
+        return {name: credentials_masked(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [credentials_masked(each) for each in value]
+    return value
 
 
 def _redacted(value: object) -> object:

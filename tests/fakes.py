@@ -6,7 +6,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -53,7 +53,7 @@ from bridge.model import (
 from bridge.plan import Kill
 from bridge.ports import Clock
 from bridge.roles import OperatorToken
-from bridge.telemetry import Step, StepTaken, mask_credentials, note_step, timed
+from bridge.telemetry import Step, StepTaken, credentials_masked, note_step, timed
 from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse, TenantEvent, Whence
 from bridge.webhooks import Notice, Webhook
 
@@ -315,7 +315,7 @@ class FakeAudit(_Store):
 
     def append(self, event: AuditEvent) -> None:
         self._check()
-        self.events.append(replace(event, reason=mask_credentials(event.reason)))
+        self.events.append(AuditEvent(**credentials_masked(asdict(event))))
 
     def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
         return [entry.event for entry in self.page(AuditFilter(tenant=tenant), limit=limit)]

@@ -88,8 +88,11 @@ class Guardrails:
         return [each for _, each in self._read([self._tenants.get(slug)])]
 
     def conditions(self, state: TenantState, _to: Stage) -> Iterator[UnmetCondition]:
-        """Yield each rule that is crossed now, so that no more people follow into trouble. Raises StoreError."""
-        for _, each in self._read([state]):
+        """Yield each rule that is crossed in its whole window, so that no more people follow into trouble.
+
+        Also what a guardrail acted on already: a step back does not mend its cause. Raises StoreError.
+        """
+        for _, each in self._read([state], anew=False):
             if each.is_crossed:
                 how = (
                     f"Find its cause, then wait until {each.rule.window_s} s went well (docs/how-to/guard-a-tenant.md)."
@@ -104,13 +107,16 @@ class Guardrails:
         standing = self._standing(self._tenants.get(slug))
         return standing.event if standing.is_ours else None
 
-    def _read(self, states: Sequence[TenantState]) -> Iterator[tuple[str, Reading]]:
-        """Yield what is seen; tenants that look back equally far share one question to the store."""
+    def _read(self, states: Sequence[TenantState], *, anew: bool = True) -> Iterator[tuple[str, Reading]]:
+        """Yield what is seen, with *anew* since the last change alone.
+
+        Tenants that look back equally far share one question to the store.
+        """
         questions: dict[float, list[tuple[str, str, Rule]]] = defaultdict(list)
         now = self._clock()
         for state in states:
             slug = state.tenant.slug
-            earliest = max(self._standing(state).since, self._off.get(slug, 0.0))
+            earliest = max(self._standing(state).since, self._off.get(slug, 0.0)) if anew else 0.0
             for name, rule in state.tenant.guardrails.rules().items():
                 questions[max(now - rule.window_s, earliest)].append((slug, name, rule))
         for since, asked in questions.items():

@@ -71,9 +71,13 @@ def test_pages_follow_each_other_while_events_arrive(stores: Stores, event: Audi
 
 
 def test_what_looks_like_a_credential_never_gets_in(stores: Stores, event: AuditEvent) -> None:
-    stores.audit.append(replace(event, reason="for qbo_abcdefghijklmnop of CI, back to the basic plan"))
+    typed = "for qbo_abcdefghijklmnop of CI, back to the basic plan"
+    stores.audit.append(replace(event, reason=typed, before=None, after={"kill": {"reason": typed}, "names": [typed]}))
 
-    assert stores.audit.latest()[0].reason == "for [redacted] of CI, back to the basic plan"
+    masked = "for [redacted] of CI, back to the basic plan"
+    kept = stores.audit.latest()[0]
+    assert (kept.reason, kept.before) == (masked, None)
+    assert kept.after == {"kill": {"reason": masked}, "names": [masked]}
 
 
 @pytest.mark.parametrize(

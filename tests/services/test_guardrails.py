@@ -330,6 +330,20 @@ class TestMovingForward:
         clock.advance(601)
         assert list(watch.rails.conditions(tenants.get("acme"), Stage.OAUTH)) == []
 
+    def test_it_still_does_after_the_guardrail_acted(
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock
+    ) -> None:
+        """A step back mends nothing: its own event must not clear the way."""
+        fail(measures, 5)
+        watch.rails.watch()
+        clock.advance(1)
+
+        assert tenants.get("acme").rollout.stage is Stage.SHADOW
+        (unmet,) = watch.rails.conditions(tenants.get("acme"), Stage.ROLLOUT)
+        assert unmet.condition == "guardrails"
+        clock.advance(601)
+        assert list(watch.rails.conditions(tenants.get("acme"), Stage.ROLLOUT)) == []
+
 
 class TestPausing:
     def test_a_pause_is_audited_told_and_holds(

@@ -144,7 +144,9 @@ def test_it_holds_until_a_person_moves_on(guarded: tuple[Bridge, World, list[Per
     world.globex.control("DELETE", "faults")
 
     erin = people[PEOPLE.index("erin")]
-    assert erin.move("globex", "rollout", percent=100).ok
+    refused = erin.move("globex", "rollout", percent=100)
+    assert [each["condition"] for each in refused.json()["unmet"]] == ["guardrails"]
+    assert erin.move("globex", "rollout", percent=100, force=True, reason="the client is trusted again").ok
     assert all(each.access_token("globex").ok for each in people)
     bridge.measures.flush()
     bridge.guardrails.watch()

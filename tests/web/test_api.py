@@ -192,6 +192,7 @@ def test_each_role_does_what_it_may_where_it_may(demo: Web, anyone: Visitor) -> 
     assert answers(bearer(demo, Role.OPERATOR, "globex")) == [403, 403, 403, 403]
     assert demo.tenants.states["acme"].rollout.stage == "legacy"
     assert answers(bearer(demo, Role.OPERATOR, "acme")) == [200, 200, 200, 403]
+    assert answers(bearer(demo, Role.ADMIN, "acme")) == [200, 200, 200, 403]
     assert answers(bearer(demo, Role.ADMIN)) == [200, 200, 200, 412]
     assert answers(bearer(demo, Role.ADMIN), "globex") == [200, 200, 200, 412]
 

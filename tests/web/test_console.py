@@ -242,6 +242,23 @@ def test_an_operator_of_one_tenant_takes_that_one_away(trail: Web) -> None:
     assert trail.visitor().get("/admin/audit.csv?tenant=globex", headers=bearer).status_code == 403
 
 
+@pytest.mark.usefixtures("trail")
+@pytest.mark.parametrize("query", ["since=yesterday", "tenant=ACME!", "endpoint=x"])
+def test_no_file_holds_other_events_than_asked_for(erin: Visitor, query: str) -> None:
+    for name in ("audit.csv", "audit.json"):
+        assert erin.get(f"/admin/{name}?{query}").status_code == 400
+
+
+@pytest.mark.usefixtures("trail")
+@pytest.mark.parametrize("query", ["endpoint=x", "_method=DELETE", "_scheme=ftp", "tenant=ACME!"])
+def test_odd_questions_to_the_audit_are_answered(erin: Visitor, query: str) -> None:
+    answer = erin.get(f"/admin/audit?{query}")
+
+    assert answer.status_code == 200
+    assert "This cannot be searched for" in answer.text
+    assert "ftp:" not in answer.text
+
+
 def test_what_cannot_be_searched_for_is_said(erin: Visitor) -> None:
     assert "This cannot be searched for: since" in erin.get("/admin/audit?since=hush").text
 

@@ -1,7 +1,7 @@
 """The audit in SQL. Nothing here changes or removes a row; the database itself would refuse it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, select, true
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, sele
 from bridge.adapters.sql.database import Database
 from bridge.adapters.sql.tables import AUDIT
 from bridge.model import AuditEvent
-from bridge.telemetry import mask_credentials
+from bridge.telemetry import credentials_masked
 from bridge.trail import AuditEntry, AuditFilter
 
 STRIDE = 1000
@@ -18,8 +18,8 @@ STRIDE = 1000
 
 def append_event(connection: Connection, event: AuditEvent) -> None:
     """Write the record of a change in that change's own transaction."""
-    # A secret that somebody typed as a reason could never be removed again.
-    connection.execute(AUDIT.insert().values(asdict(replace(event, reason=mask_credentials(event.reason)))))
+    # A secret that somebody typed as a reason could never be removed again; `before` and `after` repeat some reasons.
+    connection.execute(AUDIT.insert().values(credentials_masked(asdict(event))))
 
 
 class SqlAuditLog:
