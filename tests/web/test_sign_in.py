@@ -203,7 +203,7 @@ def test_without_the_claim_nobody_gets_in_and_the_page_says_what_to_do(service: 
     answer = visitor.sign_in("ada")
 
     assert refusal(answer) == REFUSED
-    assert "send the claim `groups`" in answer.text
+    assert "send the claim <code>groups</code>" in answer.text
     assert "BRIDGE_OIDC_GROUPS_CLAIM" in answer.text
     assert SESSION not in visitor.http.cookies
 
