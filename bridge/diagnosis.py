@@ -48,15 +48,13 @@ class Finding:
 class Diagnosis:
     """All findings about one tenant at one time (unix seconds), causes before symptoms.
 
-    `is_away`: the tenant did not answer, or asked us to wait, so that something could not be looked at. `is_unread`: it
-    answered in a way from which nothing could be read.
+    `is_away`: the tenant did not answer, or asked us to wait, so that something could not be looked at.
     """
 
     tenant: str
     at: float
     findings: tuple[Finding, ...]
     is_away: bool = False
-    is_unread: bool = False
 
     def of(self, light: Light) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.light is light)

@@ -44,7 +44,7 @@ class Doctor:
         round_ = _Round(case)
         for check in CHECKS:
             round_.make(check)
-        return Diagnosis(slug, self._tools.clock(), tuple(round_.findings.values()), round_.is_away, round_.is_unread)
+        return Diagnosis(slug, self._tools.clock(), tuple(round_.findings.values()), round_.is_away)
 
     def conditions(self, state: TenantState, _to: Stage) -> Iterator[UnmetCondition]:
         """Yield each red finding. Raises TenantUnavailable when the tenant could not be examined whole.
@@ -56,7 +56,7 @@ class Doctor:
         if self._was_clean(tenant):
             return
         diagnosis = self.examine(tenant.slug)
-        if diagnosis.is_away or (diagnosis.is_unread and tenant.management_client is not None):
+        if diagnosis.is_away:
             see = f"see `qlik-bridge doctor {tenant.slug}`, and try again."
             raise TenantUnavailable(f"The tenant could not be examined: {see}")
         for finding in diagnosis.of(Light.RED):
@@ -79,7 +79,7 @@ class _Round:
     def __init__(self, case: Case) -> None:
         self._case = case
         self.findings: dict[str, Finding] = {}
-        self.is_away = self.is_unread = False
+        self.is_away = False
 
     def make(self, check: Check) -> None:
         held = self._held_by(check)
@@ -102,7 +102,6 @@ class _Round:
         except AWAY as error:
             return self._away(check, error)
         except TenantError as error:
-            self.is_unread = True
             cause = f"{error.message} ({error.detail})"
             return Finding(check.name, check.about, Light.NOT_CHECKED, cause)
         return Finding(check.name, check.about, verdict.light, _printable(verdict.cause), _printable(verdict.fix))

@@ -271,16 +271,6 @@ def test_what_is_red_stands_in_the_way_of_a_move(office: Office) -> None:
         list(office.doctor.conditions(state, Stage.ROLLOUT))
 
 
-def test_a_reading_that_makes_no_sense_is_not_clean(office: Office) -> None:
-    """A condition that cannot be checked is not met."""
-    state = office.tenants.states["acme"]
-    for _ in range(2):
-        office.set_up.fail["groups"] = [TenantGarbled(detail="groups: no list")]
-        with pytest.raises(TenantUnavailable):
-            list(office.doctor.conditions(state, Stage.ROLLOUT))
-    assert list(office.doctor.conditions(state, Stage.ROLLOUT)) == []
-
-
 def test_a_tenant_without_red_is_not_examined_again_for_a_minute(office: Office) -> None:
     def unmet() -> list[str]:
         return [each.condition for each in office.doctor.conditions(office.tenants.states["acme"], Stage.ROLLOUT)]
