@@ -102,7 +102,7 @@ def test_from_legacy_to_retired_on_evidence_alone(ready: World, product: Bridge,
 
     journey.go("oauth")
     assert journey.world.person("bob").get("/t/acme/token").ok
-    assert journey.unmet() == ["no_stragglers"]
+    assert set(journey.unmet()) == {"no_stragglers"}  # once a source: the bridge, and the tenant when it is slow
     journey.pass_days(1.5)
     assert journey.world.person("bob").access_token("acme").ok
     assert journey.unmet() == []
