@@ -102,7 +102,9 @@ def test_from_legacy_to_retired_on_evidence_alone(ready: World, product: Bridge,
 
     journey.go("oauth")
     assert journey.world.person("bob").get("/t/acme/token").ok
-    assert set(journey.unmet()) == {"no_stragglers"}  # once a source: the bridge, and the tenant when it is slow
+    assert set(journey.unmet()) == {"no_stragglers"}  # a second one says that the tenant could not be read in time
+    by_bridge = journey.erin().get("/api/v1/tenants/acme/plan").json()["unmet"][0]
+    assert "1 subject asked the bridge for a legacy JWT" in by_bridge["message"]
     journey.pass_days(1.5)
     assert journey.world.person("bob").access_token("acme").ok
     assert journey.unmet() == []
