@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import render_template
 
+from bridge.model import TenantState
 from bridge.roles import Role
 from bridge.web import current
 from bridge.web.operator import Operator
@@ -22,3 +23,8 @@ def page(template: str, who: Operator, **shown: Any) -> str:  # noqa: ANN401 - w
         kill_all=bridge.tenants.kill_all(),
         **shown,
     )
+
+
+def tenant_page(template: str, who: Operator, state: TenantState, **shown: Any) -> str:  # noqa: ANN401 - as above
+    """Return a page about one tenant. Raises StoreError."""
+    return page(template, who, state=state, may_change=who.may(Role.OPERATOR, state.tenant.slug), **shown)

@@ -15,7 +15,7 @@ from bridge.roles import Role
 from bridge.services.guardrails import STEP_BACK
 from bridge.trail import AuditFilter
 from bridge.web import current
-from bridge.web.admin.frame import page
+from bridge.web.admin.frame import tenant_page
 from bridge.web.admin.home import troubles
 from bridge.web.api.people import look_up, person_answer, revoke
 from bridge.web.api.proof import standing
@@ -57,7 +57,7 @@ def get_doctor(slug: str) -> ResponseReturnValue:
     who = reader(slug, Role.OPERATOR)
     state = current.tenant(slug)
     diagnosis = current.bridge().doctor.examine(slug)
-    return page("console_doctor.html", who, state=state, diagnosis=diagnosis)
+    return tenant_page("console_doctor.html", who, state, diagnosis=diagnosis)
 
 
 def get_parity(slug: str) -> ResponseReturnValue:
@@ -65,14 +65,14 @@ def get_parity(slug: str) -> ResponseReturnValue:
     state, asked = current.tenant(slug), request.args.get("outcome", "")
     outcome = Outcome(asked) if asked in set(Outcome) else None
     found = standing(state.tenant, outcome, SHOWN_RESULTS)
-    return page("console_parity.html", who, state=state, found=found, asked=asked)
+    return tenant_page("console_parity.html", who, state, found=found, asked=asked)
 
 
 def get_stragglers(slug: str) -> ResponseReturnValue:
     who = reader(slug)
     state = current.tenant(slug)
     report = current.bridge().retirements.report(state.tenant, limit=STRAGGLERS).document()
-    return page("console_stragglers.html", who, state=state, report=report)
+    return tenant_page("console_stragglers.html", who, state, report=report)
 
 
 def post_action(slug: str, action: str) -> ResponseReturnValue:
@@ -136,17 +136,16 @@ def _page(slug: str, who: Operator, refused: Refused | None = None) -> str:
     entries = bridge.audit.page(AuditFilter(tenant=slug), limit=SHOWN_EVENTS)
     newest = next((each.event for each in entries if each.event.action.startswith("stage.")), None)
     back = {slug: newest.reason} if newest and newest.action == STEP_BACK else {}
-    return page(
+    return tenant_page(
         "console_tenant.html",
         who,
-        state=state,
+        state,
         document=state.rollout_document(),
         clients=state.tenant.public_document(),
         troubles=troubles(state, back),
         plan=bridge.stages.plan(slug),
         stages=list(Stage),
         previous=list(Stage)[state.rollout.stage.position - 1] if state.rollout.stage.position else None,
-        may_change=who.may(Role.OPERATOR, slug),
         events=[entry.document() for entry in entries],
         refused=refused,
         fields=refused.fields if refused else {},
