@@ -1,0 +1,59 @@
+"""What happened at a tenant over time, hour by hour or day by day. Frozen, no I/O. Words: docs/glossary.md."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Span(StrEnum):
+    """How far a look back goes."""
+
+    DAY = "day"
+    MONTH = "month"
+
+    @property
+    def slot_s(self) -> int:
+        """Return the length of one slot in seconds: an hour of a day, a day of a month."""
+        return 3600 if self is Span.DAY else 86_400
+
+    @property
+    def slots(self) -> int:
+        """Return how many slots there are, the one that is going on included."""
+        return 24 if self is Span.DAY else 30
+
+
+class Series(StrEnum):
+    """What is kept. People are distinct within one slot; the standings are as they were last seen in it."""
+
+    JWT_PEOPLE = "jwt_people"
+    OAUTH_PEOPLE = "oauth_people"
+    ISSUED = "issued"
+    NOT_ISSUED = "not_issued"
+    REJECTED = "rejected"
+    CALLS = "calls"
+    THROTTLED = "throttled"
+    PROVEN = "proven"
+    MISMATCHED = "mismatched"
+    UNPROVEN = "unproven"
+    STRAGGLERS = "stragglers"
+
+
+@dataclass(frozen=True, slots=True)
+class LookBack:
+    """What one tenant's series were, slot by slot, the oldest first; None where nothing is known (not: nothing happened).
+
+    `starts` are the beginnings of the slots in unix seconds, in UTC.
+    """
+
+    span: Span
+    starts: Sequence[float]
+    values: Mapping[Series, Sequence[int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error code that people of a tenant met lately: how often, and when last (unix seconds)."""
+
+    code: str
+    times: int
+    last_at: float
