@@ -40,7 +40,7 @@ class Series(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LookBack:
-    """What one tenant's series were, slot by slot, the oldest first; None where nothing is known (not: nothing happened).
+    """What one tenant's series were, slot by slot, the oldest first; None where nothing is known (0 is known).
 
     `starts` are the beginnings of the slots in unix seconds, in UTC.
     """
