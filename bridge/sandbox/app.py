@@ -21,6 +21,7 @@ from bridge.sandbox import (
     front_end,
     groups,
     identity_providers,
+    licenses,
     limits,
     login,
     oauth,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 ROOMS = (
     *(login, oauth, tokens, users, groups, spaces, catalog, frames, front_end, control, plants),
-    *(identity_providers, oauth_clients, web_integrations, csp_origins, audits),
+    *(identity_providers, oauth_clients, web_integrations, csp_origins, audits, licenses),
 )
 CONTROL = "/_sandbox"
 UPGRADED = 101

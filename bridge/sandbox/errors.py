@@ -21,6 +21,7 @@ NO_STATUS = (
     "/api/v1/spaces",
     "/api/v1/items",
     "/api/v1/audits",
+    "/api/v1/licenses",
 )
 
 

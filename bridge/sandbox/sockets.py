@@ -19,7 +19,7 @@ from simple_websocket import ConnectionClosed
 from wsproto.events import CloseConnection
 from wsproto.utilities import LocalProtocolError
 
-from bridge.sandbox import auth, faults, spaces
+from bridge.sandbox import auth, faults, licenses, spaces
 from bridge.sandbox.engine import Link, Session
 from bridge.sandbox.errors import ApiError
 from bridge.sandbox.guarded import guard
@@ -189,6 +189,7 @@ def refusal(tenant: Tenant, principal: auth.Principal, app_id: str) -> int | Non
 def converse(tenant: Tenant, opened: OpenSocket, ttl: int) -> None:
     """Answer messages until one side closes."""
     with tenant.world.lock:
+        licenses.take(tenant, opened.user)
         session, attached = _join(tenant, opened)
     link = Link(session, opened.send)
     try:

@@ -75,6 +75,15 @@ class User:
     group_ids: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Licence:
+    """A licence that somebody has; `kind` is professional or analyzer."""
+
+    subject: str
+    kind: str
+    created_at: float
+
+
 @dataclass
 class Assignment:
     """What one user, group or bot may do in a space."""

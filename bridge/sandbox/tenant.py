@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Group,
         IdentityProvider,
         Item,
+        Licence,
         Person,
         Role,
         Session,
@@ -69,6 +70,8 @@ class Memory:
     auto_create_groups: bool = True
     sync_idp_groups: bool = True
     everyone_role_ids: list[str] = field(default_factory=list)
+    licences: dict[str, Licence] = field(default_factory=dict)
+    licences_by_themselves: set[str] = field(default_factory=lambda: {"analyzer"})
     settings_updated_at: float = field(default_factory=time.time)
 
 

@@ -364,6 +364,16 @@ def test_a_websocket_spends_a_call_and_is_logged_with_its_user(acme: Room) -> No
     assert logged[0]["client"] == acme.client("issuing")["clientId"]
 
 
+def test_who_opens_an_app_takes_a_licence(acme: Room) -> None:
+    token = acme.token("alice")
+    with acme.enter(token) as websocket:
+        assert state_of(websocket) == "SESSION_CREATED"
+        overview = requests.get(
+            f"{acme.url}/api/v1/licenses/overview", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S
+        ).json()
+    assert {each["name"]: each["unitsUsed"] for each in overview["allotments"]} == {"professional": 0, "analyzer": 1}
+
+
 # sessions
 
 

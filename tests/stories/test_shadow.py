@@ -132,7 +132,13 @@ def test_the_dry_run_says_what_would_come_and_changes_nothing(
     assert found["people"] == 2
     assert "newcomer" in found["new_users"]
     assert "Nobody has this yet" in found["new_groups"]
-    assert found["licences"]["assigned_by_itself"] == {"analyzer": None, "professional": None}
+    assert found["licences"] == {
+        "assigned_by_itself": {"analyzer": True, "professional": False},
+        "allotments": [
+            {"name": "professional", "units": 10, "used": 0},
+            {"name": "analyzer", "units": 100, "used": 0},
+        ],
+    }
 
 
 def command(
