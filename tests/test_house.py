@@ -7,8 +7,8 @@ import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
 NOUNS = {
-    *("decisions", "diagnosis", "errors", "evidence", "guarding", "licences", "model", "plan", "roles", "texts"),
-    *("trail", "webhooks"),
+    *("decisions", "diagnosis", "errors", "evidence", "guarding", "history", "licences", "model", "plan"),
+    *("roles", "texts", "trail", "webhooks"),
 }
 MAY_IMPORT = {
     "__init__": set[str](),
@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "texts": set[str](),
     "decisions": {"model"},
     "guarding": set[str](),
+    "history": set[str](),
     "licences": set[str](),
     "webhooks": {"texts"},
     "plan": {"texts"},
