@@ -33,12 +33,16 @@ _STEP = re.compile(r"(?P<percent>\d{1,3}(?:\.\d+)?) ?%?(?: ?for (?P<number>\d{1,
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who wants a change, and why. `force` passes by the conditions of evidence, and needs a reason."""
+    """Who wants a change, and why. `force` passes by the conditions of evidence, and needs a reason.
+
+    `seen` is the revision of the rollout that the change was made for; with another one it is refused. None: with any.
+    """
 
     actor: str
     reason: str = ""
     request_id: str = ""
     force: bool = False
+    seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ class FakeTenants(_Store):
         self._check()
         return {slug: replace(state, kill_all=self.killed) for slug, state in self.states.items()}
 
-    def get(self, slug: str) -> TenantState:
+    def get(self, slug: str, *, fresh: bool = False) -> TenantState:
+        del fresh
         self._check()
         if slug not in self.states:
             raise UnknownTenant
@@ -131,6 +132,24 @@ class FakeTenants(_Store):
             self.states[slug] = replace(state, rollout=moved)
             self.events.append(event)
             return moved
+
+
+class StaleTenants(FakeTenants):
+    """What a worker sees that has not looked again yet: *behind* as it stood when this was made, unless asked fresh."""
+
+    def __init__(self, behind: FakeTenants) -> None:
+        super().__init__(*behind.states.values())
+        self.killed = behind.killed
+        self.behind = behind
+        self.events = behind.events
+        self.move = behind.move  # type: ignore[method-assign]
+        self.set_kill_all = behind.set_kill_all  # type: ignore[method-assign]
+
+    def get(self, slug: str, *, fresh: bool = False) -> TenantState:
+        return self.behind.get(slug) if fresh else super().get(slug)
+
+    def kill_all(self) -> Kill | None:
+        return self.behind.kill_all()
 
 
 class FakeSubjects(_Store):

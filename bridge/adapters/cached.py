@@ -142,7 +142,10 @@ class CachedTenants:
     def all(self) -> Mapping[str, TenantState]:
         return self._copies.get("all", self._tenants.all) or {}
 
-    def get(self, slug: str) -> TenantState:
+    def get(self, slug: str, *, fresh: bool = False) -> TenantState:
+        if fresh:  # not by way of the copies: whether those may be trusted is another question
+            self._copies.clear()
+            return self._tenants.get(slug, fresh=True)
         state = self.all().get(slug)
         if state is None:
             raise UnknownTenant

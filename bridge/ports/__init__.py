@@ -145,8 +145,8 @@ class TenantStore(Protocol):
     def all(self) -> Mapping[str, TenantState]:
         """Return every tenant by slug."""
 
-    def get(self, slug: str) -> TenantState:
-        """Return one tenant. Raises UnknownTenant."""
+    def get(self, slug: str, *, fresh: bool = False) -> TenantState:
+        """Return one tenant; `fresh` goes past any in-process copy. Raises UnknownTenant."""
 
     def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent, seen: int | None = None) -> None:
         """Create or replace a tenant; the rollout of an existing one stays as it is.

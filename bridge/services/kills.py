@@ -21,7 +21,10 @@ class Kills:
         self._clock = clock
 
     def kill(self, slug: str, order: Order) -> TenantState:
-        """Switch one tenant off; never refused. Raises BadRequest without a reason, UnknownTenant, StoreError."""
+        """Switch one tenant off; never refused. Raises BadRequest without a reason, UnknownTenant, StoreError.
+
+        Conflict too, for an order that names a version.
+        """
         return self._switch(slug, order, self._kill(order))
 
     def revive(self, slug: str, order: Order) -> TenantState:
@@ -51,7 +54,7 @@ class Kills:
         """Write the switch, unless it stands so already: who was first is kept."""
 
         def change() -> TenantState:
-            state = self._tenants.get(slug)
+            state = self._stages.standing(slug, order)
             if (state.rollout.kill is None) is (kill is None):
                 return state
             action = "stage.kill" if kill else "stage.revive"

@@ -40,7 +40,7 @@ class Ramps:
         Raises BadRequest for steps that make no ramp, StageRefused outside stage `rollout` and for unmet conditions,
         UnknownTenant, Conflict, StoreError.
         """
-        state = self._tenants.get(slug)
+        state = self._stages.standing(slug, order)
         self._need_rollout(state)
         ramp = Ramp(_checked(state, steps), since=self._clock())
         check_order(order)
@@ -49,18 +49,19 @@ class Ramps:
     def pause(self, slug: str, order: Order) -> TenantState:
         """Stand still at the present percentage until somebody resumes; one that stands still already stays so.
 
-        Raises StageRefused when there is no ramp, UnknownTenant, StoreError. It does not lose races.
+        Raises StageRefused when there is no ramp, UnknownTenant, StoreError. It does not lose races, unless *order*
+        names a version: then Conflict.
         """
 
         def change() -> TenantState:
-            state = self._tenants.get(slug)
+            state = self._stages.standing(slug, order)
             return state if _ramp(state).pause else self._pause(state, order)
 
         return insist(change)
 
     def resume(self, slug: str, order: Order) -> TenantState:
         """Go on: hold what was left of the hold, then ask the next step's conditions. Raises as `move` does."""
-        state = self._tenants.get(slug)
+        state = self._stages.standing(slug, order)
         ramp = _ramp(state)
         if ramp.pause is None:
             return state
@@ -71,7 +72,7 @@ class Ramps:
         """Forget the ramp; the percentage stays. Raises as `pause` does."""
 
         def change() -> TenantState:
-            state = self._tenants.get(slug)
+            state = self._stages.standing(slug, order)
             _ramp(state)
             return self._stages.write(state, replace(state.rollout, ramp=None), order, action="ramp.stop")
 

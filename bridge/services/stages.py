@@ -35,10 +35,11 @@ class Move:
     cohorts: Cohorts | None = None
     force: bool = False
     request_id: str = ""
+    seen: int | None = None
 
     @property
     def order(self) -> Order:
-        return Order(self.actor, self.reason, self.request_id, self.force)
+        return Order(self.actor, self.reason, self.request_id, self.force, self.seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +99,26 @@ class Stages:
         """Return the tenant after the move.
 
         Raises StageRefused with every unmet condition, BadRequest, UnknownTenant, Conflict, StoreError.
-        A rollback is never refused and revokes no token: ten thousand revocations are a hundred minutes of
-        the tenant's rate limit.
+        A rollback that names no version is never refused. It revokes no token: ten thousand revocations are a
+        hundred minutes of the tenant's rate limit.
         """
         _check_shape(move)
-        if move.to.position < self._tenants.get(slug).rollout.stage.position:
+        if move.to.position < self._tenants.get(slug, fresh=True).rollout.stage.position:
             return insist(lambda: self._move(slug, move))
         return self._move(slug, move)
 
+    def standing(self, slug: str, order: Order) -> TenantState:
+        """Return the tenant as it stands, past any copy. Raises Conflict when *order* was made for another version.
+
+        What is written over that state conflicts in the store itself, so nobody comes in between.
+        """
+        state = self._tenants.get(slug, fresh=True)
+        if order.seen not in {None, state.rollout.revision}:
+            raise Conflict
+        return state
+
     def _move(self, slug: str, move: Move) -> TenantState:
-        state = self._tenants.get(slug)
+        state = self.standing(slug, move.order)
         moved = self._change(state, _after(state.rollout, move), move.order)
         self._metrics.stage_moves.labels(slug, move.to.value).inc()
         return moved
@@ -117,7 +128,7 @@ class Stages:
         check_order(order)
         if add | remove == NOBODY:
             raise BadRequest("Name a subject or a group.")
-        state = self._tenants.get(slug)
+        state = self.standing(slug, order)
         return self._change(state, replace(state.rollout, cohorts=(state.rollout.cohorts - remove) | add), order)
 
     def _change(self, state: TenantState, after: Rollout, order: Order) -> TenantState:

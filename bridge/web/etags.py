@@ -4,6 +4,7 @@ from flask import Response, jsonify, request
 
 from bridge.errors import Conflict, NeedsIfMatch
 from bridge.model import TenantState
+from bridge.web import current
 
 
 def etag_of(state: TenantState) -> str:
@@ -18,10 +19,16 @@ def tagged(document: object, state: TenantState) -> Response:
     return answer
 
 
-def check(state: TenantState) -> None:
-    """Raise Conflict when the request was made for another version; one that names none is not refused."""
-    if request.headers.get("If-Match") is not None and not request.if_match.contains(etag_of(state)):
-        raise Conflict
+def expected(slug: str) -> int | None:
+    """Return the revision of the rollout that the request was made for; None for one that names no version.
+
+    Raises Conflict when that is not how the tenant stands, UnknownTenant, StoreError.
+    """
+    if request.headers.get("If-Match") is None:
+        return None
+    state = current.bridge().tenants.get(slug, fresh=True)
+    _check(state)
+    return state.rollout.revision
 
 
 def require(state: TenantState | None) -> int:
@@ -37,5 +44,10 @@ def require(state: TenantState | None) -> int:
         raise Conflict("There is such a tenant already. Read it, then change it with `If-Match`.")
     if request.headers.get("If-Match") is None:
         raise NeedsIfMatch
-    check(state)
+    _check(state)
     return state.revision
+
+
+def _check(state: TenantState) -> None:
+    if not request.if_match.contains(etag_of(state)):
+        raise Conflict

@@ -31,13 +31,17 @@ class StageMove(BaseModel):
     cohorts: Names | None = None
     force: bool = False
 
-    def carry_out(self, slug: str, operator: Operator) -> TenantState:
-        """Return the tenant after the move. Raises NotAllowed, StageRefused, BadRequest, UnknownTenant, Conflict."""
+    def carry_out(self, slug: str, operator: Operator, *, seen: int | None = None) -> TenantState:
+        """Return the tenant after the move; *seen* is the revision of the rollout that it was made for.
+
+        Raises NotAllowed, StageRefused, BadRequest, UnknownTenant, Conflict.
+        """
         operator.check(slug, Role.OPERATOR)
-        state = current.tenant(slug)
+        stages = current.bridge().stages
         cohorts = Cohorts(self.cohorts.subjects, self.cohorts.groups) if self.cohorts else None
-        move = Move(self.to, operator.actor, self.reason, self.percent, cohorts, self.force, current.request_id())
-        return state if self._holds(state, cohorts) else current.bridge().stages.move(slug, move)
+        move = Move(self.to, operator.actor, self.reason, self.percent, cohorts, self.force, current.request_id(), seen)
+        state = stages.standing(slug, move.order)
+        return state if self._holds(state, cohorts) else stages.move(slug, move)
 
     def _holds(self, state: TenantState, cohorts: Cohorts | None) -> bool:
         """Tell whether everything that is asked for is so already: a request that comes twice moves once."""

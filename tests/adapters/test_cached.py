@@ -136,6 +136,21 @@ def test_another_process_sees_a_change_within_the_interval(
     assert there.sessions.get("hash") is None
 
 
+def test_who_asks_for_a_fresh_tenant_gets_no_copy(
+    sqlite_database: Database, vault: Vault, clock: FakeClock, acme: Tenant, event: AuditEvent
+) -> None:
+    here, there = (cached_stores(sqlite_database, vault, clock).tenants for _ in range(2))
+    here.save(acme, starting_at=Rollout(), event=event)
+    assert there.get("acme").rollout.stage is Stage.LEGACY
+    here.move("acme", before=Rollout(), after=Rollout(Stage.SHADOW), event=event)
+
+    assert there.get("acme").rollout.stage is Stage.LEGACY, "a copy, for a quarter of a second"
+    assert there.get("acme", fresh=True).rollout.stage is Stage.SHADOW
+    assert there.get("acme").rollout.stage is Stage.SHADOW, "nobody is shown less afterwards"
+    with pytest.raises(UnknownTenant):
+        there.get("nobody", fresh=True)
+
+
 def test_copies_are_trusted_for_a_minute_without_the_database(
     watch: RevisionWatch, counter: Counter, clock: FakeClock, token: IssuedToken
 ) -> None:

@@ -1,10 +1,12 @@
 """The kill switch: whom it takes off the OAuth path, and what it leaves as it is."""
 
+from dataclasses import replace
+
 import pytest
-from fakes import START, FakeClock, FakeKeys, FakeTenants
+from fakes import START, FakeClock, FakeKeys, FakeTenants, StaleTenants
 from samples import state
 
-from bridge.errors import BadRequest, StageRefused, StoreError, UnknownTenant
+from bridge.errors import BadRequest, Conflict, StageRefused, StoreError, UnknownTenant
 from bridge.model import Path, Stage, TenantState
 from bridge.plan import Kill, Order
 from bridge.services.kills import Kills
@@ -21,6 +23,11 @@ class Desk:
         self.tenants = FakeTenants(*states)
         self.stages = Stages(self.tenants, FakeKeys(), clock, Metrics())
         self.kills = Kills(self.tenants, self.stages, clock)
+
+    def stale(self) -> tuple[StaleTenants, Stages]:
+        """Return what another worker works with that does not look again from now on."""
+        tenants = StaleTenants(self.tenants)
+        return tenants, Stages(tenants, FakeKeys(), FakeClock(), Metrics())
 
     def now(self, slug: str = "acme") -> TenantState:
         return self.tenants.get(slug)
@@ -63,6 +70,30 @@ class TestOne:
         desk.kills.revive("acme", EVE)
 
         assert len(desk.tenants.events) == 2
+
+    def test_it_is_not_so_already_because_an_old_copy_says_so(self) -> None:
+        """Within a quarter of a second another worker switched it: a copy would answer for a switch that is off."""
+        desk = Desk(state())
+        desk.kills.kill("acme", ERIN)
+        late = Kills(*desk.stale(), FakeClock())
+        desk.kills.revive("acme", ERIN)
+
+        assert late.kill("acme", EVE).kill == desk.now().kill == Kill("eve", "me too", START)
+        late = Kills(*desk.stale(), FakeClock())
+        desk.kills.revive("acme", ERIN)
+        desk.kills.kill("acme", ERIN)
+        late.revive("acme", EVE)
+        assert desk.now().kill is None
+
+    def test_an_order_for_another_version_is_refused(self) -> None:
+        desk = Desk(state())
+        desk.kills.kill("acme", replace(ERIN, seen=0))
+        for switch in (desk.kills.kill, desk.kills.revive):
+            with pytest.raises(Conflict):
+                switch("acme", replace(EVE, seen=0))
+        desk.kills.revive("acme", replace(ERIN, seen=1))
+
+        assert desk.now().kill is None
 
     def test_nothing_moves_forward_meanwhile_and_back_is_possible(self) -> None:
         desk = Desk(state(Stage.OAUTH))

@@ -1,9 +1,10 @@
 """Ramps: which steps are taken when, by whom, and what stops them."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
-from fakes import FakeClock, FakeKeys, FakeTenants
+from fakes import FakeClock, FakeKeys, FakeTenants, StaleTenants
 from samples import state
 
 from bridge.errors import BadRequest, Conflict, StageRefused, StoreError, TenantUnavailable, UnmetCondition
@@ -94,8 +95,7 @@ class TestSteps:
         bridge = Bridge()
         bridge.start()
         bridge.clock.advance(HOUR)
-        both_saw = bridge.tenants.all()
-        other = Ramps(_Stale(bridge.tenants, both_saw), bridge.stages, bridge.clock, bridge.metrics)
+        other = Ramps(StaleTenants(bridge.tenants), bridge.stages, bridge.clock, bridge.metrics)
 
         bridge.ramps.run_due()
         other.run_due()
@@ -131,18 +131,6 @@ class TestSteps:
         assert bridge.after(HOUR).percentage == 10
         assert bridge.after(HOUR).percentage == 20
         assert bridge.rollout.ramp is None
-
-
-class _Stale(FakeTenants):
-    """A worker that looked before another one wrote."""
-
-    def __init__(self, store: FakeTenants, seen: object) -> None:
-        super().__init__()
-        self._seen = seen
-        self.move = store.move  # type: ignore[method-assign]
-
-    def all(self) -> dict[str, TenantState]:
-        return dict(self._seen)  # type: ignore[call-overload,no-any-return]
 
 
 class TestStart:
@@ -296,6 +284,36 @@ class TestPause:
         for change in (ramps.pause, ramps.resume, ramps.stop):
             with pytest.raises(StageRefused, match="acme has no ramp"):
                 change("acme", ERIN)
+
+
+class TestVersions:
+    def test_an_order_for_another_version_is_refused(self) -> None:
+        bridge = Bridge()
+        late, ramps = Order("erin", "late", seen=7), bridge.ramps
+        bridge.start(order=replace(ERIN, seen=0))
+
+        with pytest.raises(Conflict):
+            bridge.start(order=late)
+        for change in (ramps.pause, ramps.resume, ramps.stop):
+            with pytest.raises(Conflict):
+                change("acme", late)
+        for seen, change in enumerate((ramps.pause, ramps.resume, ramps.stop), start=1):
+            change("acme", replace(ERIN, seen=seen))
+
+        assert [action for _, action, _ in bridge.trail()] == ["ramp.start", "ramp.pause", "ramp.resume", "ramp.stop"]
+
+    def test_a_pause_does_not_stand_already_because_an_old_copy_says_so(self) -> None:
+        bridge = Bridge()
+        bridge.start()
+        bridge.ramps.pause("acme", ERIN)
+        tenants = StaleTenants(bridge.tenants)
+        late = Ramps(tenants, Stages(tenants, FakeKeys(), bridge.clock, bridge.metrics), bridge.clock, bridge.metrics)
+        bridge.ramps.resume("acme", ERIN)
+
+        late.pause("acme", Order("eve", "errors"))
+
+        assert bridge.ramp.pause
+        assert bridge.ramp.pause.actor == "eve"
 
 
 class TestEnd:

@@ -1,11 +1,12 @@
 """Stage moves: which are safe, what each changes, what each leaves behind."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
-from fakes import START, FakeClock, FakeKeys, FakeTenants
+from fakes import START, FakeClock, FakeKeys, FakeTenants, StaleTenants
 from samples import state
 
 from bridge.errors import (
@@ -30,7 +31,7 @@ class Desk:
     """An operator's desk: one tenant, some of whose keys may be missing."""
 
     def __init__(self, now: TenantState, *missing_keys: str, conditions: Sequence[Condition] = ()) -> None:
-        self.tenants = FakeTenants(now)
+        self.tenants: FakeTenants = FakeTenants(now)
         self.metrics = Metrics()
         keys = FakeKeys(missing=missing_keys)
         self.stages = Stages(self.tenants, keys, FakeClock(), self.metrics, conditions)
@@ -47,6 +48,19 @@ class Desk:
             self.move(to, **details)
         assert self.tenants.events == []
         return [(each.condition, each.message) for each in refusal.value.unmet]
+
+
+def overtaken(desk: Desk) -> Callable[..., Rollout]:
+    """Return a `move` before whose first write a ramp steps to 25 %."""
+    move, raced = desk.tenants.move, list[bool]()
+
+    def late(slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
+        if not raced:
+            raced.append(True)
+            move(slug, before=before, after=replace(before, percentage=25), event=replace(event, actor="ramp"))
+        return move(slug, before=before, after=after, event=event)
+
+    return late
 
 
 class TestRule:
@@ -217,18 +231,55 @@ class TestEvidence:
     def test_a_way_back_does_not_lose_a_race(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A ramp steps between our reading and our writing; the tenant goes back all the same."""
         desk = Desk(state(Stage.ROLLOUT, percentage=5))
-        move, raced = desk.tenants.move, list[bool]()
-
-        def overtaken(slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
-            if not raced:
-                raced.append(True)
-                move(slug, before=before, after=replace(before, percentage=25), event=replace(event, actor="ramp"))
-            return move(slug, before=before, after=after, event=event)
-
-        monkeypatch.setattr(desk.tenants, "move", overtaken)
+        monkeypatch.setattr(desk.tenants, "move", overtaken(desk))
 
         assert desk.move(Stage.SHADOW) == Rollout(Stage.SHADOW, 0, revision=2)
         assert [event.actor for event in desk.tenants.events] == ["ramp", "erin"]
+
+
+class TestVersions:
+    """A change says which version of the rollout it was made for, and is refused for any other."""
+
+    CHANGES: ClassVar[dict[str, Callable[[Desk, Order], object]]] = {
+        "move": lambda desk, order: desk.move(Stage.OAUTH, seen=order.seen),
+        "back": lambda desk, order: desk.move(Stage.SHADOW, seen=order.seen),
+        "recast": lambda desk, order: desk.stages.recast("acme", order, add=PILOTS),
+    }
+
+    @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+    @pytest.mark.parametrize("seen", [0, 2])
+    def test_another_one_is_refused(self, change: Callable[[Desk, Order], object], seen: int) -> None:
+        desk = Desk(state(Stage.ROLLOUT))
+        desk.move(Stage.ROLLOUT, percentage=5)
+
+        with pytest.raises(Conflict):
+            change(desk, Order("erin", "late", seen=seen))
+        assert len(desk.tenants.events) == 1
+        change(desk, Order("erin", "in time", seen=1))
+        assert desk.tenants.get("acme").rollout.revision == 2
+
+    @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+    def test_who_comes_in_between_is_not_overwritten(
+        self, change: Callable[[Desk, Order], object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The version was right when it was read; the store itself finds it old when it is written."""
+        desk = Desk(state(Stage.ROLLOUT, percentage=5))
+        monkeypatch.setattr(desk.tenants, "move", overtaken(desk))
+
+        with pytest.raises(Conflict):
+            change(desk, Order("erin", "late", seen=0))
+
+        assert [event.actor for event in desk.tenants.events] == ["ramp"]
+        assert desk.tenants.get("acme").rollout.percentage == 25
+
+    def test_an_old_copy_does_not_hold_up_the_way_back(self) -> None:
+        """Another worker moved on within the quarter second in which this one has not looked."""
+        desk = Desk(state(Stage.SHADOW))
+        desk.tenants = StaleTenants(desk.tenants)
+        desk.stages = Stages(desk.tenants, FakeKeys(), FakeClock(), desk.metrics)
+        desk.tenants.behind.states["acme"] = state(Stage.OAUTH)
+
+        assert desk.move(Stage.SHADOW).stage is Stage.SHADOW
 
 
 class TestPlan:

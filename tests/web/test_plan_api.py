@@ -154,6 +154,34 @@ class TestKill:
         assert demo.tenants.events == []
 
 
+class TestVersions:
+    CHANGES = ("cohorts", "ramp", "ramp/pause", "ramp/resume", "ramp/stop", "kill", "revive", "stage")
+
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_a_change_for_an_old_version_is_refused(self, demo: Web, erin: Visitor, change: str) -> None:
+        demo.at("rollout")
+        etag = erin.get(ACME).headers["ETag"]
+        post(erin, f"{ACME}/ramp", steps=TEXT)
+        bodies: dict[str, dict[str, object]] = {
+            "cohorts": {"add": {"subjects": ["bob"]}},
+            "ramp": {"steps": TEXT},
+            "stage": {"to": "shadow"},
+        }
+        body = {"reason": "late", **bodies.get(change, {})}
+
+        answer = erin.post(f"{ACME}/{change}", json=body, headers=erin.csrf() | {"If-Match": etag})
+
+        assert problem(answer) == (412, "conflict")
+        assert [each.action for each in demo.tenants.events] == ["ramp.start"]
+
+    def test_one_for_the_present_version_is_made(self, erin: Visitor) -> None:
+        etag = erin.get(ACME).headers["ETag"]
+
+        for named in (etag, "*"):
+            answer = erin.post(f"{ACME}/kill", json={"reason": "x"}, headers=erin.csrf() | {"If-Match": named})
+            assert answer.status_code == 200
+
+
 class TestWho:
     @pytest.mark.parametrize("path", WRITES)
     def test_only_operators_with_a_csrf_token(self, demo: Web, alice: Visitor, erin: Visitor, path: str) -> None:

@@ -32,7 +32,8 @@ class SqlTenants:
             kill_all = _kill_all(connection)
         return {row.slug: self._state(row, kill_all) for row in rows}
 
-    def get(self, slug: str) -> TenantState:
+    def get(self, slug: str, *, fresh: bool = False) -> TenantState:
+        del fresh  # nothing here is a copy
         with self._database.reading() as connection:
             row = connection.execute(select(TENANTS).where(TENANTS.c.slug == slug)).one_or_none()
             kill_all = _kill_all(connection)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify
 from pydantic import Field
 
-from bridge.errors import BadRequest, Conflict, StageRefused
+from bridge.errors import BadRequest, StageRefused
 from bridge.model import Cohorts, Stage, TenantState
 from bridge.plan import Order, RampStep, read_steps
 from bridge.roles import Role
@@ -27,8 +27,10 @@ class PlanQuery(Shape):
 class Reasoned(Because):
     """A change and why."""
 
-    def order(self, who: Operator, *, force: bool = False) -> Order:
-        return Order(who.actor, self.reason, current.request_id(), force)
+    def order(self, who: Operator, *, slug: str | None = None, force: bool = False) -> Order:
+        """Return who wants it and why, of one tenant with the version that it was made for. Raises Conflict."""
+        seen = None if slug is None else etags.expected(slug)
+        return Order(who.actor, self.reason, current.request_id(), force, seen)
 
 
 class StepBody(Shape):
@@ -80,7 +82,8 @@ CHANGE: dict[str, Any] = {
     "answer": TenantAnswer,
     "role": Role.OPERATOR,
     "answers_etag": True,
-    "raises": (StageRefused, Conflict),
+    "takes_if_match": True,
+    "raises": (StageRefused,),
 }
 
 
@@ -100,7 +103,7 @@ def post_cohorts(slug: str) -> Response:
     change = parsed(CohortChange)
     add = Cohorts(change.add.subjects, change.add.groups)
     remove = Cohorts(change.remove.subjects, change.remove.groups)
-    order = change.order(who, force=change.force)
+    order = change.order(who, slug=slug, force=change.force)
     return _answer(current.bridge().stages.recast(slug, order, add=add, remove=remove))
 
 
@@ -108,37 +111,37 @@ def post_cohorts(slug: str) -> Response:
 def post_ramp(slug: str) -> Response:
     who = _changer(slug)
     start = parsed(RampStart)
-    return _answer(current.bridge().ramps.start(slug, start.read(), start.order(who, force=start.force)))
+    return _answer(current.bridge().ramps.start(slug, start.read(), start.order(who, slug=slug, force=start.force)))
 
 
 @described("Pause the ramp", body=Reasoned, **CHANGE)
 def post_ramp_pause(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().ramps.pause(slug, parsed(Reasoned).order(who)))
+    return _answer(current.bridge().ramps.pause(slug, parsed(Reasoned).order(who, slug=slug)))
 
 
 @described("Resume the ramp", body=Reasoned, **CHANGE)
 def post_ramp_resume(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().ramps.resume(slug, parsed(Reasoned).order(who)))
+    return _answer(current.bridge().ramps.resume(slug, parsed(Reasoned).order(who, slug=slug)))
 
 
 @described("Stop the ramp", body=Reasoned, **CHANGE)
 def post_ramp_stop(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().ramps.stop(slug, parsed(Reasoned).order(who)))
+    return _answer(current.bridge().ramps.stop(slug, parsed(Reasoned).order(who, slug=slug)))
 
 
 @described("Switch the OAuth path of a tenant off", body=Reasoned, **CHANGE)
 def post_kill(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().kills.kill(slug, parsed(Reasoned).order(who)))
+    return _answer(current.bridge().kills.kill(slug, parsed(Reasoned).order(who, slug=slug)))
 
 
 @described("Switch the OAuth path of a tenant on again", body=Reasoned, **CHANGE)
 def post_revive(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().kills.revive(slug, parsed(Reasoned).order(who)))
+    return _answer(current.bridge().kills.revive(slug, parsed(Reasoned).order(who, slug=slug)))
 
 
 @described("Say whether the kill switch of all tenants is on", answer=SwitchAnswer)
