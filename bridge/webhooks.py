@@ -39,7 +39,10 @@ class Webhook(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message on its way to a webhook: to that of its tenant, or to the one for all (`to`)."""
+    """A message on its way to a webhook: to that of its tenant, or to the one for all (`to`).
+
+    `problem` is why the last attempt failed, a code; empty before one did.
+    """
 
     id: str
     tenant: str
@@ -48,3 +51,4 @@ class Notice:
     created_at: float
     due_at: float
     attempts: int = 0
+    problem: str = ""

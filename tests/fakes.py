@@ -92,6 +92,7 @@ class FakeTenants(_Store):
         self.states = {state.tenant.slug: state for state in states}
         self.events: list[AuditEvent] = []
         self.killed: Kill | None = None
+        self.outbox = FakeOutbox()
 
     def all(self) -> Mapping[str, TenantState]:
         self._check()
@@ -123,7 +124,9 @@ class FakeTenants(_Store):
             self.events.append(event)
             self.states[tenant.slug] = TenantState(tenant, old.rollout if old else starting_at, revision=revision + 1)
 
-    def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
+    def move(
+        self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent, notices: Sequence[Notice] = ()
+    ) -> Rollout:
         with self._lock:
             state = self.get(slug)
             if state.rollout.revision != before.revision:
@@ -131,6 +134,7 @@ class FakeTenants(_Store):
             moved = replace(after, revision=before.revision + 1)
             self.states[slug] = replace(state, rollout=moved)
             self.events.append(event)
+            self.outbox.put(*notices)
             return moved
 
 
@@ -382,12 +386,10 @@ class FakeOutbox(_Store):
         super().__init__()
         self.rows: dict[tuple[str, str], Notice] = {}
 
-    def add(self, notice: Notice, *, room: int) -> bool:
-        self._check()
-        if len(self.rows) >= room:
-            return False
-        self.rows.setdefault((notice.id, notice.to), notice)
-        return True
+    def put(self, *notices: Notice) -> None:
+        """What FakeTenants does with its notices."""
+        for each in notices:
+            self.rows.setdefault((each.id, each.to), each)
 
     def due(self, now: float, *, limit: int) -> Sequence[Notice]:
         self._check()
@@ -402,14 +404,19 @@ class FakeOutbox(_Store):
             self.rows[notice.id, notice.to] = replace(kept, attempts=kept.attempts + 1, due_at=until)
             return True
 
-    def postpone(self, notice: Notice, *, until: float) -> None:
+    def postpone(self, notice: Notice, *, until: float, problem: str) -> None:
         self._check()
         if kept := self.rows.get((notice.id, notice.to)):
-            self.rows[notice.id, notice.to] = replace(kept, due_at=until)
+            self.rows[notice.id, notice.to] = replace(kept, due_at=until, problem=problem)
 
     def remove(self, notice: Notice) -> None:
         self._check()
         self.rows.pop((notice.id, notice.to), None)
+
+    def waiting(self, tenant: str) -> Sequence[Notice]:
+        self._check()
+        mine = (each for each in self.rows.values() if each.tenant == tenant)
+        return sorted(mine, key=lambda each: (each.created_at, each.to))
 
 
 @dataclass

@@ -26,7 +26,6 @@ from fakes import (
     FakeLedger,
     FakeMeasures,
     FakeOperatorTokens,
-    FakeOutbox,
     FakeParity,
     FakePeople,
     FakeQlik,
@@ -188,7 +187,7 @@ class Web:
         self.tenants = FakeTenants(*(_tenant(slug) for slug in ("acme", "globex")))
         self.subjects, self.tokens = FakeSubjects(), FakeTokens(self.clock)
         self.sessions, self.ledger = FakeSessions(), FakeLedger()
-        self.measures, self.outbox, self.webhooks = FakeMeasures(), FakeOutbox(), FakeWebhooks()
+        self.measures, self.outbox, self.webhooks = FakeMeasures(), self.tenants.outbox, FakeWebhooks()
         self.jwt_uses, self.events = FakeJwtUses(), FakeEvents()
         self.operator_tokens, self.audit, self.parity = FakeOperatorTokens(), FakeAudit(), FakeParity()
         self.access = FakeAccess(self.qlik)

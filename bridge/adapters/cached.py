@@ -26,6 +26,7 @@ from bridge.model import (
 )
 from bridge.plan import Kill
 from bridge.ports import Clock, SessionStore, SubjectStore, TenantStore, TokenStore
+from bridge.webhooks import Notice
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -157,9 +158,11 @@ class CachedTenants:
         finally:
             self._copies.clear()
 
-    def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
+    def move(
+        self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent, notices: Sequence[Notice] = ()
+    ) -> Rollout:
         try:
-            return self._tenants.move(slug, before=before, after=after, event=event)
+            return self._tenants.move(slug, before=before, after=after, event=event, notices=notices)
         finally:
             self._copies.clear()
 

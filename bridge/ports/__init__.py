@@ -26,6 +26,7 @@ from bridge.model import (
 from bridge.plan import Kill
 from bridge.roles import OperatorToken
 from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse
+from bridge.webhooks import Notice
 
 
 class Clock(Protocol):
@@ -156,8 +157,13 @@ class TenantStore(Protocol):
         transaction: no change without its record.
         """
 
-    def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
-        """Replace the rollout, with its audit event. Raises Conflict when it is no longer the one read *before*."""
+    def move(
+        self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent, notices: Sequence[Notice] = ()
+    ) -> Rollout:
+        """Replace the rollout, with its audit event and the notices of it: all of them, or nothing.
+
+        Raises Conflict when it is no longer the one read *before*.
+        """
 
     def kill_all(self) -> Kill | None:
         """Return the kill switch of all tenants, when it is on."""

@@ -36,10 +36,7 @@ class MeasureStore(Protocol):
 
 
 class Outbox(Protocol):
-    """Notices on their way. Every method may raise StoreError."""
-
-    def add(self, notice: Notice, *, room: int) -> bool:
-        """Keep a notice, once by id and `to`. Return False when *room* notices wait already."""
+    """Notices on their way; `TenantStore.move` puts them there. Every method may raise StoreError."""
 
     def due(self, now: float, *, limit: int) -> Sequence[Notice]:
         """Return what is to be sent now, oldest first."""
@@ -47,11 +44,14 @@ class Outbox(Protocol):
     def claim(self, notice: Notice, *, until: float) -> bool:
         """Count one attempt and hide the notice until then; False when another worker was first."""
 
-    def postpone(self, notice: Notice, *, until: float) -> None:
-        """Make it due at that moment (unix seconds)."""
+    def postpone(self, notice: Notice, *, until: float, problem: str) -> None:
+        """Make it due at that moment (unix seconds), and keep why it did not arrive."""
 
     def remove(self, notice: Notice) -> None:
         """Forget a notice that arrived, or never will."""
+
+    def waiting(self, tenant: str) -> Sequence[Notice]:
+        """Return every notice of a tenant that did not arrive yet, oldest first."""
 
 
 class WebhookSender(Protocol):

@@ -167,14 +167,15 @@ class Guardrails:
             before=state.rollout.document(),
             after={**after.document(), "evidence": evidence},
         )
+        told = {"event": action, "reason": reason, "before": _plan(state.rollout), "after": _plan(after)}
+        notice_id = f"{slug}-{state.rollout.revision + 1}"
+        notices = self._notices.written(state.tenant, notice_id, {**told, "evidence": evidence})
         try:
-            moved = self._tenants.move(slug, before=state.rollout, after=after, event=event)
+            self._tenants.move(slug, before=state.rollout, after=after, event=event, notices=notices)
         except Conflict:
             return  # a person, the ramp or another worker was first: look again next time
         self._count(slug, after, action, crossed)
         log.error("guardrail_crossed", tenant=slug, action=action, reason=reason)
-        told = {"event": action, "reason": reason, "before": _plan(state.rollout), "after": _plan(moved)}
-        self._notices.tell(state.tenant, f"{slug}-{moved.revision}", {**told, "evidence": evidence})
 
     def _count(self, slug: str, after: Rollout, action: str, crossed: Iterable[Reading]) -> None:
         for each in crossed:

@@ -4,12 +4,12 @@ import hashlib
 import hmac
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import structlog
 
-from bridge.errors import StoreError, TenantError
+from bridge.errors import TenantError
 from bridge.model import Tenant
 from bridge.ports import Clock, TenantStore
 from bridge.ports.watching import Outbox, WebhookSender
@@ -19,8 +19,6 @@ from bridge.webhooks import Notice, Webhook
 
 log = structlog.get_logger()
 
-ROOM = 1000
-"""So many notices wait at most; further ones are dropped and counted."""
 AT_ONCE = 20
 ATTEMPTS = 14
 FIRST_WAIT_S = 2.0
@@ -53,22 +51,12 @@ class Notices:
         self._background = Background[Literal["due"]]("notices", lambda _: self.deliver(), room=1)
         self.close = self._background.close
 
-    def tell(self, tenant: Tenant, notice_id: str, event: Mapping[str, Any]) -> None:
-        """Put a notice on its way. A store that is away loses it, counted and logged; nothing is raised."""
+    def written(self, tenant: Tenant, notice_id: str, event: Mapping[str, Any]) -> Sequence[Notice]:
+        """Return what tells of an event, one notice a webhook; whoever makes the change keeps them with it."""
         now = self._clock()
         body = json.dumps({"id": notice_id, "at": round(now, 3), "tenant": tenant.slug, **event}, sort_keys=True)
         targets: dict[Literal["tenant", "all"], Webhook | None] = {"tenant": tenant.notify, "all": self._for_all}
-        for to in (to for to, webhook in targets.items() if webhook):
-            self._keep(Notice(notice_id, tenant.slug, to, body, now, now))
-
-    def _keep(self, notice: Notice) -> None:
-        try:
-            outcome = "kept" if self._outbox.add(notice, room=ROOM) else "no_room"
-        except StoreError:
-            outcome = StoreError.code()
-        if outcome != "kept":
-            self._metrics.notices.labels(notice.tenant, outcome).inc()
-            log.error("notice_lost", tenant=notice.tenant, to=notice.to, notice=notice.id, problem=outcome)
+        return [Notice(notice_id, tenant.slug, to, body, now, now) for to, webhook in targets.items() if webhook]
 
     def deliver_soon(self) -> None:
         """Let the thread for it look at what is due: a webhook that is slow holds up nothing else."""
@@ -99,7 +87,7 @@ class Notices:
             self._outbox.remove(notice)
             log.error("notice_given_up", tenant=notice.tenant, notice=notice.id, host=webhook.host, problem=outcome)
         else:
-            self._outbox.postpone(notice, until=self._clock() + self._wait_s(notice.attempts))
+            self._outbox.postpone(notice, until=self._clock() + self._wait_s(notice.attempts), problem=outcome)
             log.warning("notice_not_delivered", tenant=notice.tenant, host=webhook.host, problem=outcome)
 
     def _post(self, notice: Notice, webhook: Webhook) -> str:

@@ -19,7 +19,6 @@ from fakes import (
     FakeLedger,
     FakeMeasures,
     FakeOperatorTokens,
-    FakeOutbox,
     FakeParity,
     FakeSessions,
     FakeSubjects,
@@ -129,9 +128,9 @@ def database(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture(params=["fake", "sqlite", "postgresql", "cached"])
 def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> Stores:
     if request.param == "fake":
-        audit = FakeAudit()
+        audit, tenants = FakeAudit(), FakeTenants()
         return Stores(
-            FakeTenants(),
+            tenants,
             FakeSubjects(),
             FakeTokens(clock),
             FakeSessions(),
@@ -139,7 +138,7 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> St
             FakeOperatorTokens(),
             audit,
             FakeMeasures(),
-            FakeOutbox(),
+            tenants.outbox,
             FakeDecisions(audit),
             FakeJwtUses(),
             FakeParity(),

@@ -61,8 +61,8 @@ def audit(tenants: FakeTenants) -> FakeAudit:
 
 
 @pytest.fixture
-def outbox() -> FakeOutbox:
-    return FakeOutbox()
+def outbox(tenants: FakeTenants) -> FakeOutbox:
+    return tenants.outbox
 
 
 @pytest.fixture
@@ -312,6 +312,35 @@ class TestHolding:
         with pytest.raises(StoreError):
             watch.rails.watch()
         assert tenants.events == []
+
+
+class Crash(BaseException):
+    """The worker dies here."""
+
+
+class TestCrashing:
+    def test_a_worker_that_dies_right_after_its_move_loses_no_notice(
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+    ) -> None:
+        move = tenants.move
+
+        def last_move(slug: str, **change: Any) -> Rollout:  # noqa: ANN401 - as the store takes it
+            move(slug, **change)
+            raise Crash
+
+        monkeypatch.setattr(tenants, "move", last_move)
+        fail(measures, 5)
+        with pytest.raises(Crash):
+            watch.rails.watch()
+
+        hooks = FakeWebhooks()
+        after = Notices(
+            outbox=tenants.outbox, sender=hooks, tenants=tenants, for_all=None, clock=clock, metrics=Metrics()
+        )
+        after.deliver()
+        [(_, body, _)] = hooks.posted
+        assert tenants.get("acme").rollout.stage is Stage.SHADOW
+        assert (json.loads(body)["id"], json.loads(body)["after"]["stage"]) == ("acme-1", "shadow")
 
 
 class TestMovingForward:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from samples import state
 
 from bridge.errors import TenantTimeout
+from bridge.model import Tenant
 from bridge.services import notices as module
 from bridge.services.notices import ATTEMPTS, Notices
 from bridge.telemetry import Metrics
@@ -52,12 +54,17 @@ def notices(
     )
 
 
+def tell(notices: Notices, tenant: Tenant, notice_id: str, event: Mapping[str, str]) -> None:
+    """Keep the notices of an event, as the store does with the change itself."""
+    notices._outbox.put(*notices.written(tenant, notice_id, event))  # type: ignore[attr-defined]
+
+
 def outcomes(metrics: Metrics, outcome: str) -> float:
     return metrics.registry.get_sample_value("bridge_notices_total", {"tenant": "acme", "outcome": outcome}) or 0
 
 
 def test_the_tenants_webhook_and_that_of_all_hear_it_once(notices: Notices, hooks: FakeWebhooks) -> None:
-    notices.tell(ACME.tenant, "acme-7", EVENT)
+    tell(notices, ACME.tenant, "acme-7", EVENT)
     for _ in range(3):
         notices.deliver()
 
@@ -66,14 +73,14 @@ def test_the_tenants_webhook_and_that_of_all_hear_it_once(notices: Notices, hook
 
 def test_who_has_no_webhook_hears_nothing(outbox: FakeOutbox, notices: Notices) -> None:
     notices._for_all = None
-    notices.tell(state().tenant, "acme-7", EVENT)
+    tell(notices, state().tenant, "acme-7", EVENT)
 
     assert outbox.rows == {}
 
 
 def test_the_signature_can_be_verified_as_documented(notices: Notices, hooks: FakeWebhooks, clock: FakeClock) -> None:
     notices._for_all = None
-    notices.tell(ACME.tenant, "acme-7", EVENT)
+    tell(notices, ACME.tenant, "acme-7", EVENT)
     notices.deliver()
 
     [(_, body, headers)] = hooks.posted
@@ -90,22 +97,25 @@ def test_it_tries_again_later_and_later(
 ) -> None:
     notices._for_all = None
     hooks.answers = [500, 301, TenantTimeout(), 204]
-    notices.tell(ACME.tenant, "acme-7", EVENT)
-    tried = []
+    tell(notices, ACME.tenant, "acme-7", EVENT)
+    tried, problems = [], set()
     for second in range(60):
         before = len(hooks.posted)
         notices.deliver()
         tried += [second] * (len(hooks.posted) - before)
         clock.advance(1)
 
+        problems |= {each.problem for each in notices._outbox.waiting("acme")}
+
     assert tried == [0, 2, 6, 14]
+    assert problems == {"status_500", "status_301", "webhook_timeout"}
     assert [outcomes(metrics, name) for name in ("status_500", "status_301", "webhook_timeout", "ok")] == [1, 1, 1, 1]
 
 
 def test_each_try_is_signed_anew(notices: Notices, hooks: FakeWebhooks, clock: FakeClock) -> None:
     notices._for_all = None
     hooks.answers = [500]
-    notices.tell(ACME.tenant, "acme-7", EVENT)
+    tell(notices, ACME.tenant, "acme-7", EVENT)
     notices.deliver()
     clock.advance(2)
     notices.deliver()
@@ -120,7 +130,7 @@ def test_it_gives_up_in_the_end(
 ) -> None:
     notices._for_all = None
     hooks.answers = [500] * 100
-    notices.tell(ACME.tenant, "acme-7", EVENT)
+    tell(notices, ACME.tenant, "acme-7", EVENT)
     start = clock()
     while outbox.rows:
         notices.deliver()
@@ -134,7 +144,7 @@ def test_a_restart_in_the_middle_of_a_try_loses_nothing(
     notices: Notices, hooks: FakeWebhooks, outbox: FakeOutbox, clock: FakeClock
 ) -> None:
     notices._for_all = None
-    notices.tell(ACME.tenant, "acme-7", EVENT)
+    tell(notices, ACME.tenant, "acme-7", EVENT)
     [notice] = outbox.due(clock(), limit=1)
     outbox.claim(notice, until=clock() + module.CLAIM_S)
     notices.deliver()
@@ -147,7 +157,7 @@ def test_a_restart_in_the_middle_of_a_try_loses_nothing(
 
 def test_another_worker_sends_nothing_twice(notices: Notices, hooks: FakeWebhooks, outbox: FakeOutbox) -> None:
     notices._for_all = None
-    notices.tell(ACME.tenant, "acme-7", EVENT)
+    tell(notices, ACME.tenant, "acme-7", EVENT)
     [seen_by_both] = outbox.rows.values()
     notices.deliver()
     outbox.rows[seen_by_both.id, seen_by_both.to] = replace(seen_by_both, attempts=1)
@@ -160,19 +170,8 @@ def test_a_webhook_that_is_gone_by_now_is_not_called(
     notices: Notices, hooks: FakeWebhooks, outbox: FakeOutbox, tenants: FakeTenants
 ) -> None:
     notices._for_all = None
-    notices.tell(ACME.tenant, "acme-7", EVENT)
+    tell(notices, ACME.tenant, "acme-7", EVENT)
     tenants.states.clear()
     notices.deliver()
 
     assert (hooks.posted, outbox.rows) == ([], {})
-
-
-def test_a_full_box_and_a_store_that_is_away_are_counted(
-    notices: Notices, outbox: FakeOutbox, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "ROOM", 1)
-    notices.tell(ACME.tenant, "acme-7", EVENT)
-    outbox.broken = True
-    notices.tell(ACME.tenant, "acme-8", EVENT)
-
-    assert (outcomes(metrics, "no_room"), outcomes(metrics, "store_error")) == (1, 2)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.tables import NOTICES
@@ -16,13 +16,6 @@ class SqlOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, notice: Notice, *, room: int) -> bool:
-        with self._database.writing() as connection:
-            if connection.execute(select(func.count()).select_from(NOTICES)).scalar_one() >= room:
-                return False
-            connection.execute(upsert(connection, NOTICES).values(asdict(notice)).on_conflict_do_nothing())
-        return True
-
     def due(self, now: float, *, limit: int) -> Sequence[Notice]:
         query = select(NOTICES).where(NOTICES.c.due_at <= now).order_by(NOTICES.c.due_at).limit(limit)
         with self._database.reading() as connection:
@@ -34,11 +27,22 @@ class SqlOutbox:
         with self._database.writing() as connection:
             return bool(connection.execute(claimed).rowcount)
 
-    def postpone(self, notice: Notice, *, until: float) -> None:
+    def postpone(self, notice: Notice, *, until: float, problem: str) -> None:
         same = (NOTICES.c.id == notice.id) & (NOTICES.c.to == notice.to)
         with self._database.writing() as connection:
-            connection.execute(update(NOTICES).where(same).values(due_at=until))
+            connection.execute(update(NOTICES).where(same).values(due_at=until, problem=problem))
 
     def remove(self, notice: Notice) -> None:
         with self._database.writing() as connection:
             connection.execute(delete(NOTICES).where((NOTICES.c.id == notice.id) & (NOTICES.c.to == notice.to)))
+
+    def waiting(self, tenant: str) -> Sequence[Notice]:
+        query = select(NOTICES).where(NOTICES.c.tenant == tenant).order_by(NOTICES.c.created_at, NOTICES.c.to)
+        with self._database.reading() as connection:
+            return [Notice(**row) for row in connection.execute(query).mappings()]
+
+
+def put_notices(connection: Connection, notices: Sequence[Notice]) -> None:
+    """Write what tells of a change in that change's own transaction, once by id and `to`."""
+    for each in notices:
+        connection.execute(upsert(connection, NOTICES).values(asdict(each)).on_conflict_do_nothing())

@@ -157,6 +157,7 @@ NOTICES = Table(
     Column("created_at", Float(53), nullable=False),
     Column("due_at", Float(53), nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),
     Index(None, "due_at"),
 )
 

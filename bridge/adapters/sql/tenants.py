@@ -1,7 +1,7 @@
 """Tenants and their rollouts in SQL: a document a row, secrets sealed apart from it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,11 +10,13 @@ from sqlalchemy import Connection, Row, delete, exists, select, true, update
 
 from bridge.adapters.sql.audit import append_event
 from bridge.adapters.sql.database import Database, bump, upsert
+from bridge.adapters.sql.notices import put_notices
 from bridge.adapters.sql.tables import SWITCHES, TENANTS
 from bridge.adapters.vault import Vault
 from bridge.errors import Conflict, StoreError, UnknownTenant
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
 from bridge.plan import Kill, Pause, Ramp, RampStep
+from bridge.webhooks import Notice
 
 KILL_ALL = "kill_all"
 
@@ -58,7 +60,9 @@ class SqlTenants:
             append_event(connection, event)
             bump(connection)
 
-    def move(self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent) -> Rollout:
+    def move(
+        self, slug: str, *, before: Rollout, after: Rollout, event: AuditEvent, notices: Sequence[Notice] = ()
+    ) -> Rollout:
         moved = replace(after, revision=before.revision + 1)
         same = (TENANTS.c.slug == slug) & (TENANTS.c.rollout_revision == before.revision)
         with self._database.writing() as connection:
@@ -66,6 +70,7 @@ class SqlTenants:
                 known = connection.execute(select(exists().where(TENANTS.c.slug == slug))).scalar_one()
                 raise Conflict if known else UnknownTenant
             append_event(connection, event)
+            put_notices(connection, notices)
             bump(connection)
         return moved
 
