@@ -33,6 +33,30 @@ class Count(StrEnum):
     THROTTLED = "throttled"
 
 
+class Shadowed(StrEnum):
+    """What became of sampled sign-ins in stage `shadow`. `left_out`: the tenant throttles us, or moved on meanwhile."""
+
+    TAKEN = "taken"
+    PROVEN = "proven"
+    MISMATCH = "mismatch"
+    UNPROVEN = "unproven"
+    FAILED = "failed"
+    LEFT_OUT = "left_out"
+    DROPPED = "dropped"
+
+    @classmethod
+    def ended(cls, outcome: str) -> "Shadowed":
+        """Return what a trial that ended so counts as; *outcome* may be an error code."""
+        if outcome in {"tenant_throttled", "budget_spent"}:
+            return cls.LEFT_OUT
+        return cls(outcome) if outcome in set(cls) else cls.FAILED
+
+    @property
+    def measure(self) -> str:
+        """Return the name under which it is counted."""
+        return f"shadow_{self.value}"
+
+
 DURATIONS_S = tuple(round(0.01 * 1.5**step, 4) for step in range(22))
 """Upper bounds of the classes in which durations are counted, 10 ms to 50 s; what took longer is in a last one."""
 

@@ -284,6 +284,7 @@ class Web:
                 sample=lambda tenant: tenant.parity.sample_percent,
                 clock=self.clock,
                 metrics=self.metrics,
+                measures=measures,
             ),
             shadow_plans=ShadowPlans(FakeDirectory(), self.qlik),
             keeper=Keeper(self.metrics),

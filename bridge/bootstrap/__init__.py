@@ -151,7 +151,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         doctor=doctor,
         **proof,
         **_for_operators(settings, stores, keys, rollouts, clock),
-        **shadows(stores, proof["parity"], qlik, keys, clock=clock, metrics=metrics),
+        **shadows(stores, proof["parity"], qlik, keys, measures, clock=clock, metrics=metrics),
         keys=keys,
         **who,
         **trail,

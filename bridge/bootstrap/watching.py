@@ -30,7 +30,14 @@ class Shadows(TypedDict):
 
 
 def shadows(
-    stores: Stores, parity: Parity, qlik: GatedQlik, keys: KeyFiles, *, clock: Clock, metrics: Metrics
+    stores: Stores,
+    parity: Parity,
+    qlik: GatedQlik,
+    keys: KeyFiles,
+    measures: Measures,
+    *,
+    clock: Clock,
+    metrics: Metrics,
 ) -> Shadows:
     """Wire the trial: a comparison does the sync and the impersonation, and keeps its result."""
 
@@ -40,8 +47,9 @@ def shadows(
     def sample(tenant: Tenant) -> float:
         return tenant.parity.sample_percent
 
+    shadow = Shadow(tenants=stores.tenants, trial=trial, sample=sample, clock=clock, metrics=metrics, measures=measures)
     return {
-        "shadow": Shadow(tenants=stores.tenants, trial=trial, sample=sample, clock=clock, metrics=metrics),
+        "shadow": shadow,
         "shadow_plans": ShadowPlans(GatedDirectory(HttpDirectory(keys, clock), qlik), qlik),
     }
 

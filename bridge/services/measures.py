@@ -4,13 +4,13 @@ import hashlib
 import hmac
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from cachetools import TTLCache
 
 from bridge.errors import StoreError, SubjectNotProvisioned, SyncRefused, TenantError
-from bridge.guarding import SLOT_S, Batch, Count, Crowd, duration_class
+from bridge.guarding import SLOT_S, Batch, Count, Crowd, Shadowed, duration_class
 from bridge.ports import Clock
 from bridge.ports.watching import MeasureStore
 from bridge.telemetry import Metrics
@@ -77,6 +77,14 @@ class Measures:
         self._note(tenant, Count.CALLS)
         if throttled:
             self._note(tenant, Count.THROTTLED)
+
+    def note_shadowed(self, tenant: str, what: Shadowed) -> None:
+        self._note(tenant, what.measure)
+
+    def shadowed(self, tenant: str, since: float) -> Mapping[Shadowed, int]:
+        """Return what became of sampled sign-ins from that moment on, at any worker. Raises StoreError."""
+        tally = self._store.tallies([tenant], since).get(tenant, {})
+        return {each: tally.get(each.measure, 0) for each in Shadowed}
 
     def note_person(self, tenant: str, crowd: Crowd, sub: str) -> None:
         key = (tenant, crowd.value, self._digest(tenant, sub))

@@ -9,9 +9,11 @@ import structlog
 from cachetools import TTLCache
 
 from bridge.errors import BridgeError, TenantThrottled
+from bridge.guarding import Shadowed
 from bridge.model import BUCKETS, Identity, Stage, Tenant, TenantState, bucket
 from bridge.ports import Clock, TenantStore
 from bridge.services.background import Background
+from bridge.services.measures import Measures
 from bridge.telemetry import Metrics
 
 log = structlog.get_logger()
@@ -49,6 +51,7 @@ class Shadow:
         sample: Callable[[Tenant], float],
         clock: Clock,
         metrics: Metrics,
+        measures: Measures,
         room: int = ROOM,
     ) -> None:
         self._tenants = tenants
@@ -56,6 +59,7 @@ class Shadow:
         self._sample = sample
         self._clock = clock
         self._metrics = metrics
+        self._measures = measures
         self._guard = threading.Lock()
         self._taken: TTLCache[tuple[str, str], Literal[True]] = TTLCache(REMEMBERED, AGAIN_AFTER_S, timer=clock)
         self._quiet_until: dict[str, float] = {}
@@ -73,8 +77,10 @@ class Shadow:
                 return
             if self._background.offer(_Case(slug, identity)):
                 self._taken[slug, sub] = True
+                self._measures.note_shadowed(slug, Shadowed.TAKEN)
                 return
         self._metrics.shadow_dropped.labels(slug).inc()
+        self._measures.note_shadowed(slug, Shadowed.DROPPED)
 
     def _is_sampled(self, tenant: Tenant, sub: str) -> bool:
         """Tell by the stable bucket: the same people each time, those who will move first."""
@@ -83,6 +89,7 @@ class Shadow:
     def _run(self, case: _Case) -> None:
         outcome = self._outcome(case)
         self._metrics.shadow.labels(case.slug, outcome).inc()
+        self._measures.note_shadowed(case.slug, Shadowed.ended(outcome))
         self._background.pause(REST_S)
 
     def _outcome(self, case: _Case) -> str:

@@ -1,16 +1,19 @@
 """Who is tried, what a trial may cost, and that nobody waits for one."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from fakes import FakeClock, FakeTenants
+from fakes import START, FakeClock, FakeMeasures, FakeTenants
 from samples import identity, state
 
 from bridge.errors import StoreError, TenantThrottled, TenantTimeout
 from bridge.model import Identity, Rollout, Stage, TenantState
 from bridge.services import shadow as module
+from bridge.services.measures import Measures
 from bridge.services.shadow import Shadow
+from bridge.services.shadow_report import shadow_report
 from bridge.telemetry import Metrics
 
 PATIENCE_S = 10
@@ -55,14 +58,27 @@ def tenants() -> FakeTenants:
 
 @pytest.fixture
 def make(
-    trials: Trials, tenants: FakeTenants, clock: FakeClock, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+    trials: Trials,
+    tenants: FakeTenants,
+    clock: FakeClock,
+    metrics: Metrics,
+    measures: Measures,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Shadow]]:
     monkeypatch.setattr(module, "REST_S", 0.0)
     made = []
 
     def shadow(percent: float = 100, room: int = 10) -> Shadow:
         made.append(
-            Shadow(tenants=tenants, trial=trials, sample=lambda _: percent, clock=clock, metrics=metrics, room=room)
+            Shadow(
+                tenants=tenants,
+                trial=trials,
+                sample=lambda _: percent,
+                clock=clock,
+                metrics=metrics,
+                measures=measures,
+                room=room,
+            )
         )
         return made[-1]
 
@@ -175,6 +191,54 @@ def test_a_tenant_that_moved_on_meanwhile_is_left_alone(
 
     assert trials.wait_for(1) == ["globex:bob"]
     assert count(metrics, "left_out") == 1
+
+
+def test_all_workers_count_together(
+    make: Callable[..., Shadow], trials: Trials, measured: FakeMeasures, measures: Measures, clock: FakeClock
+) -> None:
+    here, there, full = make(), make(), make(room=0)
+    trials.fail = [TenantThrottled(retry_after_s=30)]
+    trials.may_end.clear()
+    here.offer(SHADOWED, identity("alice"))
+    trials.wait_for(1)
+    here.offer(SHADOWED, identity("bob"))
+    trials.may_end.set()
+    of_another_worker = Measures(measured, clock, Metrics(), secret=b"salt")
+
+    def become(**expected: int) -> None:
+        give_up = time.monotonic() + PATIENCE_S
+        found: dict[str, int] = {}
+        while found != expected:
+            assert time.monotonic() < give_up, found
+            measures.flush()
+            seen = of_another_worker.shadowed("acme", clock() - 60)
+            found = {each.value: count for each, count in seen.items() if count}
+
+    become(taken=2, left_out=2)
+    trials.fail = [TenantTimeout()]
+    there.offer(SHADOWED, identity("carol"))
+    there.offer(SHADOWED, identity("dave"))
+    full.offer(SHADOWED, identity("erin"))
+    become(taken=4, left_out=2, failed=1, proven=1, dropped=1)
+
+
+@pytest.mark.parametrize(
+    ("stage", "percent", "is_on", "told"),
+    [
+        (Stage.SHADOW, 20, True, "20 % of the people who sign in are tried"),
+        (Stage.SHADOW, 0, False, "`sample_percent` under `[tenants.parity]` is 0"),
+        (Stage.ROLLOUT, 20, False, "this is stage `rollout`"),
+    ],
+)
+def test_the_report_says_whether_anybody_is_tried(
+    make: Callable[..., Shadow], measures: Measures, stage: Stage, percent: float, told: str, *, is_on: bool
+) -> None:
+    now = state(stage, parity={"sample_percent": percent})
+    report = shadow_report(make(), measures, now, START)
+
+    assert report.is_on is is_on
+    assert told in report.sentence()
+    assert report.document()["queue"] == {"waiting": 0, "room": 200}
 
 
 @pytest.mark.parametrize("problem", [TenantTimeout(), StoreError(), ValueError("a bug")])
