@@ -235,6 +235,7 @@ class Tenant(_Part):
     group_strategy: Literal["jwt"] = "jwt"
     sync_max_age_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 8 * 3600
     quiet_days: Annotated[int, Field(ge=1, le=90)] = 14
+    own_flags: bool = False
     scope: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*$")] = "user_default"
     guardrails: Guardrails = Guardrails()
     notify: Webhook | None = None

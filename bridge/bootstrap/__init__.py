@@ -316,8 +316,7 @@ def _plan(
 ) -> _Plan:
     """Return the stages with their conditions; nobody can say here whom another flag provider would move."""
     ours = settings.flags == "builtin"
-    people = stores.subjects.groups if ours else None
-    stages = Stages(stores.tenants, keys, clock, metrics, conditions, people)
+    stages = Stages(stores.tenants, keys, clock, metrics, conditions, stores.subjects.groups, ours=ours)
     ramps = Ramps(stores.tenants, stages, clock, metrics, ours=ours)
     patient = Keeper(metrics)  # on a thread of its own: before a step a ramp examines its tenant, which may hang
     patient.add("ramps", EVERY_SECOND, ramps.run_due)
@@ -327,11 +326,11 @@ def _plan(
 
 def _rollouts(settings: Settings, stores: Stores, metrics: Metrics, clock: Clock) -> Rollouts:
     """Return what asks the flag. What another provider decides is noted, because it leaves no trace here."""
+    own = builtin_flags(stores.tenants.all)
     if settings.flags == "builtin":
-        return Rollouts(builtin_flags(stores.tenants.all), metrics, may_block=False)
-    return Rollouts(
-        foreign_flags(settings.flags), metrics, may_block=True, decisions=Decisions(stores.decisions, clock)
-    )
+        return Rollouts(own, metrics, may_block=False)
+    decisions = Decisions(stores.decisions, clock)
+    return Rollouts(foreign_flags(settings.flags), metrics, may_block=True, decisions=decisions, own=own)
 
 
 def _tenant_guard(settings: Settings) -> Callable[[Tenant], None]:

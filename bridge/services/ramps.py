@@ -21,7 +21,7 @@ class Ramps:
     """Start, pause, resume and stop ramps; take the steps that are due.
 
     Every worker looks; whoever writes first takes the step, and the others lose by the rollout's revision. *ours* is
-    False where another flag provider decides, to whom our percentage means nothing.
+    False where another flag provider decides, to whom our percentage means nothing, but for tenants with `own_flags`.
     """
 
     def __init__(
@@ -124,8 +124,11 @@ class Ramps:
         if now is not Stage.ROLLOUT:
             message = f"{slug} is in stage {now}; a ramp runs in stage rollout. Move it there first."
             raise StageRefused([UnmetCondition("stage_rollout", message, forceable=False)])
-        if not self._ours:
-            message = "BRIDGE_FLAGS names another provider, which decides who moves. Let the percentage rise there."
+        if not (self._ours or state.tenant.own_flags):
+            message = (
+                "BRIDGE_FLAGS names another provider, which decides who moves. Let the percentage rise there,"
+                " or give the tenant `own_flags`."
+            )
             raise StageRefused([UnmetCondition("own_flags", message, forceable=False)])
 
     def _pause(self, state: TenantState, order: Order) -> TenantState:

@@ -23,14 +23,21 @@ class Rollouts:
     """Evaluate the flag `embed-path` through OpenFeature.
 
     The flag decides in stage `rollout` alone: the other stages have one answer each, so that a flag service
-    cannot pass by the audited stage moves. It fails to the stage's safe side, counted.
+    cannot pass by the audited stage moves. It fails to the stage's safe side, counted. *own* is our own provider, for
+    the tenants that keep to it beside another one.
     """
 
     def __init__(
-        self, flags: OpenFeatureClient, metrics: Metrics, *, may_block: bool, decisions: Decisions | None = None
+        self,
+        flags: OpenFeatureClient,
+        metrics: Metrics,
+        *,
+        may_block: bool,
+        decisions: Decisions | None = None,
+        own: OpenFeatureClient | None = None,
     ) -> None:
         self._flags = flags
-        self._provider = flags.provider.get_metadata().name
+        self._own = own
         self._metrics = metrics
         self._decisions = decisions
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="flags") if may_block else None
@@ -38,8 +45,9 @@ class Rollouts:
     def path(self, state: TenantState, subject: Subject) -> Path:
         """Return the path of *subject*, and note who decided it where that is not our own provider; never raises."""
         decision = self.decide(state, subject)
-        if self._decisions is not None and decision.reason != Reason.ERROR:  # no answer is no change of mind
-            self._decisions.note(state, subject.sub, decision)
+        decisions = None if state.tenant.own_flags else self._decisions
+        if decisions is not None and decision.reason != Reason.ERROR:  # no answer is no change of mind
+            decisions.note(state, subject.sub, decision)
         return decision.path
 
     def decide(self, state: TenantState, subject: Subject) -> Decision:
@@ -48,29 +56,32 @@ class Rollouts:
             why = Reason.DISABLED if state.is_killed else Reason.STATIC
             return Decision(settled, why.value, state.rollout.stage.value)
         slug = state.tenant.slug
+        flags = self._own if self._own and state.tenant.own_flags else self._flags
+        provider = flags.provider.get_metadata().name
         context = EvaluationContext(subject.sub, {"tenant": slug, "groups": sorted(subject.groups)})
         try:
-            details = self._evaluate(context)
+            details = self._evaluate(flags, context)
             reason = str(details.reason or Reason.UNKNOWN.value)
             variant = None if details.variant is None else str(details.variant)
-            return Decision(Path(details.value), reason, variant, self._provider)
+            return Decision(Path(details.value), reason, variant, provider)
         except (ValueError, LookupError, FlagTooSlow, RuntimeError) as problem:  # RuntimeError: no thread to be had
             self._metrics.flag_fallbacks.labels(slug).inc()
             log.warning("flag_not_evaluated", tenant=slug, problem=type(problem).__name__)
-            return Decision(state.rollout.stage.safe_path, Reason.ERROR.value, None, self._provider)
+            return Decision(state.rollout.stage.safe_path, Reason.ERROR.value, None, provider)
 
-    def _evaluate(self, context: EvaluationContext) -> FlagEvaluationDetails[str]:
-        if self._pool is None:
-            return self._ask(context)
-        answer = self._pool.submit(self._ask, context)
+    def _evaluate(self, flags: OpenFeatureClient, context: EvaluationContext) -> FlagEvaluationDetails[str]:
+        if self._pool is None or flags is self._own:
+            return _answer(flags, context)
+        answer = self._pool.submit(_answer, flags, context)
         try:
             return answer.result(PATIENCE_S)
         finally:
             answer.cancel()  # or a provider that hangs would find every question still waiting when it comes back
 
-    def _ask(self, context: EvaluationContext) -> FlagEvaluationDetails[str]:
-        """Return the flag's answer. Raises LookupError where OpenFeature fell back to the default."""
-        details = self._flags.get_string_details(FLAG, "", context)
-        if details.error_code is not None:
-            raise LookupError(details.error_code)
-        return details
+
+def _answer(flags: OpenFeatureClient, context: EvaluationContext) -> FlagEvaluationDetails[str]:
+    """Return the flag's answer. Raises LookupError where OpenFeature fell back to the default."""
+    details = flags.get_string_details(FLAG, "", context)
+    if details.error_code is not None:
+        raise LookupError(details.error_code)
+    return details

@@ -67,7 +67,8 @@ class Stages:
     """The audited plan of each tenant: one step forward at a time, any number back.
 
     *conditions* are those of evidence; they are asked before each change that moves more people. *people* tells who
-    is known, for the forecast; None where another flag provider decides who moves.
+    is known, for the forecast. *ours* is False where another flag provider decides who moves, but for tenants with
+    `own_flags`.
     """
 
     def __init__(
@@ -78,6 +79,8 @@ class Stages:
         metrics: Metrics,
         conditions: Sequence[Condition] = (),
         people: People | None = None,
+        *,
+        ours: bool = True,
     ) -> None:
         self._tenants = tenants
         self._keys = keys
@@ -85,6 +88,7 @@ class Stages:
         self._metrics = metrics
         self._conditions = tuple(conditions)
         self._people = people
+        self._ours = ours
 
     def plan(self, slug: str, to: Stage | None = None, percentage: float | None = None) -> MovePlan:
         """Return what a move would do, by default the next one. Raises BadRequest, UnknownTenant, StoreError."""
@@ -92,7 +96,7 @@ class Stages:
         move = Move(to or following(state.rollout.stage), actor="", percentage=percentage)
         _check_shape(move)
         after = _after(state.rollout, move)
-        effects = [*_effects(state, after), *self._forecast(state, after)]
+        effects = [*_effects(state, after, ours=self._is_ours(state)), *self._forecast(state, after)]
         return MovePlan(slug, state.rollout, after, self._unmet(state, after), tuple(effects))
 
     def move(self, slug: str, move: Move) -> TenantState:
@@ -176,12 +180,16 @@ class Stages:
 
     def _budget_of(self, after: Rollout) -> Condition:
         def unmet(state: TenantState, _to: Stage) -> Iterable[UnmetCondition]:
-            return over_budget(state, replace(state, rollout=after), self._people) if self._people else ()
+            known = self._people if self._is_ours(state) else None
+            return over_budget(state, replace(state, rollout=after), known) if known else ()
 
         return unmet
 
+    def _is_ours(self, state: TenantState) -> bool:
+        return self._ours or state.tenant.own_flags
+
     def _forecast(self, state: TenantState, after: Rollout) -> Iterator[str]:
-        if self._people is not None:
+        if self._people is not None and self._is_ours(state):
             yield forecast(state, replace(state, rollout=after), self._people).sentence()
 
     def _firm(self, state: TenantState, to: Stage) -> Iterator[UnmetCondition]:
@@ -275,22 +283,24 @@ _LEGACY_PAGES = {
 }
 
 
-def _effects(state: TenantState, after: Rollout) -> Iterator[str]:
+def _effects(state: TenantState, after: Rollout, *, ours: bool) -> Iterator[str]:
     """Say what a move would change for people, in whole sentences."""
     if after.document() == state.rollout.document():
         yield "Nothing changes."
         return
-    yield _who_gets_what(replace(state, rollout=after))
+    yield _who_gets_what(replace(state, rollout=after), ours=ours)
     yield _LEGACY_PAGES.get(after.stage, "Legacy pages (`/token`) are served as ever.")
     if state.rollout.ramp and not after.ramp:
         yield f"The ramp `{state.rollout.ramp}` ends."
     yield "Open pages follow without a reload; every worker knows within 2 s; no token is revoked."
 
 
-def _who_gets_what(state: TenantState) -> str:
+def _who_gets_what(state: TenantState, *, ours: bool) -> str:
     if state.settled_path is not None:
         why = "while the kill switch is on" if state.is_killed else f"in stage {state.rollout.stage}"
         return f"Everybody gets the path {state.settled_path} {why}."
+    if not ours:
+        return "The provider that BRIDGE_FLAGS names decides who gets the path oauth."
     first = state.rollout.cohorts
     named = f"{len(first.subjects)} subjects and {len(first.groups)} groups named first"
     return f"{state.rollout.percentage:g} % of the people, and {named}, get the path oauth; all others jwt."

@@ -54,6 +54,16 @@ class TestForecast:
 
         assert effects[-1] == "Of 4,000 people known here, 4,000 change their path; 4,000 are on oauth then."
 
+    @pytest.mark.parametrize("own_flags", [True, False])
+    def test_whom_another_provider_moves_is_its_secret(self, *, own_flags: bool) -> None:
+        tenants = FakeTenants(state(Stage.ROLLOUT, own_flags=own_flags))
+        stages = Stages(tenants, FakeKeys(), FakeClock(), Metrics(), people=people, ours=False)
+
+        effects = stages.plan("acme", Stage.ROLLOUT, 10).effects
+
+        assert effects[0].startswith("10 % of the people" if own_flags else "The provider that BRIDGE_FLAGS names")
+        assert effects[-1].startswith("Of 4,000 people") is own_flags
+
 
 class TestBudget:
     def test_who_does_not_fit_into_an_hour_is_too_many(self) -> None:

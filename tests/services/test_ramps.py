@@ -146,6 +146,12 @@ class TestStart:
         with pytest.raises(StageRefused, match="another provider"):
             elsewhere.start("acme", STEPS, ERIN)
 
+    def test_a_tenant_with_flags_of_its_own_has_one_beside_another_provider(self) -> None:
+        bridge = Bridge(state(Stage.ROLLOUT, own_flags=True))
+        elsewhere = Ramps(bridge.tenants, bridge.stages, bridge.clock, bridge.metrics, ours=False)
+
+        assert elsewhere.start("acme", STEPS, ERIN).rollout.percentage == STEPS[0].percent
+
     @pytest.mark.parametrize(
         ("steps", "mistake"), [([], "1 to 50 steps"), ([RampStep(10), RampStep(5, 9)], "does not rise")]
     )

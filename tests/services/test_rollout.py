@@ -191,3 +191,33 @@ class TestSlow:
 
         assert len(provider.asked) <= 4
         assert fallbacks(metrics) == 20
+
+
+class TestOwnFlags:
+    """A tenant that keeps to the bridge's own flags beside another provider."""
+
+    def rollouts(self, metrics: Metrics, now: TenantState, other: Answer) -> Rollouts:
+        own, theirs = (f"test-{uuid.uuid4()}" for _ in range(2))
+        provider = client(own, OneFlag(plan(now)))
+        return Rollouts(client(theirs, OneFlag(other)), metrics, may_block=True, own=provider)
+
+    def test_each_tenant_is_decided_where_it_says(self, metrics: Metrics) -> None:
+        ours = state(Stage.ROLLOUT, percentage=100, own_flags=True)
+        theirs = state(Stage.ROLLOUT, percentage=100)
+        rollouts = self.rollouts(metrics, ours, lambda _: "jwt")
+
+        assert rollouts.path(ours, subject()) is Path.OAUTH
+        assert rollouts.path(theirs, subject()) is Path.JWT
+
+    def test_it_does_not_mind_that_the_other_provider_is_away(self, metrics: Metrics) -> None:
+        ours = state(Stage.ROLLOUT, percentage=100, own_flags=True)
+        rollouts = self.rollouts(metrics, ours, explode)
+
+        assert rollouts.path(ours, subject()) is Path.OAUTH
+        assert fallbacks(metrics) == 0
+
+    def test_where_our_provider_is_the_only_one_it_changes_nothing(self, domain: str, metrics: Metrics) -> None:
+        ours = state(Stage.ROLLOUT, percentage=100, own_flags=True)
+        rollouts = Rollouts(client(domain, OneFlag(plan(ours))), metrics, may_block=False)
+
+        assert rollouts.path(ours, subject()) is Path.OAUTH
