@@ -1,11 +1,13 @@
 """What guards a tenant: what is measured, and the rules over it. Frozen, no I/O. Words: docs/glossary.md."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bridge.history import Notes
 
 SLOT_S = 5
 """Occurrences are counted in slots of this many seconds: the grain of a sliding window."""
@@ -66,17 +68,8 @@ def duration_class(seconds: float) -> str:
     return f"took_{sum(bound < seconds for bound in DURATIONS_S):02}"
 
 
-@dataclass(slots=True)
-class Batch:
-    """What one process measured since it last told the store.
-
-    `people` holds when (unix seconds) by tenant, crowd and digest of a person; `counts` how often by tenant, name and
-    start of a slot (unix seconds).
-    """
-
-    people: dict[tuple[str, str, str], float] = field(default_factory=dict)
-    counts: dict[tuple[str, str, int], int] = field(default_factory=dict)
-
+Batch = Notes[tuple[str, str, str]]
+"""What one process measured: people by tenant, crowd and digest; counts by tenant, name and start of a slot."""
 
 Tally = Mapping[str, int]
 """How many distinct people, or occurrences, by name, since some moment."""

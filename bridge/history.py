@@ -1,9 +1,38 @@
 """What happened at a tenant over time, hour by hour or day by day. Frozen, no I/O. Words: docs/glossary.md."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
+
+P = TypeVar("P", bound=Hashable)
+
+HOUR_S, DAY_S = 3600, 86_400
+"""The lengths of the slots that are kept."""
+
+KEPT_S: Mapping[int, int] = {HOUR_S: 2 * DAY_S, DAY_S: 35 * DAY_S}
+"""How long the slots of each length are kept, from their beginning."""
+
+PEOPLE_KEPT_S = 600
+"""After the end of a slot its people are told apart this much longer, for a worker that is late."""
+
+TROUBLE = "trouble:"
+"""Begins the name under which an error code is counted."""
+
+
+@dataclass(slots=True)
+class Notes(Generic[P]):
+    """What one process noted since it last told a store.
+
+    `people` holds when (unix seconds) each was there; `counts` how often by tenant, name and start of a slot.
+    """
+
+    people: dict[P, float] = field(default_factory=dict)
+    counts: dict[tuple[str, str, int], int] = field(default_factory=dict)
+
+
+HistoryNotes = Notes[tuple[int, str, str, str]]
+"""People by hour (its start), tenant, series and digest; counts by hour too: the store adds them up to days."""
 
 
 class Span(StrEnum):
@@ -15,7 +44,7 @@ class Span(StrEnum):
     @property
     def slot_s(self) -> int:
         """Return the length of one slot in seconds: an hour of a day, a day of a month."""
-        return 3600 if self is Span.DAY else 86_400
+        return HOUR_S if self is Span.DAY else DAY_S
 
     @property
     def slots(self) -> int:
@@ -42,6 +71,10 @@ class Series(StrEnum):
     MISMATCHED = "mismatched"
     UNPROVEN = "unproven"
     STRAGGLERS = "stragglers"
+
+
+STANDINGS = frozenset({Series.PROVEN, Series.MISMATCHED, Series.UNPROVEN, Series.STRAGGLERS})
+"""How things stood when somebody looked; the others are counted as they happen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import base64
 import json
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -34,6 +34,7 @@ from bridge.evidence import (
     Wanted,
 )
 from bridge.guarding import Batch, Tally
+from bridge.history import KEPT_S, PEOPLE_KEPT_S, TROUBLE, HistoryNotes, Trouble
 from bridge.licences import Licences
 from bridge.model import (
     AuditEvent,
@@ -379,6 +380,87 @@ class FakeMeasures(_Store):
         self._check()
         self.people = {key: at for key, at in self.people.items() if at >= before}
         self.counts = Counter({key: count for key, count in self.counts.items() if key[2] >= before})
+
+
+class FakeHistory(_Store):
+    """Counts by tenant, length of the slot, name and slot; and when each was last written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.people: set[tuple[str, int, str, int, str]] = set()
+        self.cells: Counter[tuple[str, int, str, int]] = Counter()
+        self.last_at: dict[tuple[str, int, str, int], float] = {}
+        self.turn = 0
+
+    def add(self, notes: HistoryNotes, at: float) -> None:
+        self._check()
+        with self._lock:
+            for (tenant, name, hour), times in notes.counts.items():
+                self._grow(_cells(tenant, name, hour), times, at)
+            for hour, tenant, name, person in notes.people:
+                cells = [each for each in _cells(tenant, name, hour) if (*each, person) not in self.people]
+                self.people |= {(*each, person) for each in cells}
+                self._grow(cells, 1, at)
+
+    def _grow(self, cells: Iterable[tuple[str, int, str, int]], times: int, at: float) -> None:
+        for cell in cells:
+            self.cells[cell] += times
+            self.last_at[cell] = at
+
+    def put(self, at: float, standings: Mapping[tuple[str, str], int]) -> None:
+        self._check()
+        for (tenant, name), count in standings.items():
+            for cell in _cells(tenant, name, at):
+                self.cells[cell] = count
+                self.last_at[cell] = at
+
+    def counts(self, tenant: str, slot_s: int, *, since: int) -> Mapping[tuple[str, int], int]:
+        self._check()
+        mine = {
+            (name, slot): n
+            for (slug, length, name, slot), n in self.cells.items()
+            if (slug, length) == (tenant, slot_s)
+        }
+        return {key: count for key, count in mine.items() if key[1] >= since}
+
+    def in_slot(
+        self, tenants: Collection[str], names: Collection[str], slot_s: int, slot: int
+    ) -> Mapping[tuple[str, str], int]:
+        self._check()
+        return {
+            (tenant, name): count
+            for (tenant, length, name, start), count in self.cells.items()
+            if tenant in tenants and name in names and (length, start) == (slot_s, slot)
+        }
+
+    def troubles(self, tenant: str, slot_s: int, *, since: float, limit: int) -> Sequence[Trouble]:
+        self._check()
+        found: dict[str, Trouble] = {}
+        for cell, times in self.cells.items():
+            slug, length, name, _ = cell
+            if (slug, length) == (tenant, slot_s) and name.startswith(TROUBLE) and self.last_at[cell] >= since:
+                code = name.removeprefix(TROUBLE)
+                old = found.get(code, Trouble(code, 0, 0))
+                found[code] = Trouble(code, old.times + times, max(old.last_at, self.last_at[cell]))
+        return sorted(found.values(), key=lambda each: (-each.last_at, each.code))[:limit]
+
+    def claim(self, turn: int) -> bool:
+        self._check()
+        is_first, self.turn = turn > self.turn, max(turn, self.turn)
+        return is_first
+
+    def sweep(self, now: float, *, most: int) -> bool:
+        self._check()
+        old = [cell for cell in self.cells if cell[3] < now - KEPT_S[cell[1]]][:most]
+        for cell in old:
+            del self.cells[cell]
+        gone = [each for each in self.people if each[3] < now - each[1] - PEOPLE_KEPT_S][:most]
+        self.people -= set(gone)
+        return most in {len(old), len(gone)}
+
+
+def _cells(tenant: str, name: str, at: float) -> Iterator[tuple[str, int, str, int]]:
+    return ((tenant, slot_s, name, int(at // slot_s * slot_s)) for slot_s in KEPT_S)
 
 
 class FakeOutbox(_Store):

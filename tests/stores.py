@@ -10,6 +10,7 @@ from bridge.adapters.sql import (
     SqlAssertionLedger,
     SqlAuditLog,
     SqlDecisions,
+    SqlHistory,
     SqlJwtUses,
     SqlMeasures,
     SqlOperatorTokens,
@@ -33,7 +34,7 @@ from bridge.ports import (
     TenantStore,
     TokenStore,
 )
-from bridge.ports.watching import MeasureStore, Outbox
+from bridge.ports.watching import HistoryStore, MeasureStore, Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Stores:
     operators: OperatorTokens
     audit: AuditLog
     measures: MeasureStore
+    history: HistoryStore
     outbox: Outbox
     decisions: DecisionStore
     jwt_uses: JwtUses
@@ -64,6 +66,7 @@ def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         SqlOperatorTokens(database),
         SqlAuditLog(database),
         SqlMeasures(database),
+        SqlHistory(database),
         SqlOutbox(database),
         SqlDecisions(database),
         SqlJwtUses(database),
@@ -84,6 +87,7 @@ def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         sql.operators,
         sql.audit,
         sql.measures,
+        sql.history,
         sql.outbox,
         sql.decisions,
         sql.jwt_uses,

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "roles": set[str](),
     "texts": set[str](),
     "decisions": {"model"},
-    "guarding": set[str](),
+    "guarding": {"history"},
     "history": set[str](),
     "licences": set[str](),
     "webhooks": {"texts"},

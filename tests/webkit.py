@@ -19,6 +19,7 @@ from fakes import (
     FakeDirectory,
     FakeEngine,
     FakeEvents,
+    FakeHistory,
     FakeImpersonations,
     FakeJwtUses,
     FakeKeys,
@@ -51,6 +52,7 @@ from bridge.services.doctor import Doctor
 from bridge.services.doctor_case import Tools
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
+from bridge.services.history import History
 from bridge.services.impersonations import ImpersonationJoin
 from bridge.services.jwt_sessions import JwtSessions
 from bridge.services.keeper import Keeper
@@ -188,6 +190,7 @@ class Web:
         self.subjects, self.tokens = FakeSubjects(), FakeTokens(self.clock)
         self.sessions, self.ledger = FakeSessions(), FakeLedger()
         self.measures, self.outbox, self.webhooks = FakeMeasures(), self.tenants.outbox, FakeWebhooks()
+        self.history = FakeHistory()
         self.jwt_uses, self.events = FakeJwtUses(), FakeEvents()
         self.operator_tokens, self.audit, self.parity = FakeOperatorTokens(), FakeAudit(), FakeParity()
         self.access = FakeAccess(self.qlik)
@@ -206,7 +209,8 @@ class Web:
         provider = RolloutProvider(self.tenants.all)
         openfeature.set_provider_and_wait(provider, domain := f"web-{id(provider)}")
         rollouts = Rollouts(openfeature.get_client(domain), self.metrics, may_block=False)
-        measures = Measures(self.measures, self.clock, self.metrics, secret=b"salt")
+        history = History(self.history, self.clock, self.metrics, secret=b"salt")
+        measures = Measures(self.measures, self.clock, self.metrics, secret=b"salt", history=history)
         notices = Notices(
             outbox=self.outbox,
             sender=self.webhooks,
@@ -276,6 +280,7 @@ class Web:
             people=self.people,
             probes=self.probes,
             measures=measures,
+            history=history,
             guardrails=guardrails,
             notices=notices,
             shadow=Shadow(

@@ -18,7 +18,7 @@ from bridge.adapters.qlik_events import HttpTenantEvents
 from bridge.adapters.qlik_setup import HttpTenantSetUp
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
 from bridge.bootstrap.stores import Stores, open_stores
-from bridge.bootstrap.watching import EVERY_SECOND, shadows, who_keeps_watch
+from bridge.bootstrap.watching import EVERY_SECOND, notebooks, shadows, who_keeps_watch
 from bridge.errors import ConfigError
 from bridge.model import Tenant
 from bridge.ports import (
@@ -39,6 +39,7 @@ from bridge.services.doctor_case import Tools
 from bridge.services.gate import GatedAccess, GatedEngine, GatedEvents, GatedQlik, GatedSetUp
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
+from bridge.services.history import History
 from bridge.services.impersonations import ImpersonationJoin
 from bridge.services.jwt_sessions import JwtSessions
 from bridge.services.keeper import Keeper
@@ -103,6 +104,7 @@ class Bridge:
     people: People | None
     probes: Sequence[Probe]
     measures: Measures
+    history: History
     guardrails: Guardrails
     notices: Notices
     shadow: Shadow
@@ -116,6 +118,7 @@ class Bridge:
         self.shadow.close()
         self.notices.close()
         self.measures.close()
+        self.history.close()
         self.close_database()
 
 
@@ -123,7 +126,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
     metrics, stores = Metrics(), open_stores(settings, clock)
     tenants, keys = stores.tenants, KeyFiles(settings.keys_dir)
-    measures = Measures(stores.measures, clock, metrics, secret=_secret(settings))
+    history, measures = notebooks(stores, _secret(settings), clock=clock, metrics=metrics)
     qlik, engine, access = _upstream(keys, clock, metrics, measures)
     signer = Signer(keys, clock)
     groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
@@ -133,7 +136,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     looks = Looks(access, _secret(settings))
     proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
     doctor = _doctor(settings, stores, qlik, keys, metrics, clock)
-    watch = who_keeps_watch(settings, stores, measures, clock=clock, metrics=metrics)
+    watch = who_keeps_watch(settings, stores, measures, history, clock=clock, metrics=metrics)
     watched = [trail["retirements"].conditions, watch["guardrails"].conditions]
     conditions = [doctor.conditions, *parity_conditions(proof["parity"]), *watched]
     plan = _plan(settings, stores, keys, conditions, watch["keeper"], clock=clock, metrics=metrics)

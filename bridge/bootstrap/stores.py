@@ -8,6 +8,7 @@ from bridge.adapters.sql import (
     SqlAssertionLedger,
     SqlAuditLog,
     SqlDecisions,
+    SqlHistory,
     SqlImpersonations,
     SqlJwtUses,
     SqlMeasures,
@@ -35,7 +36,7 @@ from bridge.ports import (
     TenantStore,
     TokenStore,
 )
-from bridge.ports.watching import MeasureStore, Outbox
+from bridge.ports.watching import HistoryStore, MeasureStore, Outbox
 from bridge.settings import Settings
 
 
@@ -55,6 +56,7 @@ class Stores:
     impersonations: Impersonations
     ledger: AssertionLedger
     measures: MeasureStore
+    history: HistoryStore
     outbox: Outbox
     parity: ParityStore
 
@@ -78,6 +80,7 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
         impersonations=SqlImpersonations(database),
         ledger=SqlAssertionLedger(database),
         measures=SqlMeasures(database),
+        history=SqlHistory(database),
         outbox=SqlOutbox(database),
         parity=SqlParity(database),
     )

@@ -10,16 +10,19 @@ from bridge.model import Identity, Tenant, TenantState
 from bridge.ports import Clock
 from bridge.services.gate import GatedDirectory, GatedQlik
 from bridge.services.guardrails import Guardrails
+from bridge.services.history import History
 from bridge.services.keeper import Keeper
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.parity import Parity
 from bridge.services.shadow import Shadow
 from bridge.services.shadow_plan import ShadowPlans
+from bridge.services.standings import Standings
 from bridge.settings import Settings
 from bridge.telemetry import Metrics
 
 EVERY_SECOND = 1.0
+EVERY_FEW_SECONDS = 5.0
 
 
 class Shadows(TypedDict):
@@ -54,25 +57,35 @@ def shadows(
     }
 
 
+def notebooks(stores: Stores, secret: bytes, *, clock: Clock, metrics: Metrics) -> tuple[History, Measures]:
+    """Return what notes that which happens: for long, and for the windows of guardrails."""
+    history = History(stores.history, clock, metrics, secret=secret)
+    return history, Measures(stores.measures, clock, metrics, secret=secret, history=history)
+
+
 class WhoKeepsWatch(TypedDict):
     """The parts of the bridge that look after the others."""
 
     measures: Measures
+    history: History
     guardrails: Guardrails
     notices: Notices
     keeper: Keeper
 
 
 def who_keeps_watch(
-    settings: Settings, stores: Stores, measures: Measures, *, clock: Clock, metrics: Metrics
+    settings: Settings, stores: Stores, measures: Measures, history: History, *, clock: Clock, metrics: Metrics
 ) -> WhoKeepsWatch:
     notices = _notices(settings, stores, clock, metrics)
     guardrails = _guardrails(stores, notices, clock, metrics)
+    keeper = _keeper(metrics, measures, history, guardrails, notices)
+    keeper.beside(_slow_keeper(stores, clock, metrics))
     return {
         "measures": measures,
+        "history": history,
         "guardrails": guardrails,
         "notices": notices,
-        "keeper": _keeper(metrics, measures, guardrails, notices),
+        "keeper": keeper,
     }
 
 
@@ -98,10 +111,21 @@ def _notices(settings: Settings, stores: Stores, clock: Clock, metrics: Metrics)
     )
 
 
-def _keeper(metrics: Metrics, measures: Measures, guardrails: Guardrails, notices: Notices) -> Keeper:
+def _keeper(metrics: Metrics, measures: Measures, history: History, guardrails: Guardrails, notices: Notices) -> Keeper:
     """Return the chores of each process: a fault shows in the measures a second later, and is acted on within two."""
     keeper = Keeper(metrics)
     keeper.add("measures", EVERY_SECOND, measures.flush)
     keeper.add("guardrails", EVERY_SECOND, guardrails.watch)
     keeper.add("notices", EVERY_SECOND, notices.deliver_soon)
+    keeper.add("history", EVERY_SECOND, history.flush)
+    return keeper
+
+
+def _slow_keeper(stores: Stores, clock: Clock, metrics: Metrics) -> Keeper:
+    """Return what looks at every tenant and sweeps: on a thread of its own, as it may take seconds."""
+    standings = Standings(
+        tenants=stores.tenants, parity=stores.parity, uses=stores.jwt_uses, history=stores.history, clock=clock
+    )
+    keeper = Keeper(metrics)
+    keeper.add("standings", EVERY_FEW_SECONDS, standings.look)
     return keeper

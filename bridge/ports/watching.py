@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from bridge.guarding import Batch, Tally
+from bridge.history import HistoryNotes, Trouble
 from bridge.licences import Licences
 from bridge.model import Tenant
 from bridge.webhooks import Notice, Webhook
@@ -33,6 +34,33 @@ class MeasureStore(Protocol):
 
     def remove_older(self, before: float) -> None:
         """Remove what was measured before that moment (unix seconds)."""
+
+
+class HistoryStore(Protocol):
+    """What happened at tenants, by slots of an hour and of a day (starts in unix seconds). May raise StoreError."""
+
+    def add(self, notes: HistoryNotes, at: float) -> None:
+        """Add what one worker noted until then (unix seconds). A person counts once a slot, whoever saw them."""
+
+    def put(self, at: float, standings: Mapping[tuple[str, str], int]) -> None:
+        """Keep how things stand at that moment (unix seconds), by tenant and name, in place of what stood before."""
+
+    def counts(self, tenant: str, slot_s: int, *, since: int) -> Mapping[tuple[str, int], int]:
+        """Return what was counted in slots of that length from *since* on, by name and slot."""
+
+    def in_slot(
+        self, tenants: Collection[str], names: Collection[str], slot_s: int, slot: int
+    ) -> Mapping[tuple[str, str], int]:
+        """Return what was counted in one slot, by tenant and name."""
+
+    def troubles(self, tenant: str, slot_s: int, *, since: float, limit: int) -> Sequence[Trouble]:
+        """Return the troubles of slots in which they were met since then (unix seconds), the newest first."""
+
+    def claim(self, turn: int) -> bool:
+        """Tell whether the caller is the first one to come for this turn, or a later one."""
+
+    def sweep(self, now: float, *, most: int) -> bool:
+        """Remove what is no longer kept, at most so many rows of a kind; tell whether there may be more of them."""
 
 
 class Outbox(Protocol):

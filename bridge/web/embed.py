@@ -67,7 +67,9 @@ def get_token() -> Response:
     caller = identity.admitted(state)
     current.bridge().stragglers.note(state, caller.identity, whence())
     current.bridge().shadow.offer(state, caller.identity)
-    return jsonify(token=current.bridge().legacy.issue(state, caller.identity))
+    token = current.bridge().legacy.issue(state, caller.identity)
+    current.bridge().history.note_person(state.tenant.slug, Path.JWT, caller.identity.subject.sub)
+    return jsonify(token=token)
 
 
 @blueprint.get("/session")
@@ -216,8 +218,11 @@ def _token_json(token: IssuedToken) -> Response:
 def _session(state: TenantState, caller: Caller) -> dict[str, Any]:
     tenant, subject = state.tenant, caller.identity.subject
     current.bridge().shadow.offer(state, caller.identity)
+    path = current.bridge().rollouts.path(state, subject)
+    if path is Path.JWT:  # on the other path it is the token that counts, once it is issued
+        current.bridge().history.note_person(tenant.slug, path, subject.sub)
     return {
-        "path": current.bridge().rollouts.path(state, subject).value,
+        "path": path.value,
         "stage": state.rollout.stage.value,
         "killed": state.is_killed,
         "host": tenant.host,

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import structlog
-from flask import Flask, Response, jsonify, make_response, redirect, render_template, request
+from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
@@ -44,6 +44,8 @@ STATUS: dict[type[errors.BridgeError], int] = {
 }
 BUSY = 503
 DEFECT = 500
+ASKING = {"get_token", "get_session", "post_session", "post_access_token"}
+"""The views of the embed contract by which people ask for a legacy JWT, a session or a token."""
 PAGES = {"portal", "admin", "sign_in"}
 """Blueprints for people's eyes: their errors are pages, wherever they live."""
 
@@ -99,6 +101,7 @@ def _answer_defect(error: Exception) -> ResponseReturnValue:
 
 def _render(problem: Problem) -> Response:
     current.bridge().metrics.errors.labels(problem.code).inc()
+    _note_trouble(problem.code)
     if _wants_page():
         body = make_response(_page(problem))
     else:
@@ -109,6 +112,13 @@ def _render(problem: Problem) -> Response:
     if problem.status == BUSY:
         body.headers.setdefault("Retry-After", "1")
     return body
+
+
+def _note_trouble(code: str) -> None:
+    """Note for the tenant's history what somebody met who wanted to see its content."""
+    state = g.get("tenant")
+    if state is not None and (request.endpoint or "").rpartition(".")[2] in ASKING:
+        current.bridge().history.note_trouble(state.tenant.slug, code)
 
 
 def _page(problem: Problem) -> str:

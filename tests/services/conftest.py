@@ -1,9 +1,10 @@
 """The parts that most services need, in memory."""
 
 import pytest
-from fakes import FakeClock, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTokens
+from fakes import FakeClock, FakeHistory, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTokens
 
 from bridge.services.groups import GroupSync
+from bridge.services.history import History
 from bridge.services.measures import Measures
 from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
@@ -45,5 +46,15 @@ def measured() -> FakeMeasures:
 
 
 @pytest.fixture
-def measures(measured: FakeMeasures, clock: FakeClock, metrics: Metrics) -> Measures:
-    return Measures(measured, clock, metrics, secret=b"salt")
+def kept() -> FakeHistory:
+    return FakeHistory()
+
+
+@pytest.fixture
+def history(kept: FakeHistory, clock: FakeClock, metrics: Metrics) -> History:
+    return History(kept, clock, metrics, secret=b"salt")
+
+
+@pytest.fixture
+def measures(measured: FakeMeasures, history: History, clock: FakeClock, metrics: Metrics) -> Measures:
+    return Measures(measured, clock, metrics, secret=b"salt", history=history)

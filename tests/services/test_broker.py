@@ -9,6 +9,7 @@ from fakes import (
     START,
     TOKEN_LIFE_S,
     FakeClock,
+    FakeHistory,
     FakeKeys,
     FakeMeasures,
     FakeQlik,
@@ -38,6 +39,7 @@ from bridge.errors import (
 from bridge.model import Identity, IssuedToken, QlikUser, Stage, SubjectRecord, TenantState
 from bridge.services.broker import LAST_RESORT_LIFE_S, MIN_LIFE_S, REPLACE_EVERY_S, Broker, Revocations
 from bridge.services.groups import GroupSync
+from bridge.services.history import History
 from bridge.services.measures import Measures
 from bridge.services.rollout import Rollouts
 from bridge.services.signer import Signer
@@ -709,6 +711,7 @@ class Day:
         self.clock = FakeClock()
         self.qlik = FakeQlik(self.clock)
         metrics, subjects = Metrics(), FakeSubjects()
+        history = History(FakeHistory(), self.clock, metrics, secret=b"salt")
         self.broker = Broker(
             qlik=self.qlik,
             groups=GroupSync(self.qlik, Signer(FakeKeys(), self.clock), subjects, self.clock, metrics),
@@ -717,7 +720,7 @@ class Day:
             tenants=FakeTenants(NOW),
             clock=self.clock,
             metrics=metrics,
-            measures=Measures(FakeMeasures(), self.clock, metrics, secret=b"salt"),
+            measures=Measures(FakeMeasures(), self.clock, metrics, secret=b"salt", history=history),
         )
         self.people: dict[str, Identity] = {sub: identity(sub, f"group of {sub}") for sub in PEOPLE}
         self.last: dict[str, IssuedToken] = {}

@@ -6,6 +6,8 @@ from fakes import FakeClock, FakeMeasures
 from bridge.errors import StillOnJwt, StoreError, SubjectNotProvisioned, TenantTimeout
 from bridge.guarding import Crowd
 from bridge.services import measures as module
+from bridge.services import noting
+from bridge.services.history import History
 from bridge.services.measures import Measures
 from bridge.telemetry import Metrics
 
@@ -44,12 +46,14 @@ def test_our_own_database_is_no_fault_of_the_path(
     assert ("not_issued" in tally(measured)) is counts
 
 
-def test_nobody_is_named(measures: Measures, measured: FakeMeasures, metrics: Metrics, clock: FakeClock) -> None:
+def test_nobody_is_named(
+    measures: Measures, measured: FakeMeasures, history: History, metrics: Metrics, clock: FakeClock
+) -> None:
     measures.note_person("acme", Crowd.ASKED, "alice@example.com")
     measures.note_person("globex", Crowd.ASKED, "alice@example.com")
     measures.flush()
     elsewhere = FakeMeasures()
-    other = Measures(elsewhere, clock, metrics, secret=b"another")
+    other = Measures(elsewhere, clock, metrics, secret=b"another", history=history)
     other.note_person("acme", Crowd.ASKED, "alice@example.com")
     other.flush()
 
@@ -58,8 +62,10 @@ def test_nobody_is_named(measures: Measures, measured: FakeMeasures, metrics: Me
     assert not any("alice" in digest for digest in digests)
 
 
-def test_two_workers_name_the_same_person_alike(measures: Measures, measured: FakeMeasures, clock: FakeClock) -> None:
-    other = Measures(measured, clock, Metrics(), secret=b"salt")
+def test_two_workers_name_the_same_person_alike(
+    measures: Measures, measured: FakeMeasures, history: History, clock: FakeClock
+) -> None:
+    other = Measures(measured, clock, Metrics(), secret=b"salt", history=history)
     for each in (measures, other):
         each.note_rejection("acme", "alice")
         each.flush()
@@ -97,7 +103,7 @@ def test_a_store_that_is_away_costs_counts_alone(measures: Measures, measured: F
 def test_memory_is_bounded(
     measures: Measures, measured: FakeMeasures, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_NOTED", 5)
+    monkeypatch.setattr(noting, "MOST_NOTED", 5)
     for number in range(8):
         measures.note_person("acme", Crowd.ASKED, f"person {number}")
     for _ in range(3):
@@ -105,7 +111,7 @@ def test_memory_is_bounded(
     measures.flush()
 
     assert tally(measured) == {"asked": 5}
-    assert lost(metrics) == 6
+    assert lost(metrics) == 6  # the history had room for its calls
 
 
 def test_a_call_and_its_429_are_counted(measures: Measures, measured: FakeMeasures) -> None:

@@ -4,6 +4,7 @@ from bridge.adapters.sql.audit import SqlAuditLog
 from bridge.adapters.sql.database import Database
 from bridge.adapters.sql.decisions import SqlDecisions
 from bridge.adapters.sql.engine import open_database
+from bridge.adapters.sql.history import SqlHistory
 from bridge.adapters.sql.impersonations import SqlImpersonations
 from bridge.adapters.sql.jwt_uses import SqlJwtUses
 from bridge.adapters.sql.measures import SqlMeasures
@@ -20,6 +21,7 @@ __all__ = [
     "SqlAssertionLedger",
     "SqlAuditLog",
     "SqlDecisions",
+    "SqlHistory",
     "SqlImpersonations",
     "SqlJwtUses",
     "SqlMeasures",

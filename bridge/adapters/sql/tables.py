@@ -147,6 +147,40 @@ MEASURED_COUNTS = Table(
     Index(None, "slot"),
 )
 
+HISTORY = Table(
+    "history",
+    METADATA,
+    # Slots of an hour and of a day: `slot_s` is how long, `slot` where one begins. A name is a series, or a trouble.
+    Column("tenant", EXACT, primary_key=True),
+    Column("slot_s", Integer, primary_key=True, autoincrement=False),
+    Column("name", EXACT, primary_key=True),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("last_at", Float(53), nullable=False),
+    Index(None, "slot_s", "slot"),
+)
+
+HISTORY_PEOPLE = Table(
+    "history_people",
+    METADATA,
+    # Who was counted in a slot already; gone soon after the slot is over. The key begins as the sweep asks.
+    Column("slot_s", Integer, primary_key=True, autoincrement=False),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("tenant", EXACT, primary_key=True),
+    Column("name", EXACT, primary_key=True),
+    # A keyed digest: nobody can be named from it without BRIDGE_SECRET_KEY.
+    Column("person", EXACT, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+HISTORY_TURN = Table(
+    "history_turn",
+    METADATA,
+    # One row: the last turn that a worker took to look how the tenants stand.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("turn", BigInteger, nullable=False),
+)
+
 NOTICES = Table(
     "notices",
     METADATA,
