@@ -11,6 +11,7 @@ from samples import identity, state
 from bridge.errors import StoreError, TenantThrottled, TenantTimeout
 from bridge.model import Identity, Rollout, Stage, TenantState
 from bridge.services import shadow as module
+from bridge.services.history import History
 from bridge.services.measures import Measures
 from bridge.services.shadow import Shadow
 from bridge.services.shadow_report import shadow_report
@@ -194,7 +195,12 @@ def test_a_tenant_that_moved_on_meanwhile_is_left_alone(
 
 
 def test_all_workers_count_together(
-    make: Callable[..., Shadow], trials: Trials, measured: FakeMeasures, measures: Measures, clock: FakeClock
+    make: Callable[..., Shadow],
+    trials: Trials,
+    measured: FakeMeasures,
+    measures: Measures,
+    history: History,
+    clock: FakeClock,
 ) -> None:
     here, there, full = make(), make(), make(room=0)
     trials.fail = [TenantThrottled(retry_after_s=30)]
@@ -203,7 +209,7 @@ def test_all_workers_count_together(
     trials.wait_for(1)
     here.offer(SHADOWED, identity("bob"))
     trials.may_end.set()
-    of_another_worker = Measures(measured, clock, Metrics(), secret=b"salt")
+    of_another_worker = Measures(measured, clock, Metrics(), secret=b"salt", history=history)
 
     def become(**expected: int) -> None:
         give_up = time.monotonic() + PATIENCE_S
