@@ -48,16 +48,17 @@ class Parity:
         self._metrics = metrics
         self._measures = measures
 
-    def compare(self, slug: str, identity: Identity, *, run: float = 0) -> ParityResult:
+    def compare(self, slug: str, identity: Identity, *, run: float = 0, must_see: bool = False) -> ParityResult:
         """Compare one person now, keep and return the result; *run* (unix seconds) names those made together, 0 none.
 
         The facts of the newest identity row count, never older ones. On the JWT path a baseline is taken first where
         there is none that fits. Raises UnknownTenant, NotAllowed, StoreError, and TenantThrottled: ask again then.
+        With *must_see* it raises BudgetSpent and every TenantError too, where else the result says "not checked".
         """
         state = self._tenants.get(slug)
         record = self._baselines.admitted(state.tenant, identity)
         baseline, why = self._baselines.fitting(state, record)
-        checks = self._checks(state.tenant, record, baseline, why)
+        checks = self._checks(state.tenant, record, baseline, why, must_see=must_see)
         now = self._clock()
         result = ParityResult(
             tenant=slug,
@@ -97,7 +98,7 @@ class Parity:
         return self._store.counts(tenant.slug, fresh_since=self._clock() - tenant.parity.fresh_for_s)
 
     def _checks(
-        self, tenant: Tenant, record: SubjectRecord, baseline: Baseline | None, no_baseline: str
+        self, tenant: Tenant, record: SubjectRecord, baseline: Baseline | None, no_baseline: str, *, must_see: bool
     ) -> Sequence[Check]:
         try:
             access = self._by_token(tenant, record, baseline)
@@ -106,6 +107,8 @@ class Parity:
         except (SyncRefused, SubjectNotProvisioned) as refusal:
             return without_token(Verdict.MISSING, f"{refusal.code()}: {refusal.message}")
         except BridgeError as failure:
+            if must_see:
+                raise
             return without_token(Verdict.NOT_CHECKED, f"{failure.code()}: {failure.message}")
         jwt = baseline.access if baseline else None
         return compared(tenant.parity, record.subject, jwt, access, no_baseline)

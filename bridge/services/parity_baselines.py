@@ -24,7 +24,7 @@ class Baselines:
         """Return the newest row of a person who may use the tenant; a login would create anybody else there."""
         record = self._groups.note(tenant, identity)
         if tenant.required_group is not None and tenant.required_group not in record.subject.groups:
-            raise NotAllowed(detail=f"not a member of {tenant.required_group}")
+            raise NotAllowed("This person may not use the tenant: they are not in its `required_group`.")
         return record
 
     def fitting(self, state: TenantState, record: SubjectRecord) -> tuple[Baseline | None, str]:

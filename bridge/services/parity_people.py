@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bridge.errors import ConfigError
+from bridge.errors import BadRequest, ConfigError
 from bridge.model import Identity, Subject, SubjectRecord
 from bridge.ports import Clock, SubjectStore
 
@@ -15,6 +15,11 @@ FACTS = ("name", "email", "groups", "as_of")
 COLUMNS = ("sub", *FACTS)
 SOURCE = "people.csv"
 NOBODY = "nobody of this subject ever signed in here; give name, email, groups and as_of"
+STRANGER = (
+    "Nobody of this subject ever signed in at this tenant, so there is nothing to compare. Ask them to sign in, or"
+    " compare them by `qlik-bridge parity` with a people.csv that says their groups."
+)
+KNOWN = "known"
 OUTDATED = "the file's facts are older than what the portal said since, and differ from it"
 
 
@@ -117,6 +122,13 @@ class Roster:
             [each for each in found if isinstance(each, Identity)],
             [each for each in found if isinstance(each, LeftOut)],
         )
+
+    def known(self, slug: str, sub: str) -> Identity:
+        """Return somebody as their portal described them last. Raises BadRequest for a stranger, StoreError."""
+        record = self._subjects.get(slug, sub, fresh=True)
+        if record is None:
+            raise BadRequest(STRANGER)
+        return Identity(record.subject, KNOWN, "", record.asserted_at)
 
     def _judged(self, slug: str, rows: Sequence[Row]) -> Iterator[Identity | LeftOut]:
         for row in rows:

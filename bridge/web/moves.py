@@ -9,6 +9,7 @@ from bridge.roles import Role
 from bridge.services.stages import Move
 from bridge.web import current
 from bridge.web.operator import Operator
+from bridge.web.written import MaybeReason, Named
 
 
 class Names(BaseModel):
@@ -16,8 +17,8 @@ class Names(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    subjects: frozenset[str] = frozenset()
-    groups: frozenset[str] = frozenset()
+    subjects: frozenset[Named] = frozenset()
+    groups: frozenset[Named] = frozenset()
 
 
 class StageMove(BaseModel):
@@ -26,7 +27,7 @@ class StageMove(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     to: Stage
-    reason: Annotated[str, Field(max_length=1000)] = ""
+    reason: MaybeReason = ""
     percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     cohorts: Names | None = None
     force: bool = False

@@ -73,7 +73,7 @@ def _answer_ours(error: errors.BridgeError) -> ResponseReturnValue:
     if status is None:  # no class without a line in the table reaches the outside, see the test
         return _answer_defect(error)
     log.warning("refused", code=error.code(), status=status, detail=error.detail)
-    headers = {} if error.retry_after_s is None else {"Retry-After": _whole_seconds(error.retry_after_s)}
+    headers = {} if error.retry_after_s is None else {"Retry-After": whole_seconds(error.retry_after_s)}
     parts = {"unmet": error.unmet_document()} if isinstance(error, errors.StageRefused) else {}
     if isinstance(error, errors.NotSignedIn):
         if _may_sign_in_here():
@@ -143,5 +143,5 @@ def _may_sign_in_here() -> bool:
     return current.bridge().settings.has_sign_in_page and request.method == "GET" and _wants_page()
 
 
-def _whole_seconds(wait_s: float) -> str:
+def whole_seconds(wait_s: float) -> str:
     return str(max(1, math.ceil(wait_s)))

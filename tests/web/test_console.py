@@ -144,7 +144,7 @@ def test_a_person_is_looked_up_and_their_token_revoked(demo: Web, erin: Visitor,
 
     assert "EMEA, Finance" in found
     assert "Revoke their token" in found
-    assert (gone.status_code, gone.headers["Location"]) == (303, f"{ACME}?person=alice")
+    assert (gone.status_code, gone.headers["Location"]) == (303, f"{ACME}?person=alice&done=revoked")
     assert demo.qlik.revoked == {"fake-token-1"}
     assert "nobody of this" in erin.get(f"{ACME}?person=stranger").text
     assert "control characters" in erin.get(f"{ACME}?person=%00").text

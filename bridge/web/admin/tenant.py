@@ -1,43 +1,50 @@
 """One tenant: where it stands, the one next step, its people, its last changes; and what may be done there."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from bridge.errors import BadRequest, Conflict, StageRefused
+from bridge.errors import BadRequest, BridgeError, BudgetSpent, Conflict, NotAllowed, StageRefused, TenantError
 from bridge.evidence import Outcome
 from bridge.model import Stage
-from bridge.plan import Order, read_steps
 from bridge.roles import Role
 from bridge.services.guardrails import STEP_BACK
 from bridge.trail import AuditFilter
 from bridge.web import current
+from bridge.web.admin.actions import ABOUT_A_PERSON, ACTIONS, DONE, Sent
 from bridge.web.admin.frame import tenant_page
 from bridge.web.admin.home import troubles
-from bridge.web.api.people import look_up, person_answer, revoke
-from bridge.web.api.proof import standing
-from bridge.web.api.shapes import Because
-from bridge.web.bodies import parsed_form
+from bridge.web.api.people import look_up, person_answer
+from bridge.web.api.proof import of_one, standing
 from bridge.web.csrf import FIELD
-from bridge.web.moves import StageMove
 from bridge.web.operator import Operator, changer, reader
-from bridge.web.problems import STATUS
+from bridge.web.problems import STATUS, whole_seconds
 
 SHOWN_EVENTS = 10
 STRAGGLERS = 50
 SHOWN_RESULTS = 20
+REVISION = "revision"
+MOST_DIGITS = 10
+MISSED = 50
+TOLD = (StageRefused, BadRequest, Conflict, NotAllowed, BudgetSpent, TenantError)
+"""Refusals that are told where the form is, with what was typed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why something was refused, and what the form held: nobody types a reason twice."""
+    """Why something was refused, and what the form held: nobody types a reason twice.
+
+    `missed` are the changes that made it too late.
+    """
 
     action: str
     reasons: Sequence[str]
     fields: Mapping[str, str]
+    can_force: bool = False
+    missed: Sequence[Mapping[str, Any]] = ()
 
 
 def install(blueprint: Blueprint) -> None:
@@ -45,7 +52,7 @@ def install(blueprint: Blueprint) -> None:
     blueprint.get("/tenants/<slug>/doctor")(get_doctor)
     blueprint.get("/tenants/<slug>/parity")(get_parity)
     blueprint.get("/tenants/<slug>/stragglers")(get_stragglers)
-    blueprint.post("/tenants/<slug>/<any(stage,ramp,pause,resume,stop,kill,revive,revoke):action>")(post_action)
+    blueprint.post(f"/tenants/<slug>/<any({','.join(ACTIONS)}):action>")(post_action)
 
 
 def get_tenant(slug: str) -> ResponseReturnValue:
@@ -79,56 +86,44 @@ def post_action(slug: str, action: str) -> ResponseReturnValue:
     """Do what a form asks for; a refusal is shown where the form is."""
     who = changer(slug)
     current.tenant(slug)
-    fields = {name: value for name, value in request.form.items() if name != FIELD}
+    fields = {name: value for name, value in request.form.items() if name not in {FIELD, REVISION}}
+    sent = Sent(slug, who, fields, seen_revision())
     try:
-        ACTIONS[action](slug, who, fields)
-    except (StageRefused, BadRequest, Conflict) as error:
-        reasons = [each.message for each in error.unmet] if isinstance(error, StageRefused) else [error.message]
-        return make_response(_page(slug, who, Refused(action, reasons, fields)), STATUS[type(error)])
-    person = fields.get("subject") if action == "revoke" else None
-    return redirect(url_for("admin.get_tenant", slug=slug, person=person), 303)
+        done = ACTIONS[action](sent)
+    except TOLD as error:
+        return _refusal(sent, action, error)
+    person = fields.get("subject") if action in ABOUT_A_PERSON else None
+    return redirect(url_for("admin.get_tenant", slug=slug, person=person, done=done or None), 303)
 
 
-def _move(slug: str, who: Operator, fields: Mapping[str, str]) -> None:
-    parsed_form(StageMove, fields).carry_out(slug, who)
+def seen_revision() -> int | None:
+    """Return which version the page of a form showed; one that makes no sense is as old as can be."""
+    text = request.form.get(REVISION)
+    return None if text is None else int(text) if text.isascii() and text.isdigit() and len(text) < MOST_DIGITS else -1
 
 
-def _start_ramp(slug: str, who: Operator, fields: Mapping[str, str]) -> None:
-    try:
-        steps = read_steps(fields.get("steps", ""))
-    except ValueError as mistakes:
-        raise BadRequest(f"This is no ramp: {mistakes}.") from None
-    current.bridge().ramps.start(slug, steps, _order(who, fields))
+def _refusal(sent: Sent, action: str, error: BridgeError) -> ResponseReturnValue:
+    unmet = error.unmet if isinstance(error, StageRefused) else ()
+    refused = Refused(
+        action,
+        [each.message for each in unmet] or [error.message],
+        sent.fields,
+        can_force=bool(unmet) and all(each.forceable for each in unmet),
+        missed=_missed(sent) if isinstance(error, Conflict) else (),
+    )
+    answer = make_response(_page(sent.slug, sent.who, refused), STATUS[type(error)])
+    if error.retry_after_s is not None:
+        answer.headers["Retry-After"] = whole_seconds(error.retry_after_s)
+    return answer
 
 
-def _revoke(slug: str, who: Operator, fields: Mapping[str, str]) -> None:
-    person = look_up(slug, fields.get("subject", ""))
-    revoke(slug, person.sub, who.actor, _order(who, fields).reason)
-
-
-def _order(who: Operator, fields: Mapping[str, str]) -> Order:
-    """Return who wants it and why. Raises BadRequest without a reason."""
-    reason = parsed_form(Because, {"reason": fields.get("reason", "")}).reason
-    return Order(who.actor, reason, current.request_id())
-
-
-def _service(name: str, method: str) -> Callable[[str, Operator, Mapping[str, str]], None]:
-    def act(slug: str, who: Operator, fields: Mapping[str, str]) -> None:
-        getattr(getattr(current.bridge(), name), method)(slug, _order(who, fields))
-
-    return act
-
-
-ACTIONS: dict[str, Callable[[str, Operator, Mapping[str, str]], None]] = {
-    "stage": _move,
-    "ramp": _start_ramp,
-    "pause": _service("ramps", "pause"),
-    "resume": _service("ramps", "resume"),
-    "stop": _service("ramps", "stop"),
-    "kill": _service("kills", "kill"),
-    "revive": _service("kills", "revive"),
-    "revoke": _revoke,
-}
+def _missed(sent: Sent) -> Sequence[Mapping[str, Any]]:
+    """Return what changed the rollout since the page was made: each change of it is one revision and one event."""
+    revision = current.tenant(sent.slug).rollout.revision
+    count = max(0, revision - (revision if sent.seen is None else sent.seen))
+    entries = current.bridge().audit.page(AuditFilter(tenant=sent.slug), limit=MISSED)
+    changes = [each.document() for each in entries if each.event.action.startswith(("stage.", "ramp."))]
+    return changes[:count]
 
 
 def _page(slug: str, who: Operator, refused: Refused | None = None) -> str:
@@ -149,16 +144,19 @@ def _page(slug: str, who: Operator, refused: Refused | None = None) -> str:
         events=[entry.document() for entry in entries],
         refused=refused,
         fields=refused.fields if refused else {},
-        **_person(slug),
+        done=DONE.get(request.args.get("done", ""), ""),
+        **_person(slug, request.args.get("person") or (refused.fields.get("subject", "") if refused else "")),
     )
 
 
-def _person(slug: str) -> dict[str, Any]:
-    """Return the person whom the address asks for, or why there is none."""
-    sub = request.args.get("person", "")
+def _person(slug: str, sub: str) -> dict[str, Any]:
+    """Return the person whom the address or a form asks for, or why there is none."""
+    found: dict[str, Any] = {"asked_for": sub, "person": None, "compared": None, "person_problem": ""}
     if not sub:
-        return {"person": None, "person_problem": ""}
+        return found
     try:
-        return {"person": person_answer(slug, look_up(slug, sub)), "person_problem": ""}
+        person = person_answer(slug, look_up(slug, sub))
     except BadRequest as problem:
-        return {"person": None, "person_problem": problem.message}
+        return found | {"person_problem": problem.message}
+    newest = current.bridge().parity.result(slug, person.sub)
+    return found | {"person": person, "compared": of_one(newest) if newest else None}

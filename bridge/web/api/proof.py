@@ -6,15 +6,23 @@ from flask import Blueprint, Response, jsonify
 from pydantic import Field
 
 from bridge.diagnosis import Light
+from bridge.errors import (
+    BudgetSpent,
+    TenantGarbled,
+    TenantRefused,
+    TenantThrottled,
+    TenantTimeout,
+    TenantUnavailable,
+)
 from bridge.evidence import Area, Outcome, ParityResult, Verdict
-from bridge.model import Tenant
+from bridge.model import AuditEvent, Tenant
 from bridge.roles import Role
 from bridge.texts import iso
 from bridge.web import current
 from bridge.web.api.operations import described
-from bridge.web.api.shapes import PAGE, Shape
-from bridge.web.bodies import parsed_query
-from bridge.web.operator import reader
+from bridge.web.api.shapes import PAGE, Comparison, Shape
+from bridge.web.bodies import parsed, parsed_query
+from bridge.web.operator import Operator, changer, reader
 
 
 class FindingAnswer(Shape):
@@ -83,6 +91,7 @@ class ParityQuery(Shape):
 def install(blueprint: Blueprint) -> None:
     blueprint.get("/tenants/<slug>/doctor")(get_doctor)
     blueprint.get("/tenants/<slug>/parity")(get_parity)
+    blueprint.post("/tenants/<slug>/parity")(post_parity)
 
 
 @described("Examine a tenant's set-up", answer=DiagnosisAnswer, role=Role.OPERATOR)
@@ -96,11 +105,39 @@ def get_doctor(slug: str) -> Response:
 
 @described("Read how parity stands", answer=ParityAnswer, query=ParityQuery)
 def get_parity(slug: str) -> Response:
-    """Give the newest comparison of each subject; `qlik-bridge parity` makes them."""
+    """Give the newest comparison of each subject; `qlik-bridge parity` makes them, or a `POST` for one person."""
     reader(slug)
     query = parsed_query(ParityQuery)
     found = standing(current.tenant(slug).tenant, query.outcome, query.limit)
     return jsonify(found.model_dump(mode="json"))
+
+
+@described(
+    "Compare a person now",
+    answer=ParityOfOne,
+    body=Comparison,
+    role=Role.OPERATOR,
+    raises=(BudgetSpent, TenantRefused, TenantThrottled, TenantUnavailable, TenantTimeout, TenantGarbled),
+)
+def post_parity(slug: str) -> Response:
+    """Look as them by OAuth, and by JWT where they are on that path and have no baseline yet.
+
+    Their groups are those that their portal said last. When the tenant does not answer, what was known stays.
+    """
+    who = changer(slug)
+    current.tenant(slug)
+    return jsonify(of_one(compare(slug, parsed(Comparison), who)).model_dump(mode="json"))
+
+
+def compare(slug: str, wanted: Comparison, who: Operator) -> ParityResult:
+    """Compare somebody whom the bridge knows, and say so in the audit. Raises as `Parity.compare`, BadRequest."""
+    bridge = current.bridge()
+    result = bridge.parity.compare(slug, bridge.roster.known(slug, wanted.subject), must_see=True)
+    after = {"subject": result.sub, "outcome": result.outcome.value}
+    bridge.audit.append(
+        AuditEvent(bridge.clock(), who.actor, "parity.run", slug, wanted.reason, None, after, current.request_id())
+    )
+    return result
 
 
 def standing(tenant: Tenant, outcome: Outcome | None, limit: int) -> ParityAnswer:
@@ -113,11 +150,11 @@ def standing(tenant: Tenant, outcome: Outcome | None, limit: int) -> ParityAnswe
         unproven=counts.unproven,
         fresh=counts.fresh,
         needed=tenant.parity.subjects_needed,
-        results=[_of_one(each) for each in parity.latest(tenant.slug, outcome=outcome, limit=limit)],
+        results=[of_one(each) for each in parity.latest(tenant.slug, outcome=outcome, limit=limit)],
     )
 
 
-def _of_one(result: ParityResult) -> ParityOfOne:
+def of_one(result: ParityResult) -> ParityOfOne:
     fields = list(CheckAnswer.model_fields)
     return ParityOfOne(
         sub=result.sub,

@@ -2,39 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SkipValidation,
-    StringConstraints,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, WithJsonSchema
 
 from bridge.errors import BadRequest
 from bridge.model import Slug, Stage, Tenant
 from bridge.roles import Role
-from bridge.texts import checked_text, moment
+from bridge.texts import moment
 from bridge.trail import AuditFilter
 from bridge.web.moves import Names, StageMove
+from bridge.web.written import MaybeReason, Named, Reason, Written
 
-__all__ = ["Names", "StageMove"]
+__all__ = ["Names", "Reason", "StageMove"]
 
 PAGE = 100
 LARGEST_PAGE = 1000
 
-
-def _written(value: str) -> str:
-    return checked_text(value, "a text")
-
-
-Reason = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), AfterValidator(_written)
-]
-"""Why a change is made; kept in the audit."""
-Written = Annotated[str, Field(max_length=512), AfterValidator(_written)]
 Moment = Annotated[float, BeforeValidator(moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -209,6 +191,13 @@ class Because(Shape):
     """A change that needs nothing but its reason."""
 
     reason: Reason
+
+
+class Comparison(Shape):
+    """Whom to compare now; a reason is kept in the audit."""
+
+    subject: Named
+    reason: MaybeReason = ""
 
 
 class Revocation(Shape):

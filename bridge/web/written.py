@@ -1,0 +1,23 @@
+"""Texts that people write: short, and without control characters, which forge logs and pages."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from bridge.texts import checked_text
+
+LONGEST_REASON = 1000
+
+
+def _written(value: str) -> str:
+    return checked_text(value, "a text")
+
+
+Written = Annotated[str, Field(max_length=512), AfterValidator(_written)]
+Named = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_written)]
+"""A subject or a group, byte for byte as the portal sends it."""
+Reason = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_REASON), AfterValidator(_written)
+]
+"""Why a change is made; kept in the audit."""
+MaybeReason = Annotated[str, StringConstraints(max_length=LONGEST_REASON), AfterValidator(_written)]
