@@ -110,8 +110,10 @@ class FakeTenants(_Store):
         self._check()
         return self.killed
 
-    def set_kill_all(self, kill: Kill | None, *, event: AuditEvent) -> None:
+    def set_kill_all(self, kill: Kill | None, *, before: Kill | None, event: AuditEvent) -> None:
         self._check()
+        if self.killed != before:
+            raise Conflict
         self.killed = kill
         self.events.append(event)
 

@@ -169,9 +169,9 @@ class CachedTenants:
     def kill_all(self) -> Kill | None:
         return self._tenants.kill_all()
 
-    def set_kill_all(self, kill: Kill | None, *, event: AuditEvent) -> None:
+    def set_kill_all(self, kill: Kill | None, *, before: Kill | None, event: AuditEvent) -> None:
         try:
-            self._tenants.set_kill_all(kill, event=event)
+            self._tenants.set_kill_all(kill, before=before, event=event)
         finally:
             self._copies.clear()
 

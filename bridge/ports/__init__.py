@@ -168,8 +168,11 @@ class TenantStore(Protocol):
     def kill_all(self) -> Kill | None:
         """Return the kill switch of all tenants, when it is on."""
 
-    def set_kill_all(self, kill: Kill | None, *, event: AuditEvent) -> None:
-        """Switch all tenants, with its audit event; every state that is read from then on says so."""
+    def set_kill_all(self, kill: Kill | None, *, before: Kill | None, event: AuditEvent) -> None:
+        """Switch all tenants, with its audit event; every state that is read from then on says so.
+
+        Raises Conflict when the switch is no longer as it was read *before*.
+        """
 
 
 class SubjectStore(Protocol):

@@ -35,16 +35,12 @@ class Kills:
     def kill_all(self, order: Order) -> Kill:
         """Switch every tenant off, those too that are yet to come. Raises BadRequest without a reason, StoreError."""
         kill = replace(self._kill(order), everywhere=True)
-        before = self._tenants.kill_all()
-        if before is None:
-            self._tenants.set_kill_all(kill, event=self._event(order, "stage.kill", None, kill))
-        return before or kill
+        return insist(lambda: self._tenants.kill_all() or self._switch_all(order, None, kill)) or kill
 
     def revive_all(self, order: Order) -> None:
         """Switch the kill switch of all tenants back; a tenant's own stays. Raises as `kill_all` does."""
         _need_reason(order)
-        if before := self._tenants.kill_all():
-            self._tenants.set_kill_all(None, event=self._event(order, "stage.revive", before, None))
+        insist(lambda: (on := self._tenants.kill_all()) and self._switch_all(order, on, None))
 
     def _kill(self, order: Order) -> Kill:
         _need_reason(order)
@@ -61,6 +57,12 @@ class Kills:
             return self._stages.write(state, replace(state.rollout, kill=kill), order, action=action)
 
         return insist(change)
+
+    def _switch_all(self, order: Order, before: Kill | None, after: Kill | None) -> Kill | None:
+        """Return what stands then. Raises Conflict when somebody else was faster."""
+        event = self._event(order, "stage.kill" if after else "stage.revive", before, after)
+        self._tenants.set_kill_all(after, before=before, event=event)
+        return after
 
     def _event(self, order: Order, action: str, before: Kill | None, after: Kill | None) -> AuditEvent:
         return AuditEvent(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -15,6 +15,8 @@ from bridge.services.forecast import People, forecast, over_budget
 from bridge.telemetry import Metrics
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 Condition = Callable[[TenantState, Stage], Iterable[UnmetCondition]]
 """Tells what a tenant still lacks before more of its people may get the OAuth path. It may raise any BridgeError."""
@@ -206,7 +208,7 @@ class Stages:
             yield UnmetCondition("kill_switch", message, forceable=False)
 
 
-def insist(change: Callable[[], TenantState]) -> TenantState:
+def insist(change: Callable[[], T]) -> T:
     """Make a change that must not lose a race, such as a way back: again on what stands now. Conflict in the end."""
     for _ in range(ATTEMPTS - 1):
         with suppress(Conflict):

@@ -1,5 +1,8 @@
 """The contract of ports.TenantStore, over every implementation."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -68,16 +71,40 @@ def test_a_ramp_and_a_kill_switch_come_back_whole(stores: Stores, acme: Tenant, 
 def test_the_kill_switch_of_all_is_on_every_tenant(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
     stores.tenants.save(acme, starting_at=START, event=event)
     assert stores.tenants.kill_all() is None
-    for reason in ("first", "second"):
-        kill = Kill("erin", reason, 1_800_000_000.5, everywhere=True)
-        stores.tenants.set_kill_all(kill, event=event)
-        assert stores.tenants.kill_all() == kill
-        assert stores.tenants.get("acme") == TenantState(acme, START, kill, 1)
-        assert stores.tenants.all()["acme"].kill == kill
-    stores.tenants.set_kill_all(None, event=event)
-    stores.tenants.set_kill_all(None, event=event)
+    kill = Kill("erin", "Qlik is down", 1_800_000_000.5, everywhere=True)
+    stores.tenants.set_kill_all(kill, before=None, event=event)
+    assert stores.tenants.kill_all() == kill
+    assert stores.tenants.get("acme") == TenantState(acme, START, kill, 1)
+    assert stores.tenants.all()["acme"].kill == kill
+    stores.tenants.set_kill_all(None, before=kill, event=event)
     assert stores.tenants.kill_all() is None
     assert stores.tenants.get("acme").kill is None
+
+
+def test_the_kill_switch_of_all_is_switched_by_one_alone(stores: Stores, event: AuditEvent) -> None:
+    first, second = (Kill("erin", reason, 1_800_000_000.5, everywhere=True) for reason in ("first", "second"))
+    for before in (first, None):
+        with nullcontext() if before is None else pytest.raises(Conflict):
+            stores.tenants.set_kill_all(first, before=before, event=event)
+    for kill, before in ((second, None), (None, second), (None, None)):
+        with pytest.raises(Conflict):
+            stores.tenants.set_kill_all(kill, before=before, event=event)
+    assert stores.tenants.kill_all() == first
+
+
+def test_of_many_who_switch_all_at_once_one_wins(stores: Stores, event: AuditEvent) -> None:
+    together = threading.Barrier(4)
+
+    def switch(name: str) -> bool:
+        together.wait(10)
+        try:
+            stores.tenants.set_kill_all(Kill(name, "x", 1.0, everywhere=True), before=None, event=event)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(switch, "abcd")) == 1
 
 
 def test_a_change_for_an_old_revision_conflicts_and_leaves_no_trace(

@@ -1,6 +1,7 @@
 """The kill switch: whom it takes off the OAuth path, and what it leaves as it is."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fakes import START, FakeClock, FakeKeys, FakeTenants, StaleTenants
@@ -165,6 +166,26 @@ class TestAll:
         assert desk.now().rollout_document()["kill"]["everywhere"] is True
         with pytest.raises(StageRefused, match="stage revive --all"):
             desk.stages.move("acme", Move(Stage.RETIRED, "erin"))
+
+    @pytest.mark.parametrize("on", [True, False])
+    def test_of_two_at_once_the_first_is_kept(self, monkeypatch: pytest.MonkeyPatch, on: bool) -> None:  # noqa: FBT001 - a case
+        desk, raced = Desk(state()), list[bool]()
+        if not on:
+            desk.kills.kill_all(ERIN)
+        late, write = (desk.kills.kill_all, desk.kills.revive_all)[not on], desk.tenants.set_kill_all
+
+        def overtaken(kill: Kill | None, **details: Any) -> None:  # noqa: ANN401 - passed on
+            if not raced:
+                raced.append(True)
+                write(replace(kill, actor="erin") if kill else None, **details)
+            write(kill, **details)
+
+        monkeypatch.setattr(desk.tenants, "set_kill_all", overtaken)
+        late(EVE)
+
+        assert (desk.tenants.killed is not None) is on
+        assert desk.tenants.killed is None or desk.tenants.killed.actor == "erin"
+        assert len(desk.tenants.events) == (1 if on else 2)
 
     def test_who_was_first_is_kept(self) -> None:
         desk = Desk(state())

@@ -78,14 +78,14 @@ class SqlTenants:
         with self._database.reading() as connection:
             return _kill_all(connection)
 
-    def set_kill_all(self, kill: Kill | None, *, event: AuditEvent) -> None:
+    def set_kill_all(self, kill: Kill | None, *, before: Kill | None, event: AuditEvent) -> None:
         with self._database.writing() as connection:
-            if kill is None:
+            if _kill_all(connection, to_change=True) != before:
+                raise Conflict
+            if before is not None:
                 connection.execute(delete(SWITCHES).where(SWITCHES.c.name == KILL_ALL))
-            else:
-                on = upsert(connection, SWITCHES).values(name=KILL_ALL, document=asdict(kill))
-                newer = {"document": on.excluded.document}
-                connection.execute(on.on_conflict_do_update(index_elements=[SWITCHES.c.name], set_=newer))
+            if kill is not None and not _switched_on(connection, kill):
+                raise Conflict
             append_event(connection, event)
             bump(connection)
 
@@ -127,7 +127,12 @@ def _kill(document: Mapping[str, Any] | None) -> Kill | None:
     return Kill(**document) if document else None
 
 
-def _kill_all(connection: Connection) -> Kill | None:
-    return _kill(
-        connection.execute(select(SWITCHES.c.document).where(SWITCHES.c.name == KILL_ALL)).scalar_one_or_none()
-    )
+def _kill_all(connection: Connection, *, to_change: bool = False) -> Kill | None:
+    query = select(SWITCHES.c.document).where(SWITCHES.c.name == KILL_ALL)
+    return _kill(connection.execute(query.with_for_update() if to_change else query).scalar_one_or_none())
+
+
+def _switched_on(connection: Connection, kill: Kill) -> bool:
+    """Tell whether nobody else did since we looked: a row that is not there yet cannot be locked."""
+    on = upsert(connection, SWITCHES).values(name=KILL_ALL, document=asdict(kill)).on_conflict_do_nothing()
+    return connection.execute(on.returning(SWITCHES.c.name)).first() is not None
