@@ -21,6 +21,17 @@ class AuditEntry:
         return {"id": self.id, **event_document(self.event)}
 
 
+ROLLOUT_ACTIONS = ("stage.", "ramp.")
+"""How the actions begin that change a rollout."""
+RAMP = "ramp"
+"""Who stands in the audit for what a ramp does by itself."""
+
+
+def begins_anew(event: AuditEvent) -> bool:
+    """Tell whether a person or a guardrail changed the rollout: what a ramp does by itself begins nothing anew."""
+    return event.action.startswith(ROLLOUT_ACTIONS) and event.actor != RAMP
+
+
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
     """What narrows the audit; None leaves a field open. `since` is included, `until` is not (unix seconds)."""

@@ -55,7 +55,18 @@ from bridge.plan import Kill
 from bridge.ports import Clock
 from bridge.roles import OperatorToken
 from bridge.telemetry import Step, StepTaken, credentials_masked, note_step, timed
-from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse, TenantEvent, Whence
+from bridge.trail import (
+    AuditEntry,
+    AuditFilter,
+    EventPage,
+    Impersonation,
+    JwtUse,
+    Kind,
+    OriginUse,
+    TenantEvent,
+    Whence,
+    begins_anew,
+)
 from bridge.webhooks import Notice, Webhook
 
 START = 1_800_000_000.0
@@ -345,6 +356,10 @@ class FakeAudit(_Store):
 
     def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
         return [entry.event for entry in self.page(AuditFilter(tenant=tenant), limit=limit)]
+
+    def last_change(self, tenant: str | None) -> AuditEvent | None:
+        self._check()
+        return next((each for each in reversed(self.events) if each.tenant == tenant and begins_anew(each)), None)
 
     def page(self, asked: AuditFilter, *, before: int | None = None, limit: int = 100) -> Sequence[AuditEntry]:
         found = [entry for entry in self.walk(asked) if before is None or entry.id < before]

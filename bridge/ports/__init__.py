@@ -314,6 +314,9 @@ class AuditLog(Protocol):
     def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
         """Return the newest events first."""
 
+    def last_change(self, tenant: str | None) -> AuditEvent | None:
+        """Return the newest event that began a tenant's rollout anew; of None, that of all tenants at once."""
+
     def page(self, asked: AuditFilter, *, before: int | None = None, limit: int = 100) -> Sequence[AuditEntry]:
         """Return matching entries, newest first, from the one below the id *before* on."""
 

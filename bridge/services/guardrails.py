@@ -13,18 +13,13 @@ from bridge.plan import Pause
 from bridge.ports import AuditLog, Clock, TenantStore
 from bridge.ports.watching import MeasureStore
 from bridge.services.notices import Notices
-from bridge.services.ramps import ACTOR as RAMP
 from bridge.telemetry import Metrics
-from bridge.trail import AuditFilter
 
 log = structlog.get_logger()
 
 ACTOR = "guardrail"
 CONDITION = "guardrails"
 PAUSE, STEP_BACK = "stage.pause", "stage.step_back"
-CHANGES = ("stage.", "ramp.")
-"""How the actions of the audit begin that change a rollout."""
-EVENTS_READ, PAGES_READ = 100, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +63,10 @@ class Guardrails:
         self._clock = clock
         self._metrics = metrics
         self._standings: dict[str, _Standing] = {}
-        self._off: dict[str, float] = {}
 
     def watch(self) -> None:
         """Look at every guarded tenant once, and act. Raises StoreError."""
-        states = list(self._tenants.all().values())
-        self._off.update({each.tenant.slug: self._clock() for each in states if each.is_killed})
-        guarded = [each for each in states if _is_guarded(each)]
+        guarded = [each for each in self._tenants.all().values() if _is_guarded(each)]
         crossed: dict[str, list[Reading]] = defaultdict(list)
         for slug, each in self._read(guarded):
             if each.is_crossed:
@@ -113,10 +105,10 @@ class Guardrails:
         Tenants that look back equally far share one question to the store.
         """
         questions: dict[float, list[tuple[str, str, Rule]]] = defaultdict(list)
-        now = self._clock()
+        now, all_since = self._clock(), self._all_since() if anew and states else 0.0
         for state in states:
             slug = state.tenant.slug
-            earliest = max(self._standing(state).since, self._off.get(slug, 0.0)) if anew else 0.0
+            earliest = max(self._standing(state).since, all_since) if anew else 0.0
             for name, rule in state.tenant.guardrails.rules().items():
                 questions[max(now - rule.window_s, earliest)].append((slug, name, rule))
         for since, asked in questions.items():
@@ -129,21 +121,16 @@ class Guardrails:
         slug, revision = state.tenant.slug, state.rollout.revision
         known = self._standings.get(slug)
         if known is None or known.revision != revision:
-            known = self._standings[slug] = _Standing(revision, self._last_change(slug))
+            known = self._standings[slug] = _Standing(revision, self._audit.last_change(slug))
         return known
 
-    def _last_change(self, slug: str) -> AuditEvent | None:
-        """Return the newest change of a rollout by a person or a guardrail; a ramp's own steps begin nothing anew."""
-        before: int | None = None
-        for _ in range(PAGES_READ):
-            entries = self._audit.page(AuditFilter(tenant=slug), before=before, limit=EVENTS_READ)
-            for entry in entries:
-                if entry.event.action.startswith(CHANGES) and entry.event.actor != RAMP:
-                    return entry.event
-            if len(entries) < EVENTS_READ:
-                break
-            before = entries[-1].id
-        return None
+    def _all_since(self) -> float:
+        """Return when all tenants were last switched: while the switch was on, nobody was on the new path.
+
+        Asked each time: no tenant's revision tells of it, and this process may not have run then.
+        """
+        event = self._audit.last_change(None)
+        return event.at if event else 0.0
 
     def _act(self, state: TenantState, crossed: Sequence[Reading]) -> None:
         """Step back when any rule that is crossed says so; else pause, unless a pause holds already."""

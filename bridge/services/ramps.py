@@ -9,9 +9,7 @@ from bridge.plan import Order, Pause, Ramp, RampStep, checked_steps
 from bridge.ports import Clock, TenantStore
 from bridge.services.stages import NOT_CHECKED, Stages, check_order, insist
 from bridge.telemetry import Metrics
-
-ACTOR = "ramp"
-"""Who stands in the audit for what a ramp does by itself."""
+from bridge.trail import RAMP
 
 RETRY_S = 60.0
 """How long a step waits whose conditions could not be checked."""
@@ -96,13 +94,13 @@ class Ramps:
         if ramp is None or ramp.pause is not None:
             return
         if state.kill is not None:
-            self._pause(state, Order(ACTOR, "The kill switch is on."))
+            self._pause(state, Order(RAMP, "The kill switch is on."))
         elif ramp.is_due(self._clock()) and self._clock() >= self._not_before.get(state.tenant.slug, 0):
             self._take_next(state, ramp)
 
     def _take_next(self, state: TenantState, ramp: Ramp) -> None:
         """Take a step, or pause where its conditions are not met: a person looks at why, and resumes."""
-        order = Order(ACTOR, f"step {ramp.taken + 1} of {len(ramp.steps)}: {ramp.next_step}")
+        order = Order(RAMP, f"step {ramp.taken + 1} of {len(ramp.steps)}: {ramp.next_step}")
         try:
             self._step(state, ramp, order, action="ramp.step")
         except StageRefused as refusal:

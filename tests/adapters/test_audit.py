@@ -13,7 +13,7 @@ from stores import Stores
 
 from bridge.adapters.sql import Database, SqlAuditLog, open_database
 from bridge.adapters.sql.audit import STRIDE
-from bridge.adapters.sql.tables import AUDIT
+from bridge.adapters.sql.tables import AUDIT, BEGINS_ANEW
 from bridge.errors import StoreError
 from bridge.model import AuditEvent
 from bridge.trail import AuditFilter
@@ -187,6 +187,39 @@ def test_a_page_of_a_hundred_thousand_events_is_one_query(long_audit: SqlAuditLo
 
     assert sizes == [20, 20, 0, 0, 20, 20, 20]
     assert len(queries) == len(asked)
+
+
+def test_the_newest_change_of_a_rollout_is_found_among_much_else(
+    long_audit: SqlAuditLog, database: Database, event: AuditEvent
+) -> None:
+    """By its own index: one row is read, whatever else is in the audit."""
+    changed = replace(event, tenant="initech", actor="cli:erin", action="ramp.start")
+    late = [("stage.move", "acme"), ("stage.revive", None), ("path.change", "initech"), ("stagehand.x", "initech")]
+    for each in (
+        changed,
+        *(replace(changed, action=action, tenant=tenant) for action, tenant in late),
+        replace(changed, action="ramp.step", actor="ramp"),
+    ):
+        long_audit.append(each)
+
+    assert long_audit.last_change("initech") == changed
+    assert long_audit.last_change(None) == replace(changed, action="stage.revive", tenant=None)
+    assert long_audit.last_change("nobody") is None
+    for tenant in ("tenant = 'globex'", "tenant IS NULL"):
+        with database.reading() as connection:
+            explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+            query = f"{explain} SELECT * FROM audit WHERE {BEGINS_ANEW} AND {tenant} ORDER BY id DESC LIMIT 1"  # noqa: S608 - our own words
+            plan = str(connection.execute(text(query)).all())
+        assert "ix_audit_changes" in plan
+
+
+def test_the_newest_change_is_the_same_in_every_implementation(stores: Stores, event: AuditEvent) -> None:
+    changed = replace(event, tenant="acme", actor="cli:erin", action="stage.move")
+    for each in (changed, replace(changed, action="path.change"), replace(changed, actor="ramp", action="ramp.step")):
+        stores.audit.append(each)
+
+    assert stores.audit.last_change("acme") == changed
+    assert stores.audit.last_change(None) is None
 
 
 def test_sqlite_finds_a_page_without_sorting_the_audit(sqlite_database: Database) -> None:

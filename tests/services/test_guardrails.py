@@ -157,17 +157,22 @@ class TestSteppingBack:
 
         assert tenants.events == []
 
+    @pytest.mark.parametrize("tenant", [None, "acme"])
     def test_trouble_from_before_the_kill_switch_does_not_count_after_it(
-        self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock
+        self, watch: Watch, measures: Measures, tenants: FakeTenants, clock: FakeClock, tenant: str | None
     ) -> None:
-        tenants.killed = Kill("cli:erin", "because", clock(), everywhere=True)
+        """Not for a worker either that starts after it."""
+        revived = AuditEvent(clock() + 20, "cli:erin", "stage.revive", tenant, "over", None, None)
         fail(measures, 5)
         clock.advance(20)
+        tenants.events.append(revived)
         watch.rails.watch()
-        tenants.killed = None
-        watch.rails.watch()
+        assert tenants.events == [revived]
 
-        assert tenants.events == []
+        clock.advance(20)
+        fail(measures, 5)
+        watch.rails.watch()
+        assert tenants.get("acme").rollout.stage is Stage.SHADOW
 
     def test_few_people_or_few_troubles_change_nothing(
         self, watch: Watch, measures: Measures, tenants: FakeTenants
@@ -262,7 +267,7 @@ class TestHolding:
         now = tenants.get("acme").rollout
         moved = AuditEvent(clock(), "cli:erin", "stage.move", "acme", "", None, None)
         tenants.move("acme", before=now, after=replace(now, percentage=50), event=moved)
-        for number in range(250):
+        for number in range(6000):
             audit.append(replace(moved, action="tokens.revoke", reason=str(number)))
         watch.rails.watch()
 

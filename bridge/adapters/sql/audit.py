@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, select, true
 
 from bridge.adapters.sql.database import Database
-from bridge.adapters.sql.tables import AUDIT
+from bridge.adapters.sql.tables import AUDIT, BEGINS_ANEW
 from bridge.model import AuditEvent
 from bridge.telemetry import credentials_masked
 from bridge.trail import AuditEntry, AuditFilter
@@ -34,6 +34,10 @@ class SqlAuditLog:
 
     def latest(self, *, tenant: str | None = None, limit: int = 100) -> Sequence[AuditEvent]:
         return [entry.event for entry in self.page(AuditFilter(tenant=tenant), limit=limit)]
+
+    def last_change(self, tenant: str | None) -> AuditEvent | None:
+        query = select(AUDIT).where(BEGINS_ANEW, AUDIT.c.tenant == tenant).order_by(AUDIT.c.id.desc()).limit(1)
+        return next((entry.event for entry in self._read(query)), None)
 
     def page(self, asked: AuditFilter, *, before: int | None = None, limit: int = 100) -> Sequence[AuditEntry]:
         query = select(AUDIT).where(_matches(asked)).order_by(AUDIT.c.id.desc()).limit(limit)
