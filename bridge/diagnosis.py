@@ -48,13 +48,15 @@ class Finding:
 class Diagnosis:
     """All findings about one tenant at one time (unix seconds), causes before symptoms.
 
-    `is_away`: the tenant did not answer, or asked us to wait, so that something could not be looked at.
+    `is_away`: the tenant did not answer, or asked us to wait, so that something could not be looked at. `unread` are
+    the findings about what it refused to tell, or told in a way from which nothing could be read.
     """
 
     tenant: str
     at: float
     findings: tuple[Finding, ...]
     is_away: bool = False
+    unread: tuple[Finding, ...] = ()
 
     def of(self, light: Light) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.light is light)

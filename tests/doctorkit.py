@@ -1,7 +1,7 @@
 """A tenant's set-up in memory, right at first, for the doctor to examine."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fakes import FakeKeys
@@ -15,8 +15,8 @@ from bridge.diagnosis import (
     JwtProvider,
     key_fingerprint,
 )
-from bridge.errors import TenantGarbled
 from bridge.model import Tenant
+from bridge.ports import Clock, SigningKeys
 
 IMPERSONATION = "urn:qlik:oauth:user-impersonation"
 DAY_S = 86_400
@@ -69,27 +69,28 @@ class FakeSetUp:
             raise self.fail[method].pop(0)
 
 
-class SilentSetUp(FakeSetUp):
-    """A tenant that answers, and whose set-up nobody can read: nothing is wrong, and nothing is checked."""
+class RightSetUps:
+    """Stands for what reads tenants over HTTP: each answers, and nothing is wrong with it."""
 
-    def __init__(self, *_: object) -> None:
-        super().__init__()
+    def __init__(self, keys: SigningKeys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
 
-    def _called(self, method: str, tenant: Tenant) -> None:
-        super()._called(method, tenant)
-        if method != "greet":
-            raise TenantGarbled(detail=f"{method}: said nothing")
+    def __getattr__(self, method: str) -> Callable[..., object]:
+        def read(tenant: Tenant, *asked: str) -> object:
+            return getattr(right_set_up(tenant, now=self._clock(), keys=self._keys), method)(tenant, *asked)
+
+        return read
 
 
-def right_set_up(tenant: Tenant, *, now: float) -> FakeSetUp:
-    """Return a set-up in which nothing is wrong with *tenant*, who has an allowed origin, two clients and FakeKeys."""
+def right_set_up(tenant: Tenant, *, now: float, keys: SigningKeys | None = None) -> FakeSetUp:
+    """Return a set-up in which nothing is wrong with *tenant*, who has an allowed origin and two clients."""
     origins = frozenset(tenant.allowed_origins)
-    fingerprint = key_fingerprint(FakeKeys().load(tenant.signing_key).public_key())
     assert tenant.issuing_client
     assert tenant.management_client
     issuing, management = tenant.issuing_client, tenant.management_client
     return FakeSetUp(
-        jwt=[JwtProvider(tenant.issuer, tenant.key_id, True, fingerprint, 0, now + 1000 * DAY_S)],
+        jwt=list(_providers(tenant, keys or FakeKeys(), now)),
         clients={
             issuing.id: client(issuing.id, "issuing", {IMPERSONATION}, {"user_default"}, "issui", now, origins),
             management.id: client(
@@ -99,6 +100,16 @@ def right_set_up(tenant: Tenant, *, now: float) -> FakeSetUp:
         integrations={tenant.web_integration_id or "": origins},
         csp_entries=[CspEntry(origin, may_frame=True) for origin in origins],
     )
+
+
+def _providers(tenant: Tenant, keys: SigningKeys, now: float) -> Iterator[JwtProvider]:
+    for issuer, key_id, file in (
+        (tenant.issuer, tenant.key_id, tenant.signing_key),
+        (tenant.sync_issuer, tenant.sync_key_id, tenant.sync_key),
+    ):
+        if issuer and key_id and file:
+            fingerprint = key_fingerprint(keys.load(file).public_key())
+            yield JwtProvider(issuer, key_id, True, fingerprint, 0, now + 1000 * DAY_S)
 
 
 def client(

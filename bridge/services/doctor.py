@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from cachetools import TTLCache
 
 from bridge.diagnosis import Diagnosis, Finding, Light
-from bridge.errors import TenantError, TenantThrottled, TenantTimeout, TenantUnavailable, UnmetCondition
+from bridge.errors import TenantError, TenantGarbled, TenantThrottled, TenantTimeout, TenantUnavailable, UnmetCondition
 from bridge.model import Stage, Tenant, TenantState
 from bridge.ports import TenantStore
 from bridge.services import doctor_clients, doctor_keys, doctor_pages, doctor_probe
@@ -26,6 +26,10 @@ CHECKS: tuple[Check, ...] = (
 CONDITION = "doctor"
 REMEMBERED = 1000
 REMEMBERED_S = 60
+UNREAD = (
+    "Try again. If it stays, see that the management client may read it (scope admin_classic, role TenantAdmin),"
+    " and that `host` is the tenant's."
+)
 AWAY = (TenantUnavailable, TenantTimeout, TenantThrottled)
 
 
@@ -44,13 +48,15 @@ class Doctor:
         round_ = _Round(case)
         for check in CHECKS:
             round_.make(check)
-        return Diagnosis(slug, self._tools.clock(), tuple(round_.findings.values()), round_.is_away)
+        return Diagnosis(
+            slug, self._tools.clock(), tuple(round_.findings.values()), round_.is_away, tuple(round_.unread)
+        )
 
     def conditions(self, state: TenantState, _to: Stage) -> Iterator[UnmetCondition]:
-        """Yield each red finding. Raises TenantUnavailable when the tenant could not be examined whole.
+        """Yield each red finding. Raises TenantUnavailable or TenantGarbled when it could not be examined whole.
 
-        A tenant without one is not examined again for a minute: plans are looked at often. Whoever mends a red line
-        need not wait.
+        A tenant without a management client is examined as far as that goes. A clean tenant is not examined again for
+        a minute: plans are looked at often. Whoever mends a line need not wait.
         """
         tenant = state.tenant
         if self._was_clean(tenant):
@@ -61,6 +67,8 @@ class Doctor:
             raise TenantUnavailable(f"The tenant could not be examined: {see}")
         for finding in diagnosis.of(Light.RED):
             yield UnmetCondition(CONDITION, f"{finding.about}: {finding.cause} {finding.fix}")
+        for finding in diagnosis.unread[:1]:  # the others mostly wait for the same
+            raise TenantGarbled(f"{finding.about} could not be read: {finding.cause} {finding.fix}")
         if not diagnosis.of(Light.RED):
             self._note_clean(tenant)
 
@@ -79,6 +87,7 @@ class _Round:
     def __init__(self, case: Case) -> None:
         self._case = case
         self.findings: dict[str, Finding] = {}
+        self.unread: list[Finding] = []
         self.is_away = False
 
     def make(self, check: Check) -> None:
@@ -103,7 +112,8 @@ class _Round:
             return self._away(check, error)
         except TenantError as error:
             cause = f"{error.message} ({error.detail})"
-            return Finding(check.name, check.about, Light.NOT_CHECKED, cause)
+            self.unread.append(Finding(check.name, check.about, Light.NOT_CHECKED, cause, UNREAD))
+            return self.unread[-1]
         return Finding(check.name, check.about, verdict.light, _printable(verdict.cause), _printable(verdict.fix))
 
     def _away(self, check: Check, error: TenantError) -> Finding:

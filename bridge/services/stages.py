@@ -292,6 +292,8 @@ def _effects(state: TenantState, after: Rollout, *, ours: bool) -> Iterator[str]
         return
     yield _who_gets_what(replace(state, rollout=after), ours=ours)
     yield _LEGACY_PAGES.get(after.stage, "Legacy pages (`/token`) are served as ever.")
+    if moves_more_people(state.rollout, after) and state.tenant.management_client is None:
+        yield "Nobody can examine how the tenant is set up first: it has no `management_client`."
     if state.rollout.ramp and not after.ramp:
         yield f"The ramp `{state.rollout.ramp}` ends."
     yield "Open pages follow without a reload; every worker knows within 2 s; no token is revoked."

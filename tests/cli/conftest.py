@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from clikit import EXAMPLE, Outcome, Run
 from cryptography.fernet import Fernet
-from doctorkit import SilentSetUp
+from doctorkit import RightSetUps
 
 from bridge.cli import main
 
@@ -31,9 +31,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def silent_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no command ask the tenants of the example file, which may be somebody's, how they are set up."""
-    monkeypatch.setattr("bridge.bootstrap.HttpTenantSetUp", SilentSetUp)
+def right_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no command ask the tenants of the example file, which may be somebody's, how they are set up: all is well."""
+    monkeypatch.setattr("bridge.bootstrap.HttpTenantSetUp", RightSetUps)
 
 
 @pytest.fixture

@@ -10,7 +10,15 @@ from samples import CLIENT, MANAGEMENT, subject
 from samples import state as state_of
 
 from bridge.diagnosis import CspEntry, Diagnosis, Finding, Greeting, Light
-from bridge.errors import StoreError, TenantGarbled, TenantRefused, TenantTimeout, TenantUnavailable, UnknownTenant
+from bridge.errors import (
+    StoreError,
+    TenantError,
+    TenantGarbled,
+    TenantRefused,
+    TenantTimeout,
+    TenantUnavailable,
+    UnknownTenant,
+)
 from bridge.model import QlikUser, Stage
 from bridge.services.doctor import CHECKS, Doctor
 from bridge.services.doctor_case import Tools
@@ -269,6 +277,34 @@ def test_what_is_red_stands_in_the_way_of_a_move(office: Office) -> None:
     office.set_up.fail["greet"] = [TenantUnavailable()]
     with pytest.raises(TenantUnavailable):
         list(office.doctor.conditions(state, Stage.ROLLOUT))
+
+
+@pytest.mark.parametrize(
+    "trouble", [TenantGarbled(detail="groups: no list"), TenantRefused(status=404, detail="groups: 404")]
+)
+def test_what_could_not_be_read_is_not_clean(office: Office, trouble: TenantError) -> None:
+    state = office.tenants.states["acme"]
+    for _ in range(2):
+        office.set_up.fail["groups"] = [trouble]
+        with pytest.raises(TenantGarbled, match=r"Group settings could not be read: .*Try again.*admin_classic"):
+            list(office.doctor.conditions(state, Stage.ROLLOUT))
+    assert list(office.doctor.conditions(state, Stage.ROLLOUT)) == []
+
+
+def test_what_is_red_is_told_beside_what_could_not_be_read(office: Office) -> None:
+    office.set_up.fail["groups"] = [TenantGarbled(detail="groups: no list")]
+    office.set_up.integrations = {}
+    unmet = office.doctor.conditions(office.tenants.states["acme"], Stage.ROLLOUT)
+
+    assert "web integration" in next(unmet).message
+    with pytest.raises(TenantGarbled):
+        list(unmet)
+
+
+def test_a_tenant_that_nobody_is_to_read_may_move(office: Office) -> None:
+    office.change(management_client=None)
+
+    assert list(office.doctor.conditions(office.tenants.states["acme"], Stage.ROLLOUT)) == []
 
 
 def test_a_tenant_without_red_is_not_examined_again_for_a_minute(office: Office) -> None:

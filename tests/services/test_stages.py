@@ -304,6 +304,7 @@ class TestPlan:
             (Stage.RETIRED, None, "Nothing changes."),
             (Stage.ROLLOUT, Stage.SHADOW, "The ramp `5 % for 1 h, 100 %` ends."),
             (Stage.OAUTH, Stage.SHADOW, "every worker knows within 2 s"),
+            (Stage.SHADOW, None, "Nobody can examine how the tenant is set up first"),
         ],
     )
     def test_it_says_what_people_will_see(self, before: Stage, to: Stage | None, effect: str) -> None:
