@@ -205,12 +205,17 @@ def test_the_newest_change_of_a_rollout_is_found_among_much_else(
     assert long_audit.last_change("initech") == changed
     assert long_audit.last_change(None) == replace(changed, action="stage.revive", tenant=None)
     assert long_audit.last_change("nobody") is None
-    for tenant in ("tenant = 'globex'", "tenant IS NULL"):
-        with database.reading() as connection:
-            explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
-            query = f"{explain} SELECT * FROM audit WHERE {BEGINS_ANEW} AND {tenant} ORDER BY id DESC LIMIT 1"  # noqa: S608 - our own words
-            plan = str(connection.execute(text(query)).all())
-        assert "ix_audit_changes" in plan
+    for tenant in ("tenant = 'initech'", "tenant = 'nobody'", "tenant IS NULL"):
+        assert "ix_audit_changes" in _plan(database, tenant)
+
+
+def _plan(database: Database, tenant: str) -> str:
+    query = f"SELECT * FROM audit WHERE {BEGINS_ANEW} AND {tenant} ORDER BY id DESC LIMIT 1"  # noqa: S608 - our own words
+    with database.writing() as connection:
+        explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("ANALYZE audit"))  # as its own housekeeping does in time
+        return str(connection.execute(text(f"{explain} {query}")).all())
 
 
 def test_the_newest_change_is_the_same_in_every_implementation(stores: Stores, event: AuditEvent) -> None:
