@@ -9,6 +9,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+ADMINISTRATION = "In Qlik Cloud, Administration"
+"""Where most of what a fix changes is found."""
+
 
 class Light(StrEnum):
     """How one line of a diagnosis stands."""

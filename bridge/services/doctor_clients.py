@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bridge.diagnosis import ClientFacts, ClientSecret, key_fingerprint
+from bridge.diagnosis import ADMINISTRATION, ClientFacts, ClientSecret, key_fingerprint
 from bridge.errors import TenantRefused
 from bridge.model import OAuthClient
 from bridge.services.doctor_case import Case, Check, HeldBackError, Verdict, amber, green, listed, not_checked, red
@@ -13,7 +13,7 @@ ADMIN_CLASSIC = "admin_classic"
 DAY_S = 86_400
 SECRET_OLD_DAYS = 365
 FORBIDDEN = 403
-WHERE = "In Qlik Cloud, Administration > OAuth"
+WHERE = f"{ADMINISTRATION} > OAuth"
 
 
 def management_client(case: Case) -> Verdict:

@@ -1,6 +1,6 @@
 """The doctor on who may log people in: the tenant itself, the keys, the identity providers, the clocks."""
 
-from bridge.diagnosis import JwtProvider, key_fingerprint
+from bridge.diagnosis import ADMINISTRATION, JwtProvider, key_fingerprint
 from bridge.errors import TenantGarbled, TenantRefused, TenantThrottled, TenantTimeout, TenantUnavailable
 from bridge.services.doctor_case import Case, Check, Verdict, amber, green, listed, not_checked, red
 from bridge.services.signer import BACKDATE_S, LIFETIME_S
@@ -10,7 +10,7 @@ CERTIFICATE_WARNING_DAYS = 60
 SKEW_WORTH_A_WORD_S = 10.0
 """A Date header tells whole seconds, and an answer takes its time."""
 SHOWN = 16
-PROVIDERS = "In Qlik Cloud, Administration > Identity provider"
+PROVIDERS = f"{ADMINISTRATION} > Identity provider"
 
 
 def reach(case: Case) -> Verdict:

@@ -2,10 +2,10 @@
 
 from urllib.parse import SplitResult, urlsplit
 
+from bridge.diagnosis import ADMINISTRATION
 from bridge.model import Stage
 from bridge.services.doctor_case import Case, Check, Verdict, amber, green, listed, not_checked, red
 
-WHERE = "In Qlik Cloud, Administration"
 PORTS = {"https": 443, "http": 80}
 
 
@@ -13,7 +13,7 @@ def group_settings(case: Case) -> Verdict:
     found = case.tools.set_up.groups(case.tenant)
     if not found.auto_create:
         cause = "Creation of groups is off: logins succeed, new groups stay missing, and nothing says so."
-        return red(cause, f"{WHERE} > Settings > Groups: turn creation of groups on (autoCreateGroups).")
+        return red(cause, f"{ADMINISTRATION} > Settings > Groups: turn creation of groups on (autoCreateGroups).")
     if found.sync_idp is False:
         cause = (
             "syncIdpGroups is off. Qlik calls it deprecated; older tenants keep memberships as they were without it."
@@ -26,7 +26,7 @@ def web_integration(case: Case) -> Verdict:
     if case.state.rollout.stage is Stage.RETIRED:
         return not_checked("The tenant is retired: no page logs in with cookies any more.")
     named = case.tenant.web_integration_id
-    fix = f"{WHERE} > Web: make one with origins {listed(case.page_origins)}, set `web_integration_id`, apply."
+    fix = f"{ADMINISTRATION} > Web: make one with origins {listed(case.page_origins)}, set `web_integration_id`, apply."
     if named is None:
         return red("None is set: legacy pages cannot log in, and there is no way back to them.", fix)
     case.need_reading()
@@ -39,7 +39,7 @@ def web_integration_origins(case: Case) -> Verdict:
     missing = [each for each in case.page_origins if each not in (case.integration or ())]
     if missing:
         cause = f"It does not list {listed(missing)}: legacy pages there cannot log in."
-        return red(cause, f"{WHERE} > Web: add {listed(missing)} to its origins.")
+        return red(cause, f"{ADMINISTRATION} > Web: add {listed(missing)} to its origins.")
     return green(f"It lists {listed(case.page_origins)}.")
 
 
@@ -48,7 +48,7 @@ def csp(case: Case) -> Verdict:
     missing = [origin for origin in case.page_origins if not any(_covers(entry, origin) for entry in framing)]
     if missing:
         cause = f"No entry lets {listed(missing)} frame the tenant: frames and classic embeds stay empty there."
-        return amber(cause, f"{WHERE} > Content Security Policy: add {listed(missing)} with frame-ancestors.")
+        return amber(cause, f"{ADMINISTRATION} > Content Security Policy: add {listed(missing)} with frame-ancestors.")
     return green(f"Pages of {listed(case.page_origins)} may frame the tenant.")
 
 

@@ -1,9 +1,10 @@
 """The doctor's rehearsal, when asked for: a real login and token of one person whom the bridge knows."""
 
+from bridge.diagnosis import ADMINISTRATION
 from bridge.errors import SyncRefused, TenantRefused
 from bridge.services.doctor_case import Case, Check, HeldBackError, Verdict, amber, green, listed, not_checked, red
 
-USERS = "In Qlik Cloud, Administration > Users"
+USERS = f"{ADMINISTRATION} > Users"
 FORBIDDEN = 403
 
 
