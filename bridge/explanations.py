@@ -221,7 +221,7 @@ _PAGES: Mapping[str, Explanation] = {
         ),
     ),
     "bad_csrf": Explanation(
-        "send the `csrf` of `session` as header CSRF-Token",
+        "the CSRF token is missing, or does not belong to this session",
         "What they clicked did not happen; after a reload it works.",
         (
             Cause("The page was open longer than the session.", "Nothing: they reload the page."),

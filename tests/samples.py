@@ -5,6 +5,7 @@ from typing import Any
 
 from fakes import START
 
+from bridge.history import LookBack, Series, Span
 from bridge.model import Cohorts, Identity, Rollout, Stage, Subject, Tenant, TenantState
 
 CLIENT = {"id": "client-acme", "secret": "hush-issuing"}
@@ -50,3 +51,9 @@ def subject(sub: str = "alice", *groups: str, **changes: str) -> Subject:
 
 def identity(sub: str = "alice", *groups: str, at: float = START, **changes: str) -> Identity:
     return Identity(subject(sub, *groups, **changes), source="assertion", issuer="portal", asserted_at=at)
+
+
+def look_back(now: float = START, span: Span = Span.DAY, **known: dict[int, int]) -> LookBack:
+    """Return what is known of each series, by number of the slot, and nothing else."""
+    values = {series: [known.get(series.value, {}).get(at) for at in range(span.slots)] for series in Series}
+    return LookBack(span, span.starts(now), values)

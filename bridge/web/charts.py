@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
-MOST_TICKS = 4
+TICK_ROOM = 34.0
+"""Numbers beside a scale stand at least so far apart."""
 COLUMN = 0.72
 """How much of its slot a column fills."""
 LEAST = 1.5
@@ -16,7 +17,6 @@ AXIS = 24.0
 """Room below for the times."""
 LIMIT_WORTH_ITS_ROOM = 10
 """A limit is drawn to scale when the highest value reaches this part of it; else it would flatten everything."""
-SHORT_ENOUGH = 10_000
 SIZES = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
@@ -50,9 +50,9 @@ class Panel:
 class Frame:
     """The room of a drawing, in its own units."""
 
-    width: float = 480.0
-    left: float = 46.0
-    right: float = 116.0
+    width: float = 490.0
+    left: float = 44.0
+    right: float = 122.0
     top: float = 10.0
 
     @property
@@ -149,17 +149,17 @@ def is_known(traces: Sequence[Trace]) -> bool:
     return any(value is not None for trace in traces for value in trace.values)
 
 
-def ticks_up_to(top: int) -> range:
-    """Return a few round numbers from 0 up to *top* or a little above."""
-    rough = max(1, -(-top // MOST_TICKS))
+def ticks_up_to(top: int, most: int = 4) -> range:
+    """Return round numbers from 0 up to *top* or a little above, at most so many above 0."""
+    rough = max(1, -(-top // most))
     size: int = 10 ** (len(str(rough)) - 1)
     step = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= rough)
     return range(0, max(1, -(-top // step)) * step + 1, step)
 
 
-def compact(number: int) -> str:
-    """Return a number for little room: 1,204, 12.3k, 4M."""
-    if number < SHORT_ENOUGH:
+def compact(number: int, whole: int = 10_000) -> str:
+    """Return a number for little room: 1,204, 12.3k, 4M. It is whole below *whole*."""
+    if number < whole:
         return f"{number:,}"
     size, suffix = next(each for each in SIZES if number >= each[0])
     return f"{number / size:,.1f}".removesuffix(".0") + suffix
@@ -202,7 +202,8 @@ class _Plot:
         self._bottom = top + panel.height
         peak = self._peak()
         self._has_limit = panel.limit is not None and peak * LIMIT_WORTH_ITS_ROOM >= panel.limit
-        self._scale = ticks_up_to(max(peak, panel.limit or 0) if self._has_limit else peak)
+        top_value = max(peak, panel.limit or 0) if self._has_limit else peak
+        self._scale = ticks_up_to(top_value, max(1, int(panel.height // TICK_ROOM)))
 
     def drawn(self) -> DrawnPanel:
         is_columns = self._panel.marks is Marks.COLUMNS
@@ -210,7 +211,7 @@ class _Plot:
         return DrawnPanel(
             top=self._top,
             bottom=self._bottom,
-            ticks=[Tick(_round(self._y(each)), compact(each)) for each in self._scale],
+            ticks=[Tick(_round(self._y(each)), compact(each, SIZES[-1][0])) for each in self._scale],
             gaps=list(self._gaps()),
             columns=list(self._columns()) if is_columns else [],
             lines=[] if is_columns else list(self._lines()),

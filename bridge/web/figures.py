@@ -108,7 +108,7 @@ PLANS = (
     Plan(
         "stragglers",
         "Stragglers",
-        "People who still use the JWT path",
+        "People who used the JWT path within the tenant's quiet days",
         "Who still uses the JWT path will show here, once the tenant is in stage oauth.",
         insights.stragglers,
         (Row(Marks.LINES, ((Series.STRAGGLERS, "stragglers", "full"),), height=222),),

@@ -9,6 +9,7 @@ from bridge.services.forecast import CALLS_A_MINUTE
 SLOT = {Span.DAY: "hour", Span.MONTH: "day"}
 WHOLE = {Span.DAY: "24 hours", Span.MONTH: "30 days"}
 SMALLEST_PERCENT = 1
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def limit(span: Span) -> int:
@@ -35,16 +36,16 @@ def tokens(look: LookBack) -> str | None:
     issued, failed, rejected = (look.values[name] for name in (Series.ISSUED, Series.NOT_ISSUED, Series.REJECTED))
     at = _newest(_sums(look, Series.ISSUED, Series.NOT_ISSUED, Series.REJECTED))
     worst = _highest(failed)
-    if at is None or worst is None:
+    if at is None:
         return None
     lost, asked = failed[at] or 0, (issued[at] or 0) + (failed[at] or 0)
     now = f"{_when(look, at)} {_count(asked, 'request')} for a token"
     now += f": {_percent(lost, asked)} got none." if lost else ", and none failed." if asked else "."
     refused = sum(value or 0 for value in rejected)
-    told = f"The tenant refused {_count(refused, 'token')} in {WHOLE[look.span]}."
-    if not failed[worst]:
+    told = f"The tenant refused {_count(refused, 'token') if refused else 'no token'} in {WHOLE[look.span]}."
+    if worst is None or not failed[worst]:
         return f"{now} Nobody was left without one in {WHOLE[look.span]}. {told}"
-    return f"{now} Most failed {_named(look, worst)}: {failed[worst]:,}. {told}"
+    return f"{now} Most failed {_slot(look, worst)}: {failed[worst]:,}. {told}"
 
 
 def calls(look: LookBack) -> str | None:
@@ -54,26 +55,28 @@ def calls(look: LookBack) -> str | None:
     if at is None or busiest is None:
         return None
     now = made[at] or 0
-    slot, throttled = SLOT[look.span], sum(value or 0 for value in look.values[Series.THROTTLED])
     parts = [f"{_when(look, at)} {_count(now, 'call')}: {_percent(now, room)} of the {room:,} that Qlik allows."]
     if (made[busiest] or 0) > now:
-        parts.append(f"The busiest {slot}, {_named(look, busiest)}, took {_percent(made[busiest] or 0, room)}.")
-    asked = "never" if not throttled else _count(throttled, "time")
-    parts.append(f"Qlik asked us to slow down {asked} in {WHOLE[look.span]}.")
+        took = _percent(made[busiest] or 0, room)
+        parts.append(f"The busiest {SLOT[look.span]}, {_named(look, busiest)}, took {took}.")
+    throttled = sum(value or 0 for value in look.values[Series.THROTTLED])
+    asked = f"asked us to slow down {_count(throttled, 'time')}" if throttled else "never asked us to slow down"
+    parts.append(f"Qlik {asked} in {WHOLE[look.span]}.")
     return " ".join(parts)
 
 
 def parity(look: LookBack) -> str | None:
     """Return how many people are proven, and how many were."""
-    compared = _sums(look, Series.PROVEN, Series.MISMATCHED, Series.UNPROVEN)
+    names = (Series.PROVEN, Series.MISMATCHED, Series.UNPROVEN)
+    compared = _sums(look, *names)
     at = _last(compared)
     if at is None:
         return None
-    proven, different, unproven = (
-        look.values[name][at] or 0 for name in (Series.PROVEN, Series.MISMATCHED, Series.UNPROVEN)
-    )
-    now = f"{proven:,} of {_people(compared[at] or 0)} compared are proven, {different:,} have a mismatch"
-    return f"{now}, {unproven:,} are not proven yet{_before(look, Series.PROVEN, at)}."
+    if not compared[at]:
+        return "Nobody was compared yet."
+    proven, different, unproven = (look.values[name][at] or 0 for name in names)
+    now = f"{proven:,} of {_people(compared[at] or 0)} compared are proven"
+    return f"{now}, {different:,} with a mismatch, {unproven:,} not proven yet.{_before(look, names[0], at, 'were')}"
 
 
 def stragglers(look: LookBack) -> str | None:
@@ -82,15 +85,15 @@ def stragglers(look: LookBack) -> str | None:
     at = _last(values)
     if at is None:
         return None
-    now = values[at] or 0
-    return f"{_people(now) if now else 'Nobody'} still used the JWT path{_before(look, Series.STRAGGLERS, at)}."
+    now = _people(values[at] or 0) if values[at] else "Nobody"
+    return f"{now} used the JWT path lately.{_before(look, Series.STRAGGLERS, at, 'did')}"
 
 
-def _before(look: LookBack, series: Series, at: int) -> str:
+def _before(look: LookBack, series: Series, at: int, did: str) -> str:
     """Return what a standing was when it was first known, where that is another slot."""
     values = look.values[series]
     first = next((slot for slot, value in enumerate(values[:at]) if value is not None), None)
-    return "" if first is None else f"; {_ago(look, at - first)} {values[first]:,}"
+    return "" if first is None else f" {_ago(look, at - first)}, {values[first]:,} {did}."
 
 
 def _sums(look: LookBack, *names: Series) -> list[int | None]:
@@ -116,12 +119,17 @@ def _highest(values: Sequence[int | None]) -> int | None:
 
 
 def _when(look: LookBack, at: int) -> str:
-    slot, from_the_end = SLOT[look.span], len(look.starts) - 1 - at
+    from_the_end = len(look.starts) - 1 - at
     if from_the_end == 0:
-        return f"So far in this {slot}" if look.span is Span.DAY else "So far today"
+        return "So far in this hour" if look.span is Span.DAY else "So far today"
     if from_the_end == 1:
         return "In the last full hour" if look.span is Span.DAY else "Yesterday"
-    return f"In the hour {_named(look, at)}," if look.span is Span.DAY else f"{_named(look, at)},".replace("on", "On", 1)
+    slot = _slot(look, at)
+    return f"{slot[0].upper()}{slot[1:]},"
+
+
+def _slot(look: LookBack, at: int) -> str:
+    return f"in the hour {_named(look, at)}" if look.span is Span.DAY else _named(look, at)
 
 
 def _named(look: LookBack, at: int) -> str:
@@ -140,7 +148,8 @@ def _share_at(look: LookBack, at: int, total: int) -> str:
 
 def _percent(part: int, whole: int) -> str:
     found = 100 * part / whole
-    return f"less than {SMALLEST_PERCENT} %" if 0 < found < SMALLEST_PERCENT else f"{found:.0f} %"
+    number = f"less than {SMALLEST_PERCENT}" if 0 < found < SMALLEST_PERCENT else f"{found:.0f}"
+    return f"{number}{NO_BREAK}%"
 
 
 def _people(number: int) -> str:

@@ -125,13 +125,13 @@ def test_a_limit_within_reach_is_on_the_scale() -> None:
     panel = drawing([1000], limit=6000).panels[0]
 
     assert panel.limit is not None
-    assert (panel.limit.at, panel.limit.label, panel.limit_above) == (0, "6,000", "")
+    assert (panel.limit.at, panel.limit.label, panel.limit_above) == (40, "6,000", "")
 
 
 def test_a_limit_far_away_flattens_nothing() -> None:
     panel = drawing([12], limit=6000).panels[0]
 
-    assert (panel.limit, panel.limit_above, panel.ticks[-1].label) == (None, "6,000", "15")
+    assert (panel.limit, panel.limit_above, panel.ticks[-1].label) == (None, "6,000", "20")
 
 
 def test_each_trace_is_named_beside_its_last_known_value() -> None:

@@ -7,6 +7,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from bridge.explanations import Explanation, explain
+
 from bridge.history import DAY_S, LookBack, Span, Trouble
 from bridge.texts import iso
 from bridge.web import current
