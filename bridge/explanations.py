@@ -362,6 +362,9 @@ _BRIDGE: Mapping[str, Explanation] = {
     ),
 }
 
+OF_PAGES = frozenset(_PAGES)
+"""What a page or its reader meets while tenant and bridge are well."""
+
 EXPLANATIONS: Mapping[str, Explanation] = {**_TENANT, **_PAGES, **_BRIDGE}
 
 

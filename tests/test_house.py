@@ -7,8 +7,8 @@ import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
 NOUNS = {
-    *("decisions", "diagnosis", "errors", "evidence", "guarding", "history", "licences", "model", "plan"),
-    *("roles", "texts", "trail", "webhooks"),
+    *("decisions", "diagnosis", "errors", "evidence", "explanations", "guarding", "history", "licences"),
+    *("model", "plan", "roles", "texts", "trail", "webhooks"),
 }
 MAY_IMPORT = {
     "__init__": set[str](),
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "webhooks": {"texts"},
     "plan": {"texts"},
     "evidence": {"errors", "texts"},
+    "explanations": {"diagnosis"},
     "model": {"errors", "evidence", "guarding", "plan", "texts", "webhooks"},
     "trail": {"errors", "model", "texts"},
     "ports": NOUNS,

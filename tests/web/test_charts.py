@@ -53,7 +53,15 @@ def test_ticks_reach_the_top() -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0, "0"), (1204, "1,204"), (9999, "9,999"), (12_345, "12.3k"), (999_999, "1,000k"), (4_000_000, "4M"), (10**15, "1,000T")],
+    [
+        (0, "0"),
+        (1204, "1,204"),
+        (9999, "9,999"),
+        (12_345, "12.3k"),
+        (999_999, "1,000k"),
+        (4_000_000, "4M"),
+        (10**15, "1,000T"),
+    ],
 )
 def test_long_numbers_are_shortened(number: int, text: str) -> None:
     assert compact(number) == text

@@ -6,8 +6,7 @@ from typing import Any
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from bridge.explanations import Explanation, explain
-
+from bridge.explanations import OF_PAGES, Explanation, explain
 from bridge.history import DAY_S, LookBack, Span, Trouble
 from bridge.texts import iso
 from bridge.web import current
@@ -29,6 +28,11 @@ class Explained:
     @property
     def last_at(self) -> str:
         return iso(self.trouble.last_at)
+
+    @property
+    def weight(self) -> tuple[bool, int]:
+        """Return how bad it is: what a page does wrong weighs less than what the tenant or the bridge refuses."""
+        return self.trouble.code not in OF_PAGES, self.trouble.times
 
 
 def install(blueprint: Blueprint) -> None:
@@ -53,9 +57,9 @@ def get_trends(slug: str) -> ResponseReturnValue:
 
 
 def glance(slug: str) -> dict[str, Any]:
-    """Return what `console_glance.html` shows: today's share of paths, and what went wrong most. Raises StoreError."""
+    """Return what `console_glance.html` shows: the share of paths, and the worst trouble. Raises StoreError."""
     look = _look_back(slug, Span.DAY)
-    worst = max(_troubles(slug), key=lambda each: each.trouble.times, default=None)
+    worst = max(_troubles(slug), key=lambda each: each.weight, default=None)
     return {"spark": spark(look), "share": share(look), "worst": worst}
 
 
