@@ -94,6 +94,14 @@ def expect_state(page: Page, path: str, state: str) -> None:
     expect(page.locator(both)).to_have_count(1)
 
 
+def reload_until(page: Page, selector: str) -> None:
+    """Wait until a page without scripts shows something that is written down in the background."""
+    give_up = time.monotonic() + PATIENCE_MS / 1000
+    while not page.locator(selector).count():
+        assert time.monotonic() < give_up, f"{page.url} never showed {selector}"
+        page.reload()
+
+
 def expect_bars(place: Locator, count: int) -> None:
     """Wait until a chart of so many bars is on its canvas, animations done."""
     expect(place.locator("canvas").first).to_be_visible()

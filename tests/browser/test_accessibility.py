@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+import requests
 from playwright.sync_api import expect
 
 from browser.conftest import picture
-from browser.kit import CHART, expect_bars, expect_state, products_of, sign_in
+from browser.kit import CHART, expect_bars, expect_state, products_of, reload_until, sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +111,15 @@ def admin_stragglers(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/tenants/acme/stragglers")
 
 
+def admin_trends(page: Page, site: Site) -> None:
+    """Charts and an explanation: somebody was there and somebody was refused, which the bridge writes down soon."""
+    sign_in(page, site, "erin", "/t/acme/session")
+    assert requests.get(f"{site.base}/t/acme/session", timeout=20).status_code == 401
+    page.goto(f"{site.base}/admin/tenants/acme/trends")
+    reload_until(page, ".plot")
+    reload_until(page, ".trouble")
+
+
 def admin_audit(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/audit")
 
@@ -141,6 +151,7 @@ PAGES: list[tuple[str, Callable[[Page, Site], None]]] = [
     ("blocked", admin_doctor),
     ("blocked", admin_parity),
     ("blocked", admin_stragglers),
+    ("blocked", admin_trends),
     ("blocked", admin_audit),
     ("blocked", admin_settings),
     ("blocked", api_page),

@@ -18,7 +18,14 @@ from bridge.model import AuditEvent, Rollout
 from bridge.settings import read_settings
 from bridge.web import create_app
 
-PAGES = ["/admin/", "/admin/tenants/t-000", "/admin/tenants/t-000/trends", "/admin/audit", "/admin/audit?tenant=t-000", "/admin/settings"]
+PAGES = [
+    "/admin/",
+    "/admin/tenants/t-000",
+    "/admin/tenants/t-000/trends",
+    "/admin/audit",
+    "/admin/audit?tenant=t-000",
+    "/admin/settings",
+]
 GROW = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 INSERT INTO audit (at, actor, action, tenant, reason, request_id)
