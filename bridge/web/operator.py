@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bridge.errors import NotAllowed
+from bridge.plan import Kill
 from bridge.roles import Grant, Role
 from bridge.services import operators
 from bridge.web import csrf, current, identity
@@ -37,6 +39,13 @@ class Operator:
 
     def may_see(self, slug: str | None) -> bool:
         return self.may(Role.VIEWER, slug)
+
+    def shown(self, kill: Kill | None) -> dict[str, Any] | None:
+        """Return a kill switch as they may see it: who switched all tenants off, and why, is for operators of all."""
+        if kill is None:
+            return None
+        hidden = {} if not kill.everywhere or self.may_see(None) else {"actor": None, "reason": None}
+        return kill.document() | hidden
 
     def tenants(self) -> frozenset[str] | None:
         """Return the slugs of the tenants that they may see; None means all of them."""

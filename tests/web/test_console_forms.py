@@ -265,3 +265,56 @@ def test_no_control_character_gets_in_by_the_api(demo: Web, field: str) -> None:
     assert problem(answer) == (400, "bad_request")
     assert "control characters" in answer.get_json()["message"]
     assert changes(demo) == []
+
+
+# --- the kill switch of all tenants ----------------------------------------------------------------------
+
+
+def test_all_tenants_are_switched_off_and_on_again_on_home(demo: Web, erin: Visitor) -> None:
+    csrf = {"csrf_token": erin.csrf()["CSRF-Token"]}
+    assert erin.post("/admin/kill", data={"reason": "Qlik is down", **csrf}).status_code == 303
+    on = erin.get("/admin/").text
+    killed = demo.tenants.killed
+    assert erin.post("/admin/revive", data={"reason": "it is back", **csrf}).status_code == 303
+
+    assert killed is not None
+    assert "demo:erin said: Qlik is down" in on
+    assert "Give all tenants their path back" in on
+    assert demo.tenants.killed is None
+    assert changes(demo) == ["stage.kill", "stage.revive"]
+
+
+def test_the_switch_of_all_asks_for_a_reason(demo: Web, erin: Visitor) -> None:
+    answer = erin.post("/admin/kill", data={"reason": " ", "csrf_token": erin.csrf()["CSRF-Token"]})
+
+    assert (answer.status_code, demo.tenants.killed) == (400, None)
+    assert "reason" in answer.text
+    assert "Take all tenants to jwt" in answer.text
+
+
+@pytest.mark.parametrize("action", ["kill", "revive"])
+def test_who_may_not_switch_all_tenants(demo: Web, action: str) -> None:
+    demo.bridge.kills.kill_all(Order("demo:zoe", "Qlik is down"))
+    for bearer in (of_role(demo, Role.VIEWER, None), of_role(demo, Role.ADMIN, "acme")):
+        visitor = demo.visitor()
+        assert visitor.post(f"/admin/{action}", data={"reason": "x"}, headers=bearer).status_code == 403
+        assert "Give all tenants their path back" not in visitor.get("/admin/", headers=bearer).text
+    assert demo.visitor("erin").post(f"/admin/{action}", data={"reason": "x"}).status_code == 403  # no CSRF token
+    assert demo.tenants.killed is not None
+
+
+def test_operators_of_one_tenant_learn_that_all_are_off_and_not_who_or_why(demo: Web) -> None:
+    demo.bridge.kills.kill_all(Order("demo:zoe", "Globex was hacked"))
+    visitor, one, of_all = demo.visitor(), of_role(demo, Role.ADMIN), of_role(demo, Role.VIEWER, None)
+    pages = ("/admin/", ACME, "/admin/audit", "/api/v1/kill", "/api/v1/tenants", "/api/v1/tenants/acme")
+    for path in pages:
+        told = visitor.get(path, headers=one).text
+        assert "zoe" not in told, path
+        assert "Globex was hacked" not in told, path
+    shown = visitor.get("/api/v1/tenants/acme", headers=one).get_json()["kill"]
+    moved = visitor.post("/api/v1/tenants/acme/kill", json={"reason": "ours too"}, headers=one).get_json()["kill"]
+
+    assert (shown["everywhere"], shown["actor"], shown["reason"]) == (True, None, None)
+    assert (moved["everywhere"], moved["reason"]) == (False, "ours too")
+    assert "The kill switch of all tenants is on." in visitor.get(ACME, headers=one).text
+    assert visitor.get("/api/v1/kill", headers=of_all).get_json()["kill"]["reason"] == "Globex was hacked"

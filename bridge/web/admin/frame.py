@@ -20,7 +20,8 @@ def page(template: str, who: Operator, **shown: Any) -> str:  # noqa: ANN401 - w
         is_demo=bridge.settings.is_demo,
         has_sign_in=bridge.settings.has_sign_in_page,
         csrf_token=who.csrf_token(),
-        kill_all=bridge.tenants.kill_all(),
+        kill_all=who.shown(bridge.tenants.kill_all()),
+        may_kill_all=who.may(Role.OPERATOR),
         **shown,
     )
 

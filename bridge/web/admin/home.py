@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -43,7 +44,12 @@ def install(blueprint: Blueprint) -> None:
 
 
 def index() -> ResponseReturnValue:
-    who, asked = operator(), _asked()
+    return show(operator())
+
+
+def show(who: Operator, **more: Any) -> str:  # noqa: ANN401 - whatever the template shows
+    """Return the page. Raises StoreError."""
+    asked = _asked()
     everything = visible(who)
     stepped_back = _stepped_back()
     found = [
@@ -65,6 +71,7 @@ def index() -> ResponseReturnValue:
         sorts=SORTS,
         stages=list(Stage),
         counts=_counts(everything),
+        **more,
     )
 
 
@@ -72,7 +79,8 @@ def troubles(state: TenantState, stepped_back: dict[str, str]) -> list[str]:
     """Say what is wrong with a tenant. Asks nothing of the store."""
     found = []
     if state.kill is not None:
-        found.append(f"The kill switch is on: {state.kill.reason}")
+        of_all = "The kill switch of all tenants is on."  # the head of the page says why, to those who may know
+        found.append(of_all if state.kill.everywhere else f"The kill switch is on: {state.kill.reason}")
     if state.rollout.stage is Stage.SHADOW and (why := stepped_back.get(state.tenant.slug)):
         found.append(f"Stepped back: {why}")
     ramp = state.rollout.ramp

@@ -104,65 +104,67 @@ def post_cohorts(slug: str) -> Response:
     add = Cohorts(change.add.subjects, change.add.groups)
     remove = Cohorts(change.remove.subjects, change.remove.groups)
     order = change.order(who, slug=slug, force=change.force)
-    return _answer(current.bridge().stages.recast(slug, order, add=add, remove=remove))
+    return _answer(current.bridge().stages.recast(slug, order, add=add, remove=remove), who)
 
 
 @described("Start a ramp", body=RampStart, **CHANGE)
 def post_ramp(slug: str) -> Response:
     who = _changer(slug)
     start = parsed(RampStart)
-    return _answer(current.bridge().ramps.start(slug, start.read(), start.order(who, slug=slug, force=start.force)))
+    return _answer(
+        current.bridge().ramps.start(slug, start.read(), start.order(who, slug=slug, force=start.force)), who
+    )
 
 
 @described("Pause the ramp", body=Reasoned, **CHANGE)
 def post_ramp_pause(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().ramps.pause(slug, parsed(Reasoned).order(who, slug=slug)))
+    return _answer(current.bridge().ramps.pause(slug, parsed(Reasoned).order(who, slug=slug)), who)
 
 
 @described("Resume the ramp", body=Reasoned, **CHANGE)
 def post_ramp_resume(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().ramps.resume(slug, parsed(Reasoned).order(who, slug=slug)))
+    return _answer(current.bridge().ramps.resume(slug, parsed(Reasoned).order(who, slug=slug)), who)
 
 
 @described("Stop the ramp", body=Reasoned, **CHANGE)
 def post_ramp_stop(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().ramps.stop(slug, parsed(Reasoned).order(who, slug=slug)))
+    return _answer(current.bridge().ramps.stop(slug, parsed(Reasoned).order(who, slug=slug)), who)
 
 
 @described("Switch the OAuth path of a tenant off", body=Reasoned, **CHANGE)
 def post_kill(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().kills.kill(slug, parsed(Reasoned).order(who, slug=slug)))
+    return _answer(current.bridge().kills.kill(slug, parsed(Reasoned).order(who, slug=slug)), who)
 
 
 @described("Switch the OAuth path of a tenant on again", body=Reasoned, **CHANGE)
 def post_revive(slug: str) -> Response:
     who = _changer(slug)
-    return _answer(current.bridge().kills.revive(slug, parsed(Reasoned).order(who, slug=slug)))
+    return _answer(current.bridge().kills.revive(slug, parsed(Reasoned).order(who, slug=slug)), who)
 
 
 @described("Say whether the kill switch of all tenants is on", answer=SwitchAnswer)
 def get_kill() -> Response:
     """Answer whether the kill switch of all tenants is on."""
-    operator()
-    return jsonify(_kill_all())
+    who = operator()
+    return jsonify(_kill_all(who))
 
 
 @described("Switch the OAuth path of all tenants off", answer=SwitchAnswer, body=Reasoned, role=Role.OPERATOR)
 def post_kill_all() -> Response:
     who = changer()
     current.bridge().kills.kill_all(parsed(Reasoned).order(who))
-    return jsonify(_kill_all())
+    return jsonify(_kill_all(who))
 
 
 @described("Switch the OAuth path on again", answer=SwitchAnswer, body=Reasoned, role=Role.OPERATOR)
 def post_revive_all() -> Response:
     who = changer()
     current.bridge().kills.revive_all(parsed(Reasoned).order(who))
-    return jsonify(_kill_all())
+    return jsonify(_kill_all(who))
 
 
 def _changer(slug: str) -> Operator:
@@ -171,10 +173,9 @@ def _changer(slug: str) -> Operator:
     return who
 
 
-def _kill_all() -> dict[str, Any]:
-    kill = current.bridge().tenants.kill_all()
-    return {"kill": kill.document() if kill else None}
+def _kill_all(who: Operator) -> dict[str, Any]:
+    return {"kill": who.shown(current.bridge().tenants.kill_all())}
 
 
-def _answer(state: TenantState) -> Response:
-    return etags.tagged(tenant_document(state), state)
+def _answer(state: TenantState, who: Operator) -> Response:
+    return etags.tagged(tenant_document(state, who), state)

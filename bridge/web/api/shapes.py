@@ -46,10 +46,10 @@ class Problem(Shape):
 
 
 class KillAnswer(Shape):
-    """A kill switch that is on: who, why, when; `everywhere`: that of all tenants."""
+    """A kill switch that is on: who, why, when. `everywhere`: that of all tenants; operators of some see no who and why."""
 
-    actor: str
-    reason: str
+    actor: str | None
+    reason: str | None
     at: str
     everywhere: bool
 

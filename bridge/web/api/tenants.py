@@ -32,14 +32,14 @@ def get_tenants() -> Response:
     rest = [state for state in found if state.tenant.slug > query.after]
     page = rest[: query.limit]
     following = page[-1].tenant.slug if len(rest) > len(page) else None
-    return jsonify(tenants=[tenant_document(state) for state in page], total=len(found), next=following)
+    return jsonify(tenants=[tenant_document(state, who) for state in page], total=len(found), next=following)
 
 
 @described("Read a tenant", answer=TenantAnswer, answers_etag=True)
 def get_tenant(slug: str) -> Response:
-    reader(slug)
+    who = reader(slug)
     state = current.tenant(slug)
-    return etags.tagged(tenant_document(state), state)
+    return etags.tagged(tenant_document(state, who), state)
 
 
 @described(
@@ -61,7 +61,7 @@ def put_tenant(slug: str) -> Response:
     seen = etags.require(current.bridge().tenants.all().get(slug))
     author = Author(who.actor, change.reason, current.request_id())
     state = current.bridge().tenant_changes.put(slug, change.fields(), seen=seen, author=author)
-    return etags.tagged(tenant_document(state), state)
+    return etags.tagged(tenant_document(state, who), state)
 
 
 @described(
@@ -79,7 +79,7 @@ def post_stage(slug: str) -> Response:
     move = parsed(StageMove)
     current.tenant(slug)
     state = move.carry_out(slug, who, seen=etags.expected(slug))
-    return etags.tagged(tenant_document(state), state)
+    return etags.tagged(tenant_document(state, who), state)
 
 
 def visible(who: Operator) -> list[TenantState]:
@@ -92,6 +92,7 @@ def matches(state: TenantState, search: str, stage: str | None) -> bool:
     return search.casefold() in text and stage in {None, state.rollout.stage}
 
 
-def tenant_document(state: TenantState) -> Mapping[str, Any]:
-    """Return a tenant without its secrets: of those, only the presence shows."""
-    return {**state.tenant.public_document(), **state.rollout_document(), "revision": state.rollout.revision}
+def tenant_document(state: TenantState, who: Operator) -> Mapping[str, Any]:
+    """Return a tenant as *who* may see it. Of secrets only the presence shows."""
+    rollout = state.rollout_document() | {"kill": who.shown(state.kill), "revision": state.rollout.revision}
+    return {**state.tenant.public_document(), **rollout}
