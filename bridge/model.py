@@ -12,7 +12,7 @@ from bridge.evidence import ParityPlan
 from bridge.guarding import Guardrails
 from bridge.plan import BUCKETS, Cohorts, Kill, Path, Rollout, Stage, bucket
 from bridge.texts import Origin, PortalHost
-from bridge.webhooks import Webhook
+from bridge.webhooks import Webhook, shown_address
 
 __all__ = ["BUCKETS", "Cohorts", "Path", "Rollout", "Stage", "bucket"]
 """Nouns of the plan that belong to every tenant: they can be imported from either."""
@@ -276,6 +276,13 @@ class Tenant(_Part):
     def public_document(self) -> dict[str, Any]:
         """Return every field but the secrets, of which only the presence shows."""
         return self.model_dump(mode="json")
+
+    def shown_document(self) -> dict[str, Any]:
+        """Return the public document for people's eyes: of the webhook's address no more than its host."""
+        document = self.public_document()
+        if self.notify is not None:
+            document["notify"]["url"] = shown_address(self.notify.url)
+        return document
 
     def secrets(self) -> dict[str, str]:
         """Return the secret values by field, for the store that encrypts them."""

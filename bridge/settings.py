@@ -18,13 +18,14 @@ from pydantic import (
     PlainSerializer,
     SecretStr,
     ValidationError,
+    field_serializer,
 )
 
 from bridge.errors import ConfigError
 from bridge.roles import Grant, Role
 from bridge.texts import checked_address, checked_origin, is_loopback
 from bridge.webhooks import SHORTEST_SECRET as SHORTEST_WEBHOOK_SECRET
-from bridge.webhooks import Webhook, WebhookUrl
+from bridge.webhooks import Webhook, WebhookUrl, shown_address
 
 PREFIX = "BRIDGE_"
 MASK = "**********"
@@ -128,6 +129,10 @@ class Settings(BaseModel):
     demo_people: Annotated[str, AfterValidator(checked_origin)] | None = None
     notify_url: WebhookUrl | None = Field(None, repr=False)
     notify_secret: Annotated[SecretStr, Field(min_length=SHORTEST_WEBHOOK_SECRET)] | None = None
+
+    @field_serializer("notify_url", when_used="json")
+    def _shown_address(self, url: str | None) -> str | None:
+        return None if url is None else shown_address(url)
 
     @property
     def public_host(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.model import AuditEvent
 from bridge.texts import iso
+from bridge.webhooks import ADDRESS, shown_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,13 +310,20 @@ class StragglerReport:
 
 
 def event_document(event: AuditEvent) -> dict[str, Any]:
+    """Return the form that people and programs get."""
     return {
         "at": iso(event.at),
         "actor": event.actor,
         "action": event.action,
         "tenant": event.tenant,
         "reason": event.reason,
-        "before": event.before,
-        "after": event.after,
+        "before": _shown(event.before),
+        "after": _shown(event.after),
         "request_id": event.request_id,
     }
+
+
+def _shown(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return what an event kept. Older ones hold whole addresses of webhooks, and no event is ever changed."""
+    address = state.get(ADDRESS) if state else None
+    return {**state, ADDRESS: shown_address(address)} if state and isinstance(address, str) else state

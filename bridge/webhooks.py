@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from bridge.texts import checked_origin
 
 SHORTEST_SECRET = 16
+ADDRESS = "notify.url"
+"""How changes of a tenant name the address."""
+SHORTENED = "…"
 
 
 def _webhook(value: str) -> str:
@@ -18,6 +21,15 @@ def _webhook(value: str) -> str:
     if parts.fragment or any(character <= " " or character >= "\x7f" for character in value):
         raise ValueError("must be an address without spaces and without a #fragment")
     return value
+
+
+def shown_address(url: str) -> str:
+    """Return what may be shown of an address: some services put a secret into its path or query."""
+    if SHORTENED in url:  # no address that is called holds it
+        return url
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    return origin if url in {origin, f"{origin}/"} else f"{origin}/{SHORTENED}"
 
 
 WebhookUrl = Annotated[str, AfterValidator(_webhook)]

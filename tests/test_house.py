@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "evidence": {"errors", "texts"},
     "explanations": {"diagnosis"},
     "model": {"errors", "evidence", "guarding", "plan", "texts", "webhooks"},
-    "trail": {"errors", "model", "texts"},
+    "trail": {"errors", "model", "texts", "webhooks"},
     "ports": NOUNS,
     "settings": NOUNS,
     "telemetry": {"errors"},

@@ -60,7 +60,7 @@ def show(*, slug: str, as_json: bool) -> None:
     """Show tenant SLUG as JSON, secrets masked."""
     del as_json
     state = wired().tenants.get(slug)
-    print_json({**state.tenant.public_document(), **state.rollout.document()})
+    print_json({**state.tenant.shown_document(), **state.rollout.document()})
 
 
 def apply_file(bridge: Bridge, file: Path, *, actor: str) -> None:

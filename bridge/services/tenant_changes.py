@@ -11,6 +11,7 @@ from bridge.errors import BadRequest, ConfigError, UnknownTenant
 from bridge.model import SECRET_HOLDERS, Rollout, Tenant, TenantState
 from bridge.ports import TenantStore
 from bridge.services.tenants import SECRET_REFERENCES, Declared, Tenants
+from bridge.webhooks import shown_address
 
 CLIENTS = {"issuing_client", "management_client"}
 ADDRESSES = ("id", "url")
@@ -78,6 +79,7 @@ def _with_kept_secrets(fields: Mapping[str, Any], known: TenantState | None) -> 
         sent = whole.get(name)
         if not isinstance(sent, Mapping):
             continue
+        whole[name] = sent = _with_kept_address(sent, known)
         if sent.get("secret") in (None, MASK):
             mistakes += _mistakes_of_keeping(name, sent, whole, known)
             whole[name] = {**sent, "secret": _kept(name, sent, known)}
@@ -86,6 +88,13 @@ def _with_kept_secrets(fields: Mapping[str, Any], known: TenantState | None) -> 
     if mistakes:
         raise BadRequest(f"The request is not valid: {'; '.join(mistakes)}.")
     return whole
+
+
+def _with_kept_address(sent: Mapping[str, Any], known: TenantState | None) -> Mapping[str, Any]:
+    """Take a webhook's address as it is shown for the one that is set."""
+    notify = known.tenant.notify if known else None
+    is_shown = notify is not None and sent.get("url") == shown_address(notify.url)
+    return {**sent, "url": notify.url} if notify and is_shown else sent
 
 
 def _kept(name: str, sent: Mapping[str, Any], known: TenantState | None) -> str | None:

@@ -10,6 +10,7 @@ from bridge.errors import ConfigError
 from bridge.model import SECRET_HOLDERS, AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
 from bridge.ports import Clock, SigningKeys, TenantStore
 from bridge.services.stages import missing_parts
+from bridge.webhooks import ADDRESS, shown_address
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -215,10 +216,11 @@ def _change(declared: Declared, state: TenantState | None) -> Change:
     after = _flat(declared.tenant.public_document())
     if state is None:
         starting = _flat(declared.starting_at.document())
-        return Change(declared, True, tuple(Difference(key, None, value) for key, value in (after | starting).items()))
+        flat = (after | starting).items()
+        return Change(declared, True, tuple(Difference(key, None, _told(key, value)) for key, value in flat))
     before = _flat(state.tenant.public_document())
     fields = [
-        Difference(key, before.get(key), after.get(key)) for key in before | after if before.get(key) != after.get(key)
+        _difference(key, before.get(key), after.get(key)) for key in before | after if before.get(key) != after.get(key)
     ]
     old, new = state.tenant.secrets(), declared.tenant.secrets()
     renewed = [
@@ -227,6 +229,16 @@ def _change(declared: Declared, state: TenantState | None) -> Change:
         if key in old and old[key] != new[key]
     ]
     return Change(declared, False, tuple(fields + renewed), _stage_note(declared, state))
+
+
+def _difference(key: str, before: Any, after: Any) -> Difference:  # noqa: ANN401 - any field of a tenant
+    """Say what changes. Two addresses of one host look alike, so it says that they are not."""
+    old, new = _told(key, before), _told(key, after)
+    return Difference(key, old, f"{new} (another address)" if old == new else new)
+
+
+def _told(key: str, value: Any) -> Any:  # noqa: ANN401 - as above
+    return shown_address(value) if key == ADDRESS and value is not None else value
 
 
 def _stage_note(declared: Declared, state: TenantState) -> str:

@@ -305,3 +305,17 @@ def test_every_page_keeps_to_the_strict_policy(erin: Visitor) -> None:
         assert re.findall(r"<script(?! src=)", page.text) == []
         assert " on" not in "".join(re.findall(r"<[^>]* on\w+=", page.text))
         assert "unsafe" not in page.headers["Content-Security-Policy"]
+
+
+def test_an_operator_of_some_tenants_is_told_whose_audit_they_read(trail: Web) -> None:
+    """There is no "all" for them, so none is offered: the page names the tenant that it shows."""
+    grants = frozenset({Grant(Role.VIEWER, "acme"), Grant(Role.VIEWER, "globex")})
+    trail.bridge.operators.grants_of = lambda identity: grants  # type: ignore[method-assign]  # noqa: ARG005 - whoever asks
+    visitor = trail.visitor("alice")
+    first, other = visitor.get("/admin/audit").text, visitor.get("/admin/audit?tenant=globex").text
+
+    assert '<option value="">all</option>' not in first + other
+    assert "<option selected>acme" in first
+    assert "<option selected>globex" in other
+    assert ("=SUM(119)" in first, "=SUM(118)" in first, "=SUM(118)" in other) == (True, False, True)
+    assert "/admin/audit.csv?tenant=acme" in first

@@ -136,7 +136,7 @@ def _page(slug: str, who: Operator, refused: Refused | None = None) -> str:
         who,
         state,
         document=state.rollout_document(),
-        clients=state.tenant.public_document(),
+        clients=state.tenant.shown_document(),
         troubles=troubles(state, back),
         plan=bridge.stages.plan(slug),
         stages=list(Stage),

@@ -38,6 +38,9 @@ def get_audit() -> ResponseReturnValue:
     found = current.bridge().audit.page(_narrowed(who, query), before=query.before, limit=SHOWN + 1)
     shown = found[:SHOWN]
     asked = {name: value for name, value in request.args.items() if value and name in SEARCHED}
+    own = who.tenants()
+    if own is not None:  # they see one tenant at a time, and the page says which
+        asked.setdefault("tenant", min(own))
     return page(
         "console_audit.html",
         who,
@@ -45,6 +48,7 @@ def get_audit() -> ResponseReturnValue:
         following=shown[-1].id if len(found) > len(shown) else None,
         asked=asked,
         tenants=own_tenants(who),
+        may_see_all=own is None,
         problem=problem,
     )
 

@@ -46,7 +46,7 @@ class Problem(Shape):
 
 
 class KillAnswer(Shape):
-    """A kill switch that is on: who, why, when. `everywhere`: that of all tenants; operators of some see no who and why."""
+    """A kill switch that is on. `everywhere`: that of all tenants; who and why are null for operators of some alone."""
 
     actor: str | None
     reason: str | None

@@ -95,4 +95,4 @@ def matches(state: TenantState, search: str, stage: str | None) -> bool:
 def tenant_document(state: TenantState, who: Operator) -> Mapping[str, Any]:
     """Return a tenant as *who* may see it. Of secrets only the presence shows."""
     rollout = state.rollout_document() | {"kill": who.shown(state.kill), "revision": state.rollout.revision}
-    return {**state.tenant.public_document(), **rollout}
+    return {**state.tenant.shown_document(), **rollout}
