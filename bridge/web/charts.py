@@ -150,7 +150,9 @@ def is_known(traces: Sequence[Trace]) -> bool:
 
 
 def ticks_up_to(top: int, most: int = 4) -> range:
-    """Return round numbers from 0 up to *top* or a little above, at most so many above 0."""
+    """Return round numbers from 0 up to *top* or a little above, at most so many above 0; for none, *top* as it is."""
+    if not most:
+        return range(0, max(1, top) + 1, max(1, top))
     rough = max(1, -(-top // most))
     size: int = 10 ** (len(str(rough)) - 1)
     step = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= rough)
@@ -203,7 +205,7 @@ class _Plot:
         peak = self._peak()
         self._has_limit = panel.limit is not None and peak * LIMIT_WORTH_ITS_ROOM >= panel.limit
         top_value = max(peak, panel.limit or 0) if self._has_limit else peak
-        self._scale = ticks_up_to(top_value, max(1, int(panel.height // TICK_ROOM)))
+        self._scale = ticks_up_to(top_value, int(panel.height // TICK_ROOM))
 
     def drawn(self) -> DrawnPanel:
         is_columns = self._panel.marks is Marks.COLUMNS

@@ -67,6 +67,13 @@ def test_long_numbers_are_shortened(number: int, text: str) -> None:
     assert compact(number) == text
 
 
+def test_where_no_number_has_room_the_highest_value_fills_the_panel() -> None:
+    low = draw([Panel(Marks.COLUMNS, [Trace("t", "full", [1240, 7])], 28)], ["", ""], FRAME).panels[0]
+
+    assert (low.columns[0].y, low.columns[0].height) == (0, 28)
+    assert [list(ticks_up_to(top, 0)) for top in (0, 7)] == [[0, 1], [0, 7]]
+
+
 # --- columns ---------------------------------------------------------------------------------------------
 
 

@@ -124,3 +124,13 @@ def test_at_a_glance_what_the_tenant_refuses_weighs_most(demo: Web, counts: dict
     assert (found["worst"].trouble.code if found["worst"] else None) == worst
     assert found["spark"].panels[0].columns
     assert found["share"].endswith("were on `oauth`.")
+
+
+def test_the_plan_shows_it_at_a_glance(demo: Web, erin: Visitor) -> None:
+    happened(demo, 1, oauth_people=3, jwt_people=1, trouble__tenant_refused=2)
+    page = erin.get("/admin/tenants/acme").text.replace("\N{NO-BREAK SPACE}", " ")
+
+    assert '<svg class="spark" role="img" aria-label="People by path in the last 24 hours"' in page
+    assert "75 % of 4 people were on <code>oauth</code>." in page
+    assert f'<a class="bad" href="{TRENDS}#tenant_refused"><code>tenant_refused</code> 2 times in 24 hours</a>' in page
+    assert "style=" not in page

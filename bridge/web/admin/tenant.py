@@ -17,6 +17,7 @@ from bridge.web import current
 from bridge.web.admin.actions import ABOUT_A_PERSON, ACTIONS, DONE, Sent
 from bridge.web.admin.frame import tenant_page
 from bridge.web.admin.home import troubles
+from bridge.web.admin.trends import glance
 from bridge.web.api.people import look_up, person_answer
 from bridge.web.api.proof import of_one, standing
 from bridge.web.csrf import FIELD
@@ -138,6 +139,7 @@ def _page(slug: str, who: Operator, refused: Refused | None = None) -> str:
         document=state.rollout_document(),
         clients=state.tenant.shown_document(),
         troubles=troubles(state, back),
+        glance=glance(slug),
         plan=bridge.stages.plan(slug),
         stages=list(Stage),
         previous=list(Stage)[state.rollout.stage.position - 1] if state.rollout.stage.position else None,
