@@ -181,13 +181,6 @@ class SyncRefused(BridgeError):
     public = "The tenant's groups for this person do not match the portal's, so no token is issued. Ask an operator."
 
 
-class BudgetSpent(BridgeError):
-    """Our own allowance of calls to this tenant is used up for now."""
-
-    public = "The bridge has used up its calls to this tenant for now. Wait as long as Retry-After says."
-    exit_code = EXIT_UPSTREAM
-
-
 class TenantError(BridgeError):
     """Any failure of a Qlik Cloud tenant; never raised itself."""
 
@@ -235,6 +228,27 @@ class TenantThrottled(TenantError):
     ) -> None:
         super().__init__(message, detail=detail, retry_after_s=retry_after_s)
         self.tier = tier
+
+
+class BudgetSpent(TenantThrottled):
+    """Our own allowance of calls to this tenant is used up for now: we slow down before the tenant asks us to.
+
+    `lane` says whose claim was sent away; a stronger one may still find room.
+    """
+
+    public = "The bridge has used up its calls to this tenant for now. Wait as long as Retry-After says."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        detail: str = "",
+        retry_after_s: float | None = None,
+        tier: int | None = None,
+        lane: str = "",
+    ) -> None:
+        super().__init__(message, detail=detail, retry_after_s=retry_after_s, tier=tier)
+        self.lane = lane
 
 
 class TenantUnavailable(TenantError):

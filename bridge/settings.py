@@ -21,6 +21,7 @@ from pydantic import (
     field_serializer,
 )
 
+from bridge.budgeting import QLIKS_OWN, Limit
 from bridge.errors import ConfigError
 from bridge.roles import Grant, Role
 from bridge.texts import checked_address, checked_origin, is_loopback
@@ -123,6 +124,9 @@ class Settings(BaseModel):
     operator_groups: GrantedGroups = ()
     viewer_groups: GrantedGroups = ()
     default_tenant: str | None = None
+    budget_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = QLIKS_OWN.calls_per_minute
+    budget_margin_percent: Annotated[float, Field(ge=0, le=90)] = QLIKS_OWN.margin_percent
+    budget_window_s: Annotated[float, Field(ge=1, le=3600)] = QLIKS_OWN.window_s
     flags: Annotated[str, Field(pattern=r"^(builtin|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")] = "builtin"
     ops_networks: Annotated[Networks, Field(validate_default=True)] = LOOPBACK  # type: ignore[assignment]
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -149,6 +153,11 @@ class Settings(BaseModel):
         if self.notify_url is None or self.notify_secret is None:
             return None
         return Webhook(url=self.notify_url, secret=self.notify_secret)
+
+    @property
+    def limit(self) -> Limit:
+        """Return what Qlik allows, and what we allow ourselves of it."""
+        return Limit(self.budget_calls_per_minute, self.budget_window_s, self.budget_margin_percent)
 
     @property
     def is_demo(self) -> bool:

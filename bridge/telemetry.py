@@ -192,6 +192,11 @@ class Metrics:
         )
         self.upstream = counter("bridge_upstream_calls", "Calls to tenants, by outcome.", "tenant", "call", "outcome")
         self.upstream_seconds = histogram("bridge_upstream_seconds", "Time of calls to tenants.", "tenant", "call")
+        self.budget_spent = counter("bridge_budget_calls", "Logins and token calls, by claim.", "tenant", "lane")
+        self.budget_refused = counter("bridge_budget_refusals", "Claims sent away to wait.", "tenant", "lane")
+        self.budget_left = self._gauge("bridge_budget_left", "Calls left of the window's budget.", "tenant")
+        self.budget_size = self._gauge("bridge_budget_size", "Calls of a whole window's budget.", "tenant")
+        self.budget_frozen = self._gauge("bridge_budget_frozen_seconds", "Wait that the tenant asked for.", "tenant")
         self.revocations = counter("bridge_revocations", "Tokens revoked, by outcome.", "tenant", "outcome")
 
     def _about_migration(self) -> None:
@@ -199,7 +204,7 @@ class Metrics:
         self.flag_fallbacks = counter("bridge_flag_fallbacks", "Flags not evaluated: safe side taken.", "tenant")
         self.stage_moves = counter("bridge_stage_moves", "Stage moves.", "tenant", "to")
         self.ramp_steps = counter("bridge_ramp_steps", "Steps that ramps took.", "tenant")
-        self.killed = Gauge("bridge_killed", "1 while a kill switch works.", ["tenant"], registry=self.registry)
+        self.killed = self._gauge("bridge_killed", "1 while a kill switch works.", "tenant")
         self.chores = counter("bridge_chores", "Background chores run, by outcome.", "chore", "outcome")
 
     def _about_guards(self) -> None:
@@ -214,6 +219,9 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         return Histogram(name, text, labels, registry=self.registry)

@@ -12,6 +12,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
+from bridge.budgeting import Account, Lane, Spent
 from bridge.decisions import NotedDecision
 from bridge.errors import (
     AppRefused,
@@ -53,6 +54,7 @@ from bridge.model import (
 )
 from bridge.plan import Kill
 from bridge.ports import Clock
+from bridge.ports.budget import Decide
 from bridge.roles import OperatorToken
 from bridge.telemetry import Step, StepTaken, credentials_masked, note_step, timed
 from bridge.trail import (
@@ -531,6 +533,54 @@ class FakeWebhooks:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+class FakeBudget(_Store):
+    """`rows` are calls and refusals by account, lane and slot; `claims` counts the transactions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[tuple[Account, Lane, float], Spent] = {}
+        self.tiers: dict[tuple[str, int], float] = {}
+        self.claims = 0
+
+    def claim(self, account: Account, decide: Decide, *, since: float) -> None:
+        self._check()
+        with self._lock:
+            self.claims += 1
+            rows = [row for (payer, _, slot), row in self.rows.items() if payer == account and slot >= since]
+            self._add(account, decide(rows, self.tiers.get((account.tenant, 2), 0)))
+
+    def give_back(self, account: Account, unused: Spent) -> None:
+        self._check()
+        with self._lock:
+            self._add(account, replace(unused, calls=-unused.calls))
+
+    def _add(self, account: Account, spent: Spent) -> None:
+        key = (account, spent.lane, spent.slot)
+        old = self.rows.get(key, Spent(spent.lane, spent.slot))
+        self.rows[key] = replace(old, calls=old.calls + spent.calls, refused=old.refused + spent.refused)
+
+    def spent(self, since: float) -> Mapping[Account, Sequence[Spent]]:
+        self._check()
+        found: defaultdict[Account, list[Spent]] = defaultdict(list)
+        for (account, _, slot), row in self.rows.items():
+            if slot >= since:
+                found[account].append(row)
+        return found
+
+    def close(self, tenant: str, tier: int, until: float) -> None:
+        self._check()
+        with self._lock:
+            self.tiers[tenant, tier] = max(until, self.tiers.get((tenant, tier), 0))
+
+    def closed(self) -> Mapping[tuple[str, int], float]:
+        self._check()
+        return dict(self.tiers)
+
+    def remove_older(self, before: float) -> None:
+        self._check()
+        self.rows = {key: row for key, row in self.rows.items() if row.slot >= before}
 
 
 class FakeDecisions(_Store):

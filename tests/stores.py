@@ -9,6 +9,7 @@ from bridge.adapters.sql import (
     Database,
     SqlAssertionLedger,
     SqlAuditLog,
+    SqlBudget,
     SqlDecisions,
     SqlHistory,
     SqlJwtUses,
@@ -34,6 +35,7 @@ from bridge.ports import (
     TenantStore,
     TokenStore,
 )
+from bridge.ports.budget import BudgetStore
 from bridge.ports.watching import HistoryStore, MeasureStore, Outbox
 
 
@@ -54,6 +56,7 @@ class Stores:
     decisions: DecisionStore
     jwt_uses: JwtUses
     parity: ParityStore
+    budget: BudgetStore
 
 
 def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
@@ -71,6 +74,7 @@ def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         SqlDecisions(database),
         SqlJwtUses(database),
         SqlParity(database),
+        SqlBudget(database),
     )
 
 
@@ -92,4 +96,5 @@ def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         sql.decisions,
         sql.jwt_uses,
         sql.parity,
+        sql.budget,
     )

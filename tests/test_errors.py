@@ -52,7 +52,6 @@ def test_a_sentence_of_its_own_replaces_the_public_one() -> None:
         (errors.SyncRefused, 1),
         (errors.NotSignedIn, 1),
         (errors.ConfigError, 2),
-        (errors.BudgetSpent, 3),
         (errors.StoreError, 3),
         *((each, 3) for each in classes(TenantError)),
     ],

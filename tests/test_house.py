@@ -7,8 +7,8 @@ import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
 NOUNS = {
-    *("decisions", "diagnosis", "errors", "evidence", "explanations", "guarding", "history", "licences"),
-    *("model", "plan", "roles", "texts", "trail", "webhooks"),
+    *("budgeting", "decisions", "diagnosis", "errors", "evidence", "explanations", "guarding", "history"),
+    *("licences", "model", "plan", "roles", "texts", "trail", "webhooks"),
 }
 MAY_IMPORT = {
     "__init__": set[str](),
@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "errors": set[str](),
     "roles": set[str](),
     "texts": set[str](),
+    "budgeting": set[str](),
     "decisions": {"model"},
     "guarding": {"history"},
     "history": set[str](),

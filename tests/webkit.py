@@ -14,6 +14,7 @@ from fakes import (
     FakeAccess,
     FakeApp,
     FakeAudit,
+    FakeBudget,
     FakeClock,
     FakeDecisions,
     FakeDirectory,
@@ -48,6 +49,7 @@ from bridge.model import Cohorts, Identity, Rollout, Stage, Subject, Tenant, Ten
 from bridge.ports import Probe
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
+from bridge.services.budget import Budget
 from bridge.services.doctor import Doctor
 from bridge.services.doctor_case import Tools
 from bridge.services.groups import GroupSync
@@ -193,7 +195,7 @@ class Web:
         self.history = FakeHistory()
         self.jwt_uses, self.events = FakeJwtUses(), FakeEvents()
         self.operator_tokens, self.audit, self.parity = FakeOperatorTokens(), FakeAudit(), FakeParity()
-        self.access = FakeAccess(self.qlik)
+        self.access, self.budget = FakeAccess(self.qlik), FakeBudget()
         self.audit.events = self.tenants.events
         names = {"alice": ("Finance", "EMEA"), "bob": ("Sales",), "carol": (), "erin": ("bridge-admins",)}
         self.people = FakePeople([somebody(name, *groups) for name, groups in names.items()])
@@ -263,6 +265,7 @@ class Web:
             kills=Kills(self.tenants, stages, self.clock),
             stragglers=Stragglers(self.jwt_uses, self.clock),
             retirements=Retirements(self.jwt_uses, JwtSessions(self.events, self.clock), self.clock),
+            budget=Budget(self.budget, self.settings.limit, self.clock, self.metrics, self.measures.tallies),
             doctor=Doctor(self.tenants, self._doctors_tools(signer)),
             impersonations=ImpersonationJoin(FakeImpersonations(), self.events, self.clock),
             declared=declared,

@@ -33,6 +33,7 @@ from bridge.ports import (
 )
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
+from bridge.services.budget import Budget
 from bridge.services.decisions import Decisions
 from bridge.services.doctor import Doctor
 from bridge.services.doctor_case import Tools
@@ -105,6 +106,7 @@ class Bridge:
     probes: Sequence[Probe]
     measures: Measures
     history: History
+    budget: Budget
     guardrails: Guardrails
     notices: Notices
     shadow: Shadow
@@ -126,8 +128,8 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
     metrics, stores = Metrics(), open_stores(settings, clock)
     tenants, keys = stores.tenants, KeyFiles(settings.keys_dir)
-    history, measures = notebooks(stores, _secret(settings), clock=clock, metrics=metrics)
-    qlik, engine, access = _upstream(keys, clock, metrics, measures)
+    history, measures, budget = notebooks(settings, stores, _secret(settings), clock=clock, metrics=metrics)
+    qlik, engine, access = _upstream(keys, clock, metrics, measures, budget)
     signer = Signer(keys, clock)
     groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
     rollouts = _rollouts(settings, stores, metrics, clock)
@@ -136,7 +138,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     looks = Looks(access, _secret(settings))
     proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
     doctor = _doctor(settings, stores, qlik, keys, metrics, clock)
-    watch = who_keeps_watch(settings, stores, measures, history, clock=clock, metrics=metrics)
+    watch = who_keeps_watch(settings, stores, measures, history, budget, clock=clock, metrics=metrics)
     watched = [trail["retirements"].conditions, watch["guardrails"].conditions]
     conditions = [doctor.conditions, *parity_conditions(proof["parity"]), *watched]
     plan = _plan(settings, stores, keys, conditions, watch["keeper"], clock=clock, metrics=metrics)
@@ -268,11 +270,11 @@ def _secret(settings: Settings) -> bytes:
 
 
 def _upstream(
-    keys: KeyFiles, clock: Clock, metrics: Metrics, measures: Measures
+    keys: KeyFiles, clock: Clock, metrics: Metrics, measures: Measures, budget: Budget
 ) -> tuple[GatedQlik, GatedEngine, GatedAccess]:
     """Return the ways to a tenant; they share connections, and what is known of its limits."""
     wire, sockets = HttpQlik(keys, clock), WebSocketEngine(clock)
-    qlik = GatedQlik(wire, clock, metrics, measures.note_call)
+    qlik = GatedQlik(wire, clock, metrics, measures.note_call, budget)
     engine = GatedEngine(sockets, clock, metrics)
     return qlik, engine, GatedAccess(HttpAccess(wire, sockets), qlik, engine)
 

@@ -7,6 +7,7 @@ from bridge.adapters.sql import (
     Database,
     SqlAssertionLedger,
     SqlAuditLog,
+    SqlBudget,
     SqlDecisions,
     SqlHistory,
     SqlImpersonations,
@@ -36,6 +37,7 @@ from bridge.ports import (
     TenantStore,
     TokenStore,
 )
+from bridge.ports.budget import BudgetStore
 from bridge.ports.watching import HistoryStore, MeasureStore, Outbox
 from bridge.settings import Settings
 
@@ -59,6 +61,7 @@ class Stores:
     history: HistoryStore
     outbox: Outbox
     parity: ParityStore
+    budget: BudgetStore
 
 
 def open_stores(settings: Settings, clock: Clock) -> Stores:
@@ -83,4 +86,5 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
         history=SqlHistory(database),
         outbox=SqlOutbox(database),
         parity=SqlParity(database),
+        budget=SqlBudget(database),
     )

@@ -8,6 +8,7 @@ from bridge.adapters.webhook import HttpWebhooks
 from bridge.bootstrap.stores import Stores
 from bridge.model import Identity, Tenant, TenantState
 from bridge.ports import Clock
+from bridge.services.budget import Budget
 from bridge.services.gate import GatedDirectory, GatedQlik
 from bridge.services.guardrails import Guardrails
 from bridge.services.history import History
@@ -57,10 +58,13 @@ def shadows(
     }
 
 
-def notebooks(stores: Stores, secret: bytes, *, clock: Clock, metrics: Metrics) -> tuple[History, Measures]:
-    """Return what notes that which happens: for long, and for the windows of guardrails."""
+def notebooks(
+    settings: Settings, stores: Stores, secret: bytes, *, clock: Clock, metrics: Metrics
+) -> tuple[History, Measures, Budget]:
+    """Return what notes that which happens: for long, for the windows of guardrails, and what it costs."""
     history = History(stores.history, clock, metrics, secret=secret)
-    return history, Measures(stores.measures, clock, metrics, secret=secret, history=history)
+    measures = Measures(stores.measures, clock, metrics, secret=secret, history=history)
+    return history, measures, Budget(stores.budget, settings.limit, clock, metrics, stores.measures.tallies)
 
 
 class WhoKeepsWatch(TypedDict):
@@ -68,13 +72,21 @@ class WhoKeepsWatch(TypedDict):
 
     measures: Measures
     history: History
+    budget: Budget
     guardrails: Guardrails
     notices: Notices
     keeper: Keeper
 
 
 def who_keeps_watch(
-    settings: Settings, stores: Stores, measures: Measures, history: History, *, clock: Clock, metrics: Metrics
+    settings: Settings,
+    stores: Stores,
+    measures: Measures,
+    history: History,
+    budget: Budget,
+    *,
+    clock: Clock,
+    metrics: Metrics,
 ) -> WhoKeepsWatch:
     notices = _notices(settings, stores, clock, metrics)
     guardrails = _guardrails(stores, notices, clock, metrics)
@@ -83,6 +95,7 @@ def who_keeps_watch(
     return {
         "measures": measures,
         "history": history,
+        "budget": budget,
         "guardrails": guardrails,
         "notices": notices,
         "keeper": keeper,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import structlog
 from cachetools import TTLCache
 
-from bridge.errors import NotSignedIn, StillOnJwt, SubjectNotProvisioned, TenantError, TenantRefused
+from bridge.budgeting import Lane
+from bridge.errors import BudgetSpent, NotSignedIn, StillOnJwt, SubjectNotProvisioned, TenantError, TenantRefused
 from bridge.model import Identity, IssuedToken, Path, SubjectRecord, Tenant, TenantState
 from bridge.ports import Clock, Qlik, TenantStore, TokenStore
+from bridge.services.budget import claiming, for_one_person, is_weaker
 from bridge.services.flight import SingleFlight
 from bridge.services.groups import GroupSync
 from bridge.services.measures import Measures
@@ -62,7 +64,7 @@ class Broker:
         self._clock = clock
         self._metrics = metrics
         self._measures = measures
-        self._flights = SingleFlight[IssuedToken]()
+        self._flights = SingleFlight[IssuedToken](again=is_weaker)
         self._guard = threading.Lock()
         self._replaced: TTLCache[str, bool] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
         self._revocations = 0
@@ -80,6 +82,10 @@ class Broker:
 
     def obtain(self, tenant: Tenant, identity: Identity, *, rejected: str = "") -> IssuedToken:
         """Return the token that `issue` would, whatever the flag says: for evidence, never for a page."""
+        with for_one_person():
+            return self._obtain(tenant, identity, rejected)
+
+    def _obtain(self, tenant: Tenant, identity: Identity, rejected: str) -> IssuedToken:
         started, revocations = self._clock(), self._revocations
         record = self._groups.ensure(tenant, identity)
         held = self._unless_dead(tenant, self._held(tenant, record), rejected)
@@ -87,18 +93,19 @@ class Broker:
             self._metrics.tokens.labels(tenant.slug, "store").inc()
             return _kept(held)
         try:
-            token = self._flights.run(
-                tenant.token_key(record.subject.sub),
-                lambda: self._mint(tenant, identity, record, started=started, revocations=revocations),
-            )
+            with claiming(Lane.RENEWAL if held and self._is_last_resort(held) else Lane.PAGE_OPEN):
+                token = self._flights.run(
+                    tenant.token_key(record.subject.sub),
+                    lambda: self._mint(tenant, identity, record, started=started, revocations=revocations),
+                )
             if held:
                 self._measures.note_renewal(tenant.slug, record.subject.sub, failed=False)
             return token  # noqa: TRY300 - the outcome of the renewal is noted on both ways
         except TenantError as failure:
-            if held:
+            if held and not isinstance(failure, BudgetSpent):  # a renewal that may wait has not failed
                 self._measures.note_renewal(tenant.slug, record.subject.sub, failed=True)
             held = self._held(tenant, record)  # looked up anew: it may have been revoked meanwhile
-            if held and self._life_s(held) >= LAST_RESORT_LIFE_S:
+            if held and self._is_last_resort(held):
                 log.warning("renewal_failed_served_old", tenant=tenant.slug, error=failure.code())
                 return _kept(held)
             raise
@@ -125,6 +132,9 @@ class Broker:
     def _is_lively(self, token: IssuedToken) -> bool:
         """Tell whether a token is good for handing out; a short-lived one is up to its last quarter."""
         return self._life_s(token) >= min(MIN_LIFE_S, (token.expires_at - token.issued_at) / 4)
+
+    def _is_last_resort(self, token: IssuedToken) -> bool:
+        return self._life_s(token) >= LAST_RESORT_LIFE_S
 
     def _unless_dead(self, tenant: Tenant, held: IssuedToken | None, rejected: str) -> IssuedToken | None:
         """Look at the tenant whether a token that the page calls rejected is dead; a 401 alone says so."""

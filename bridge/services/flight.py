@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from bridge.errors import TenantTimeout
+from bridge.errors import BridgeError, TenantTimeout
 from bridge.telemetry import Step, timed
 
 T = TypeVar("T")
@@ -14,11 +14,13 @@ T = TypeVar("T")
 class SingleFlight(Generic[T]):
     """Run one piece of work per key at a time; whoever asks meanwhile shares its outcome, failures included.
 
-    A lock with a second look would turn one failing upstream call into one per waiter.
+    A lock with a second look would turn one failing upstream call into one per waiter. *again* says of another
+    caller's failure whether an attempt of our own may do better.
     """
 
-    def __init__(self, patience_s: float = 30) -> None:
+    def __init__(self, patience_s: float = 30, again: Callable[[BridgeError], bool] = lambda _: False) -> None:
         self._patience_s = patience_s
+        self._again = again
         self._guard = threading.Lock()
         self._flights: dict[Hashable, Future[T]] = {}
 
@@ -31,8 +33,13 @@ class SingleFlight(Generic[T]):
         if leading:
             self._fly(key, flight, work)
             return flight.result()
-        with timed(Step.SHARED):
-            return self._wait(flight)
+        try:
+            with timed(Step.SHARED):
+                return self._wait(flight)
+        except BridgeError as failure:
+            if not self._again(failure):
+                raise
+        return self.run(key, work)
 
     def _wait(self, flight: Future[T]) -> T:
         try:

@@ -13,6 +13,8 @@ from bridge.licences import Licences
 from bridge.model import Hypercube, Minted, QlikUser, Tenant
 from bridge.ports import AccessReader, Clock, Engine, Qlik, TenantEvents, TenantSetUp
 from bridge.ports.watching import Directory
+from bridge.services.budget import WRITE_TIER, Budget
+from bridge.services.tiers import Tiers
 from bridge.telemetry import Metrics
 from bridge.trail import EventPage, Kind
 
@@ -21,17 +23,17 @@ T = TypeVar("T")
 Heard = Callable[[str, bool], object]
 """Is told the tenant's slug after each call that was made, and whether its answer was a 429."""
 
-Tiers = tuple[int, ...]
-READ: Tiers = (1,)
-WRITE: Tiers = (2,)
-LOGIN: Tiers = (2, 1)
+READ = (1,)
+WRITE = (WRITE_TIER,)
+LOGIN = (WRITE_TIER, 1)
 """A login is followed by the question who that was."""
-ENGINE: Tiers = (0,)
+ENGINE = (0,)
 """Not one of Qlik's tiers: the engine counts sessions, not calls."""
 
-AUDITS: Tiers = (3,)
+AUDITS = (3,)
 """Qlik counts reads of audit events apart, 1,000 a minute."""
 
+A_MINT = 1
 FAILURES_BEFORE_PAUSE = 5
 PAUSE_S = 10.0
 
@@ -46,19 +48,21 @@ class _Gate:
     """When to call a tenant, and when not.
 
     One 429 closes the tier (1: reads, 2: logins and tokens) of that tenant until its Retry-After has
-    passed (Qlik: rate limiting). Five failures in a row pause the tenant for ten seconds, then one
-    caller tries. Calls that are safe to repeat are repeated once after a failed connection or a 5xx.
+    passed (Qlik: rate limiting). Logins and tokens are paid for from the budget, where there is one. Five failures in
+    a row pause the tenant for ten seconds, then one caller tries. Calls that are safe to repeat are repeated once
+    after a failed connection or a 5xx.
     """
 
-    def __init__(self, clock: Clock, metrics: Metrics, heard: Heard) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, heard: Heard, budget: Budget | None = None) -> None:
         self._clock = clock
         self._metrics = metrics
         self._heard = heard
+        self._budget = budget
+        self._tiers = budget.tiers if budget else Tiers(clock)
         self._guard = threading.Lock()
-        self._closed_until: dict[tuple[str, int], float] = {}
         self._circuits: dict[str, _Circuit] = defaultdict(_Circuit)
 
-    def twice(self, call: str, tiers: Tiers, tenant: Tenant, work: Callable[[], T]) -> T:
+    def twice(self, call: str, tiers: tuple[int, ...], tenant: Tenant, work: Callable[[], T]) -> T:
         try:
             return self.call(call, tiers, tenant, work)
         except TenantUnavailable as failure:
@@ -66,8 +70,9 @@ class _Gate:
                 raise
             return self.call(call, tiers, tenant, work)
 
-    def call(self, call: str, tiers: Tiers, tenant: Tenant, work: Callable[[], T]) -> T:
-        self._enter(tenant.slug, tiers)
+    def call(self, call: str, tiers: tuple[int, ...], tenant: Tenant, work: Callable[[], T], *, then: int = 0) -> T:
+        """Make a call; *then* is how many more of Tier 2 follow for the same person."""
+        self._enter(tenant, tiers, then)
         outcome = "internal_error"
         try:
             with self._metrics.upstream_seconds.labels(tenant.slug, call).time():
@@ -83,12 +88,16 @@ class _Gate:
         self._circuits[tenant.slug].failures = 0
         return answer
 
-    def _enter(self, slug: str, tiers: Tiers) -> None:
+    def _enter(self, tenant: Tenant, tiers: tuple[int, ...], then: int) -> None:
+        """Pay last, but before the one caller who tries after a pause is chosen: who cannot pay does not try."""
+        self._tiers.check(tenant.slug, tiers)
+        self._check_pause(tenant.slug)
+        if self._budget and WRITE_TIER in tiers:
+            self._budget.spend(tenant, then=then)
+        self._check_pause(tenant.slug, try_it=True)
+
+    def _check_pause(self, slug: str, *, try_it: bool = False) -> None:
         now = self._clock()
-        for tier in tiers:
-            wait_s = self._closed_until.get((slug, tier), 0) - now
-            if wait_s > 0:
-                raise TenantThrottled(detail=f"tier {tier} is closed to us", retry_after_s=wait_s, tier=tier)
         with self._guard:
             circuit = self._circuits[slug]
             if circuit.failures < FAILURES_BEFORE_PAUSE:
@@ -98,17 +107,17 @@ class _Gate:
                     detail=f"paused after {circuit.failures} failures in a row",
                     retry_after_s=circuit.paused_until - now,
                 )
-            circuit.paused_until = now + PAUSE_S  # this caller tries; the others wait for its outcome
+            if try_it:
+                circuit.paused_until = now + PAUSE_S  # this caller tries; the others wait for its outcome
 
-    def _note_failure(self, slug: str, tiers: Tiers, error: BridgeError) -> None:
+    def _note_failure(self, slug: str, tiers: tuple[int, ...], error: BridgeError) -> None:
         now = self._clock()
+        if isinstance(error, TenantThrottled):
+            self._tiers.close(slug, error.tier or tiers[0], now + (error.retry_after_s or 1))
+            return
         with self._guard:
             circuit = self._circuits[slug]
-            if isinstance(error, TenantThrottled):
-                tier = error.tier or tiers[0]
-                opens_at = now + (error.retry_after_s or 1)
-                self._closed_until[slug, tier] = max(opens_at, self._closed_until.get((slug, tier), 0))
-            elif isinstance(error, TenantUnavailable | TenantTimeout):
+            if isinstance(error, TenantUnavailable | TenantTimeout):
                 circuit.failures += 1
                 if circuit.failures == FAILURES_BEFORE_PAUSE:
                     circuit.paused_until = now + PAUSE_S
@@ -119,9 +128,16 @@ class _Gate:
 class GatedQlik:
     """A Qlik that knows when not to call."""
 
-    def __init__(self, qlik: Qlik, clock: Clock, metrics: Metrics, heard: Heard = lambda *_: None) -> None:
+    def __init__(
+        self,
+        qlik: Qlik,
+        clock: Clock,
+        metrics: Metrics,
+        heard: Heard = lambda *_: None,
+        budget: Budget | None = None,
+    ) -> None:
         self._qlik = qlik
-        self._gate = _Gate(clock, metrics, heard)
+        self._gate = _Gate(clock, metrics, heard, budget)
 
     @property
     def gate(self) -> "_Gate":
@@ -130,7 +146,7 @@ class GatedQlik:
 
     def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
         """Log in once: a legacy JWT is single use, so a repetition needs a fresh one from the caller."""
-        return self._gate.call("log_in", LOGIN, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt))
+        return self._gate.call("log_in", LOGIN, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt), then=A_MINT)
 
     def mint(self, tenant: Tenant, user_id: str) -> Minted:
         return self._gate.twice("mint", WRITE, tenant, lambda: self._qlik.mint(tenant, user_id))

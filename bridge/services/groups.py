@@ -16,6 +16,7 @@ from bridge.errors import (
 )
 from bridge.model import Identity, QlikUser, SubjectRecord, Tenant
 from bridge.ports import Clock, Qlik, SubjectStore
+from bridge.services.budget import is_weaker
 from bridge.services.flight import SingleFlight
 from bridge.services.signer import BACKDATE_S, LIFETIME_S, Signer
 from bridge.telemetry import Metrics
@@ -44,7 +45,7 @@ class GroupSync:
         self._subjects = subjects
         self._clock = clock
         self._metrics = metrics
-        self._flights = SingleFlight[SubjectRecord]()
+        self._flights = SingleFlight[SubjectRecord](again=is_weaker)
 
     def note(self, tenant: Tenant, identity: Identity) -> SubjectRecord:
         """Return the one row of this subject, with the newest facts that anyone asserted."""

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import structlog
 
+from bridge.budgeting import Lane
 from bridge.errors import BridgeError, StoreError, SubjectNotProvisioned, SyncRefused, TenantRefused, TenantThrottled
 from bridge.evidence import Access, Area, Baseline, Check, Outcome, ParityCounts, ParityResult, Verdict
 from bridge.model import Identity, SubjectRecord, Tenant
 from bridge.ports import Clock, ParityStore, TenantStore
 from bridge.services.broker import Broker
+from bridge.services.budget import claiming
 from bridge.services.measures import Measures
 from bridge.services.parity_baselines import Baselines
 from bridge.services.parity_checks import compared, without_token
@@ -52,9 +54,14 @@ class Parity:
         """Compare one person now, keep and return the result; *run* (unix seconds) names those made together, 0 none.
 
         The facts of the newest identity row count, never older ones. On the JWT path a baseline is taken first where
-        there is none that fits. Raises UnknownTenant, NotAllowed, StoreError, and TenantThrottled: ask again then.
-        With *must_see* it raises BudgetSpent and every TenantError too, where else the result says "not checked".
+        there is none that fits. Its calls are claimed in the lowest lane. Raises UnknownTenant, NotAllowed, StoreError,
+        and TenantThrottled: ask again then. With *must_see* it raises every TenantError too, where else the result says
+        "not checked".
         """
+        with claiming(Lane.SHADOW):
+            return self._compare(slug, identity, run, must_see=must_see)
+
+    def _compare(self, slug: str, identity: Identity, run: float, *, must_see: bool) -> ParityResult:
         state = self._tenants.get(slug)
         record = self._baselines.admitted(state.tenant, identity)
         baseline, why = self._baselines.fitting(state, record)
@@ -79,7 +86,8 @@ class Parity:
         Raises as `compare` does, and SyncRefused, SubjectNotProvisioned or the TenantError of the login.
         """
         tenant = self._tenants.get(slug).tenant
-        return self._baselines.take(tenant, self._baselines.admitted(tenant, identity))
+        with claiming(Lane.SHADOW):
+            return self._baselines.take(tenant, self._baselines.admitted(tenant, identity))
 
     def latest(self, slug: str, *, outcome: Outcome | None = None, limit: int = 100) -> Sequence[ParityResult]:
         """Return the newest comparisons first. Raises StoreError."""

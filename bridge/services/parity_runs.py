@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from bridge.errors import BridgeError, NotAllowed, SubjectNotProvisioned, SyncRefused, TenantError, TenantThrottled
+from bridge.errors import (
+    BridgeError,
+    BudgetSpent,
+    NotAllowed,
+    SubjectNotProvisioned,
+    SyncRefused,
+    TenantError,
+    TenantThrottled,
+)
 from bridge.model import Identity
 from bridge.services.parity_people import LeftOut
 
@@ -43,7 +51,7 @@ class PacedRun(Generic[T]):
     def _asked(self, identity: Identity) -> T | LeftOut:
         for left in reversed(range(TRIES)):
             try:
-                return self._ask(identity)
+                return self._patiently(identity)
             except TenantThrottled as failure:
                 if not left:
                     return _left_out(identity, failure)
@@ -51,6 +59,14 @@ class PacedRun(Generic[T]):
             except (NotAllowed, SyncRefused, SubjectNotProvisioned, TenantError) as failure:
                 return _left_out(identity, failure)
         raise AssertionError("the last try returns")  # pragma: no cover
+
+    def _patiently(self, identity: Identity) -> T:
+        """Wait as long as pages need the budget; nothing was asked of the tenant meanwhile, so no try is lost."""
+        while True:
+            try:
+                return self._ask(identity)
+            except BudgetSpent as spent:
+                self._pace.sleep(min(spent.retry_after_s or 1.0, LONGEST_WAIT_S))
 
 
 def _left_out(identity: Identity, failure: BridgeError) -> LeftOut:

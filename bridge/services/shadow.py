@@ -22,8 +22,8 @@ ROOM = 200
 """So many people wait at most; who comes on top is dropped and counted, and may be taken at a later sign-in."""
 AGAIN_AFTER_S = 3600
 """The same person is tried at most this often by one worker."""
-REST_S = 3.0
-"""The pause after each trial: some 20 people a minute and worker; a tenant allows 100 logins and tokens a minute."""
+REST_S = 1.0
+"""The pause after each trial: its reads (Qlik: Tier 1, 1,000 a minute) are in no budget, as logins and tokens are."""
 REMEMBERED = 20_000
 
 Trial = Callable[[TenantState, Identity], str]
@@ -40,7 +40,8 @@ class Shadow:
     """Takes sampled sign-ins into a bounded queue and works them off, one after the other, on a thread of its own.
 
     It never changes what a person gets: `offer` neither waits nor raises, and nothing that it learns reaches a page.
-    A tenant that throttles us is left alone until it says otherwise: the last claim on upstream calls is ours.
+    A tenant that throttles us, or whose budget others need, is left alone so long: ours is the last claim. Who was left
+    out for that may be taken at their next sign-in.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Shadow:
 
     def _outcome(self, case: _Case) -> str:
         if self._clock() < self._quiet_until.get(case.slug, 0):
+            self._leave_out(case)
             return "left_out"
         try:
             state = self._tenants.get(case.slug)
@@ -102,7 +104,13 @@ class Shadow:
             return self._trial(state, case.identity)
         except TenantThrottled as failure:
             self._quiet_until[case.slug] = self._clock() + (failure.retry_after_s or 1)
+            self._leave_out(case)
             return failure.code()
         except BridgeError as error:
             log.info("shadow_failed", tenant=case.slug, error=error.code(), detail=error.detail)
             return error.code()
+
+    def _leave_out(self, case: _Case) -> None:
+        """Forget that this person was taken."""
+        with self._guard:
+            self._taken.pop((case.slug, case.identity.subject.sub), None)

@@ -12,6 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 from fakes import (
     FakeAudit,
+    FakeBudget,
     FakeClock,
     FakeDecisions,
     FakeHistory,
@@ -144,6 +145,7 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> St
             FakeDecisions(audit),
             FakeJwtUses(),
             FakeParity(),
+            FakeBudget(),
         )
     if request.param == "cached":
         return cached_stores(request.getfixturevalue("sqlite_database"), vault, clock)

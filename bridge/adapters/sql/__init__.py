@@ -1,6 +1,7 @@
 """The durable store: SQLAlchemy over SQLite on one machine, PostgreSQL on several."""
 
 from bridge.adapters.sql.audit import SqlAuditLog
+from bridge.adapters.sql.budget import SqlBudget
 from bridge.adapters.sql.database import Database
 from bridge.adapters.sql.decisions import SqlDecisions
 from bridge.adapters.sql.engine import open_database
@@ -20,6 +21,7 @@ __all__ = [
     "Database",
     "SqlAssertionLedger",
     "SqlAuditLog",
+    "SqlBudget",
     "SqlDecisions",
     "SqlHistory",
     "SqlImpersonations",

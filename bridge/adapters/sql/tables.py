@@ -212,6 +212,28 @@ NOTICES = Table(
     Index(None, "due_at"),
 )
 
+BUDGET_CALLS = Table(
+    "budget_calls",
+    METADATA,
+    # Calls to a tenant by who pays, who claimed them, and the slot of time (unix seconds of its beginning).
+    Column("tenant", EXACT, primary_key=True),
+    Column("client", EXACT, primary_key=True),
+    Column("lane", EXACT, primary_key=True),
+    Column("slot", Float(53), primary_key=True),
+    Column("calls", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Index(None, "slot"),
+)
+
+CLOSED_TIERS = Table(
+    "closed_tiers",
+    METADATA,
+    # Until when a tenant's 429 closes one of Qlik's tiers to every worker; the row of tier 2 is the budget's lock too.
+    Column("tenant", EXACT, primary_key=True),
+    Column("tier", Integer, primary_key=True, autoincrement=False),
+    Column("until", Float(53), nullable=False),
+)
+
 DECISIONS = Table(
     "decisions",
     METADATA,

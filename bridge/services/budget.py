@@ -1,0 +1,210 @@
+"""Spend calls on a tenant: never more than its budget, by all workers together, the strongest claims first."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from cachetools import TTLCache
+
+from bridge.budgeting import DEAREST, Account, Book, BudgetState, Lane, Limit, Spent
+from bridge.errors import BridgeError, BudgetSpent, StoreError
+from bridge.guarding import Count, Tally
+from bridge.model import Tenant
+from bridge.ports import Clock
+from bridge.ports.budget import BudgetStore
+from bridge.services.tiers import Tiers
+from bridge.telemetry import Metrics
+
+WRITE_TIER = 2
+REMEMBERED = 10_000
+SWEEP_EVERY_S = 60.0
+
+_lane: ContextVar[Lane] = ContextVar("lane", default=Lane.PAGE_OPEN)
+_purse: ContextVar["_Purse | None"] = ContextVar("purse", default=None)
+
+
+@contextmanager
+def claiming(lane: Lane) -> Iterator[None]:
+    """Let this thread claim calls in *lane* from now on; a claim within a weaker one stays the weaker one."""
+    token = _lane.set(lane if _lane.get().outranks(lane) else _lane.get())
+    try:
+        yield
+    finally:
+        _lane.reset(token)
+
+
+def is_weaker(error: BridgeError) -> bool:
+    """Tell whether a weaker claim than ours was sent away: then ours may still do."""
+    return isinstance(error, BudgetSpent) and _lane.get().outranks(Lane(error.lane))
+
+
+@dataclass(slots=True)
+class _Purse:
+    """What was claimed for one person and not used yet, and how to give it back."""
+
+    account: Account | None = None
+    calls: int = 0
+    give_back: Callable[[int], object] = int
+
+
+@contextmanager
+def for_one_person() -> Iterator[None]:
+    """Let a login of this thread take the call of the mint along; what is left over is given back."""
+    purse = _Purse()
+    token = _purse.set(purse)
+    try:
+        yield
+    finally:
+        _purse.reset(token)
+        if purse.calls:
+            purse.give_back(purse.calls)
+
+
+class Tallies(Protocol):
+    """Tells what was measured at tenants since a moment, as ports.watching.MeasureStore does."""
+
+    def __call__(self, tenants: Collection[str], since: float) -> Mapping[str, Tally]: ...
+
+
+class Budget:
+    """The calls of Tier 2 (logins, mints, revocations) that all workers together allow themselves.
+
+    A person is admitted, not a call: who is let in to log in has the mint that follows. Whoever is sent away is not
+    counted again for a slot: a crowd that waits costs the store next to nothing.
+    """
+
+    def __init__(self, store: BudgetStore, limit: Limit, clock: Clock, metrics: Metrics, tallies: Tallies) -> None:
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._tallies = tallies
+        self._guard = threading.Lock()
+        self._spent_until: TTLCache[tuple[Account, Lane, int], float] = TTLCache(REMEMBERED, limit.slot_s, timer=clock)
+        self._sent_away: dict[tuple[Account, Lane], int] = {}
+        self._sweep_at = clock() + SWEEP_EVERY_S
+        self.limit = limit
+        self.tiers = Tiers(clock, store)
+
+    def spend(self, tenant: Tenant, *, then: int = 0) -> None:
+        """Spend one call; for a person, with so many more that follow.
+
+        Raises BudgetSpent with the time to wait, TenantThrottled while the tenant said so, StoreError: without the
+        store nobody knows what the others spend.
+        """
+        account = _account(tenant)
+        purse = _purse.get()
+        if purse is None:
+            self._claim(account, 1)
+        elif purse.calls and purse.account == account:
+            purse.calls -= 1
+        else:
+            slot = self._claim(account, 1 + then)
+            purse.account, purse.calls = account, then
+            purse.give_back = partial(self._give_back, account, _lane.get(), slot)
+        self._metrics.budget_spent.labels(tenant.slug, _lane.get().value).inc()
+
+    def states(self, tenants: Sequence[Tenant]) -> Sequence[BudgetState]:
+        """Return how the budgets stand, with as many questions for many tenants as for one. Raises StoreError."""
+        now = self._clock()
+        since = now - self.limit.held_s
+        spent, closed = self._store.spent(since), self._store.closed()
+        tallies = self._tallies([tenant.slug for tenant in tenants], now - self.limit.window_s)
+        return [self._state(_account(tenant), spent, closed, tallies) for tenant in tenants]
+
+    def state(self, tenant: Tenant) -> BudgetState:
+        return self.states([tenant])[0]
+
+    def _state(
+        self,
+        account: Account,
+        spent: Mapping[Account, Sequence[Spent]],
+        closed: Mapping[tuple[str, int], float],
+        tallies: Mapping[str, Tally],
+    ) -> BudgetState:
+        now = self._clock()
+        frozen = {tier: until for (slug, tier), until in closed.items() if slug == account.tenant and until > now}
+        throttled = tallies.get(account.tenant, {}).get(Count.THROTTLED, 0)
+        return BudgetState(account, Book(self.limit, spent.get(account, ())), now, frozen, throttled)
+
+    def _claim(self, account: Account, calls: int) -> float:
+        """Return the slot from which so many calls were taken."""
+        lane, calls, now = _lane.get(), min(calls, DEAREST), self._clock()
+        self._refuse_at_once(account, lane, calls)
+        found = _Found()
+
+        def decide(rows: Sequence[Spent], closed_until: float) -> Spent:
+            found.closed_until = closed_until
+            found.wait_s = max(closed_until - now, Book(self.limit, rows).wait_s(lane, calls, now))
+            if found.wait_s <= 0:
+                return Spent(lane, self.limit.slot(now), calls)
+            return Spent(lane, self.limit.slot(now + found.wait_s), refused=self._turned_away(account, lane))
+
+        self._store.claim(account, decide, since=now - self.limit.held_s)
+        self._sweep(now)
+        if found.wait_s > 0:
+            self._refuse(account, lane, calls, found)
+        return self.limit.slot(now)
+
+    def _refuse_at_once(self, account: Account, lane: Lane, calls: int) -> None:
+        """Send away, without asking the store, who would be sent away anyway."""
+        with self._guard:
+            until = self._spent_until.get((account, lane, calls), 0)
+            if until <= self._clock():
+                return
+            self._sent_away[account, lane] = self._sent_away.get((account, lane), 0) + 1
+        self._send_away(account, lane, until - self._clock())
+
+    def _refuse(self, account: Account, lane: Lane, calls: int, found: "_Found") -> None:
+        now = self._clock()
+        if found.closed_until > now:
+            self.tiers.note(account.tenant, WRITE_TIER, found.closed_until)
+            self.tiers.check(account.tenant, (WRITE_TIER,))
+        with self._guard:
+            self._spent_until[account, lane, calls] = now + found.wait_s
+        self._send_away(account, lane, found.wait_s)
+
+    def _send_away(self, account: Account, lane: Lane, wait_s: float) -> None:
+        self._metrics.budget_refused.labels(account.tenant, lane.value).inc()
+        raise BudgetSpent(detail=f"the lane {lane} has no call left", retry_after_s=wait_s, tier=WRITE_TIER, lane=lane)
+
+    def _turned_away(self, account: Account, lane: Lane) -> int:
+        """Return how many were sent away since the store last heard of it, with the one who asks now."""
+        with self._guard:
+            return self._sent_away.pop((account, lane), 0) + 1
+
+    def _give_back(self, account: Account, lane: Lane, slot: float, calls: int) -> None:
+        with _unless_away():
+            self._store.give_back(account, Spent(lane, slot, calls))
+
+    def _sweep(self, now: float) -> None:
+        with self._guard:
+            if now < self._sweep_at:
+                return
+            self._sweep_at = now + SWEEP_EVERY_S
+        with _unless_away():
+            self._store.remove_older(now - 2 * self.limit.held_s)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a claim found in the store."""
+
+    closed_until: float = 0
+    wait_s: float = 0
+
+
+def _account(tenant: Tenant) -> Account:
+    return Account(tenant.slug, tenant.issuing_client.id if tenant.issuing_client else "")
+
+
+@contextmanager
+def _unless_away() -> Iterator[None]:
+    """Leave undone what only saves room: the calls count for a window longer than they had to."""
+    try:
+        yield
+    except StoreError:
+        return

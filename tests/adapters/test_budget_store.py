@@ -1,0 +1,103 @@
+"""The contract of ports.budget.BudgetStore, over every implementation."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from stores import Stores
+
+from bridge.adapters.sql import Database, SqlBudget
+from bridge.budgeting import Account, Lane, Spent
+
+ACME, GLOBEX = Account("acme", "client"), Account("globex", "client")
+PAGE = Spent(Lane.PAGE_OPEN, 100.0, 2)
+
+
+def write(stores: Stores, *entries: Spent, account: Account = ACME) -> None:
+    left = list(entries)
+    for _ in entries:
+        stores.budget.claim(account, lambda _rows, _closed: left.pop(0), since=0)
+
+
+def seen(stores: Stores, account: Account = ACME, since: float = 0) -> tuple[list[Spent], float]:
+    """Return what a claim is shown. It writes an empty row far in the future."""
+    found: list[tuple[list[Spent], float]] = []
+
+    def decide(rows: Sequence[Spent], closed_until: float) -> Spent:
+        found.append((sorted(rows, key=lambda row: (row.slot, row.lane)), closed_until))
+        return Spent(Lane.SHADOW, 1e9)
+
+    stores.budget.claim(account, decide, since=since)
+    return found[0]
+
+
+def test_calls_and_refusals_add_up_by_lane_and_slot(stores: Stores) -> None:
+    write(stores, PAGE, PAGE, Spent(Lane.PAGE_OPEN, 105.0, 1), Spent(Lane.SHADOW, 105.0, refused=3))
+
+    assert seen(stores)[0] == [
+        Spent(Lane.PAGE_OPEN, 100.0, 4),
+        Spent(Lane.PAGE_OPEN, 105.0, 1),
+        Spent(Lane.SHADOW, 105.0, 0, 3),
+    ]
+    assert seen(stores, since=101)[0][0] == Spent(Lane.PAGE_OPEN, 105.0, 1)
+
+
+def test_accounts_are_kept_apart(stores: Stores) -> None:
+    write(stores, PAGE)
+    write(stores, Spent(Lane.RENEWAL, 100.0, 7), account=GLOBEX)
+    write(stores, Spent(Lane.RENEWAL, 100.0, 8), account=Account("acme", "the next client"))
+
+    assert seen(stores)[0] == [PAGE]
+    assert stores.budget.spent(50)[GLOBEX] == [Spent(Lane.RENEWAL, 100.0, 7)]
+    assert GLOBEX not in stores.budget.spent(101)
+
+
+def test_what_was_not_used_is_given_back(stores: Stores) -> None:
+    write(stores, PAGE, Spent(Lane.SHADOW, 100.0, 2))
+    stores.budget.give_back(ACME, Spent(Lane.PAGE_OPEN, 100.0, 1))
+
+    assert seen(stores)[0] == [Spent(Lane.PAGE_OPEN, 100.0, 1), Spent(Lane.SHADOW, 100.0, 2)]
+
+
+def test_a_tier_is_closed_for_the_longest_that_was_said(stores: Stores) -> None:
+    assert seen(stores)[1] == 0
+    stores.budget.close("acme", 2, 300.5)
+    stores.budget.close("acme", 2, 200)
+    stores.budget.close("acme", 1, 250)
+
+    assert seen(stores)[1] == 300.5
+    assert {key: until for key, until in stores.budget.closed().items() if until} == {
+        ("acme", 2): 300.5,
+        ("acme", 1): 250,
+    }
+    assert seen(stores, GLOBEX)[1] == 0
+
+
+def test_what_is_old_is_removed(stores: Stores) -> None:
+    write(stores, PAGE, Spent(Lane.PAGE_OPEN, 200.0, 1))
+    stores.budget.remove_older(150)
+
+    assert seen(stores)[0] == [Spent(Lane.PAGE_OPEN, 200.0, 1)]
+
+
+def test_a_decision_that_fails_writes_nothing_and_frees_the_lock(stores: Stores) -> None:
+    def fail(_rows: Sequence[Spent], _closed: float) -> Spent:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        stores.budget.claim(ACME, fail, since=0)
+
+    assert seen(stores)[0] == []
+
+
+def test_workers_that_claim_at_once_decide_one_after_the_other(database: Database) -> None:
+    """Each takes one while there are fewer than ten: two that saw nine would make eleven."""
+    store = SqlBudget(database)
+
+    def decide(rows: Sequence[Spent], _closed: float) -> Spent:
+        return Spent(Lane.PAGE_OPEN, 100.0, 1 if sum(row.calls for row in rows) < 10 else 0)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: store.claim(ACME, decide, since=0), range(24)))
+
+    assert store.spent(0)[ACME] == [Spent(Lane.PAGE_OPEN, 100.0, 10)]

@@ -1,0 +1,369 @@
+"""Who may spend, what a person costs, who is sent away, and what all workers know of a 429."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from fakes import FakeBudget, FakeClock, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTenants, FakeTokens
+from openfeature import api as openfeature
+from samples import identity, state, tenant
+
+from bridge.budgeting import Lane, Limit
+from bridge.errors import BudgetSpent, StoreError, TenantThrottled, TenantUnavailable
+from bridge.model import IssuedToken, Stage
+from bridge.services.broker import Broker
+from bridge.services.budget import Budget, claiming, for_one_person
+from bridge.services.gate import FAILURES_BEFORE_PAUSE, PAUSE_S, GatedQlik
+from bridge.services.groups import GroupSync
+from bridge.services.measures import Measures
+from bridge.services.rollout import Rollouts
+from bridge.services.signer import Signer
+from bridge.telemetry import Metrics
+
+ACME, GLOBEX = tenant("acme"), tenant("globex")
+TEN = Limit(calls_per_minute=2, margin_percent=0)
+"""Ten calls in five minutes."""
+
+
+@pytest.fixture
+def store() -> FakeBudget:
+    return FakeBudget()
+
+
+@pytest.fixture
+def make(store: FakeBudget, clock: FakeClock, metrics: Metrics) -> Callable[..., Budget]:
+    """Return what makes the budget of one more worker."""
+    return lambda limit=TEN: Budget(store, limit, clock, metrics, FakeMeasures().tallies)
+
+
+@pytest.fixture
+def budget(make: Callable[..., Budget]) -> Budget:
+    return make()
+
+
+@pytest.fixture
+def gated(qlik: FakeQlik, clock: FakeClock, metrics: Metrics, budget: Budget) -> GatedQlik:
+    return GatedQlik(qlik, clock, metrics, budget=budget)
+
+
+@pytest.fixture
+def broker(
+    gated: GatedQlik, subjects: FakeSubjects, tokens: FakeTokens, clock: FakeClock, metrics: Metrics, measures: Measures
+) -> Broker:
+    return Broker(
+        qlik=gated,
+        groups=GroupSync(gated, Signer(FakeKeys(), clock), subjects, clock, metrics),
+        rollouts=Rollouts(openfeature.get_client("nobody-answers"), metrics, may_block=False),
+        tokens=tokens,
+        tenants=FakeTenants(NOW),
+        clock=clock,
+        metrics=metrics,
+        measures=measures,
+    )
+
+
+NOW = state(Stage.OAUTH)
+
+
+def spend(budget: Budget, calls: int, lane: Lane = Lane.PAGE_OPEN) -> None:
+    with claiming(lane):
+        for _ in range(calls):
+            budget.spend(ACME)
+
+
+def refused(budget: Budget, lane: Lane = Lane.PAGE_OPEN) -> BudgetSpent:
+    with claiming(lane), pytest.raises(BudgetSpent) as refusal:
+        budget.spend(ACME)
+    return refusal.value
+
+
+def spent(budget: Budget, lane: Lane) -> int:
+    found = budget.state(ACME)
+    return found.book.spent(found.now)[lane]
+
+
+class TestSpending:
+    def test_all_workers_share_one_budget(self, make: Callable[..., Budget]) -> None:
+        one, other = make(), make()
+        spend(one, 6)
+        spend(other, 4)
+
+        assert refused(one).retry_after_s == refused(other).retry_after_s == 310
+        assert (refused(one).tier, refused(one).lane) == (2, "page_open")
+
+    def test_tenants_have_their_own(self, budget: Budget) -> None:
+        spend(budget, 10)
+        budget.spend(GLOBEX)
+
+        assert [each.left for each in budget.states([ACME, GLOBEX])] == [0, 9]
+
+    def test_the_wait_that_is_told_is_true(self, budget: Budget, clock: FakeClock) -> None:
+        spend(budget, 4)
+        clock.advance(60)
+        spend(budget, 6)
+        clock.advance(40)
+        wait_s = refused(budget).retry_after_s
+        assert wait_s == 210
+
+        clock.advance(wait_s - 0.1)
+        refused(budget)
+        clock.advance(0.1)
+        spend(budget, 4)
+        refused(budget)
+
+    def test_a_crowd_that_waits_costs_the_store_one_question_a_slot(
+        self, budget: Budget, store: FakeBudget, clock: FakeClock, metrics: Metrics
+    ) -> None:
+        spend(budget, 10)
+        store.claims = 0
+        for _ in range(50):
+            refused(budget)
+        assert store.claims == 1
+
+        clock.advance(TEN.slot_s)
+        refused(budget)
+        assert store.claims == 2
+        assert sum(row.refused for row in store.rows.values()) == 51
+        labels = {"tenant": "acme", "lane": "page_open"}
+        assert metrics.registry.get_sample_value("bridge_budget_refusals_total", labels) == 51
+        assert metrics.registry.get_sample_value("bridge_budget_calls_total", labels) == 10
+
+    def test_without_the_store_nothing_is_spent(self, budget: Budget, store: FakeBudget) -> None:
+        store.broken = True
+        with pytest.raises(StoreError):
+            budget.spend(ACME)
+
+
+class TestLanes:
+    def test_shadow_gets_nothing_while_page_opens_wait(self, budget: Budget, clock: FakeClock) -> None:
+        spend(budget, 2, Lane.SHADOW)
+        spend(budget, 8)
+        refused(budget)
+        clock.advance(310)  # all of them are free again, and those who were sent away come back
+        assert refused(budget, Lane.SHADOW).lane == "shadow"
+
+        spend(budget, 10)
+        assert spent(budget, Lane.SHADOW) == 0
+
+    def test_shadow_never_takes_all_that_is_left(self, budget: Budget) -> None:
+        spend(budget, 5, Lane.SHADOW)
+
+        refused(budget, Lane.SHADOW)
+        spend(budget, 5)
+
+    def test_a_claim_within_a_weaker_one_stays_weak(self, budget: Budget) -> None:
+        with claiming(Lane.SHADOW), claiming(Lane.PAGE_OPEN):
+            budget.spend(ACME)
+        budget.spend(ACME)
+
+        assert (spent(budget, Lane.SHADOW), spent(budget, Lane.PAGE_OPEN)) == (1, 1)
+
+
+class TestPerson:
+    def test_a_first_token_is_one_claim_of_two_calls(
+        self, broker: Broker, store: FakeBudget, budget: Budget, qlik: FakeQlik
+    ) -> None:
+        broker.issue(NOW, identity())
+
+        assert (store.claims, budget.state(ACME).spent) == (1, 2)
+        assert qlik.names() == ["log_in", "mint"]
+
+    def test_a_kept_token_costs_none(self, broker: Broker, store: FakeBudget) -> None:
+        broker.issue(NOW, identity())
+        store.claims, store.broken = 0, True
+
+        broker.issue(NOW, identity())
+        assert store.claims == 0
+
+    def test_nobody_is_let_in_to_log_in_who_could_not_mint(
+        self, broker: Broker, budget: Budget, qlik: FakeQlik
+    ) -> None:
+        spend(budget, 9)
+        with pytest.raises(BudgetSpent):
+            broker.issue(NOW, identity())
+
+        assert qlik.calls == []
+        assert budget.state(ACME).spent == 9
+
+    def test_the_call_of_a_mint_that_was_not_needed_is_given_back(self, budget: Budget) -> None:
+        with for_one_person():
+            budget.spend(ACME, then=1)
+            assert budget.state(ACME).spent == 2
+
+        assert budget.state(ACME).spent == 1
+
+    def test_fifty_at_once_for_one_person_cost_two_calls(self, broker: Broker, budget: Budget) -> None:
+        with ThreadPoolExecutor(16) as pool:
+            tokens = set(pool.map(lambda _: broker.issue(NOW, identity()).token_id, range(50)))
+
+        assert len(tokens) == 1
+        assert budget.state(ACME).spent == 2
+
+    def test_a_known_person_costs_one(self, broker: Broker, budget: Budget, clock: FakeClock) -> None:
+        token = broker.issue(NOW, identity())
+        clock.now = token.expires_at + 1
+        broker.issue(NOW, identity())
+
+        assert budget.state(ACME).spent == 1
+
+
+class TestRenewal:
+    @pytest.fixture
+    def ageing(self, broker: Broker, clock: FakeClock) -> IssuedToken:
+        token = broker.issue(NOW, identity())
+        clock.now = token.expires_at - 300
+        return token
+
+    def test_it_is_a_claim_of_its_own(self, broker: Broker, budget: Budget, ageing: IssuedToken) -> None:
+        assert broker.issue(NOW, identity()).token_id != ageing.token_id
+        assert (spent(budget, Lane.RENEWAL), spent(budget, Lane.PAGE_OPEN)) == (1, 0)
+
+    def test_one_that_must_wait_serves_the_old_token_and_has_not_failed(
+        self, broker: Broker, budget: Budget, ageing: IssuedToken, measures: Measures, measured: FakeMeasures
+    ) -> None:
+        spend(budget, 10)
+
+        assert broker.issue(NOW, identity()).token_id == ageing.token_id
+        measures.flush()
+        assert "not_renewed" not in measured.tallies({"acme"}, 0)["acme"]
+
+    def test_a_dying_token_is_a_page_that_waits(
+        self, broker: Broker, budget: Budget, ageing: IssuedToken, clock: FakeClock
+    ) -> None:
+        clock.now = ageing.expires_at - 10
+        broker.issue(NOW, identity())
+
+        assert spent(budget, Lane.PAGE_OPEN) == 1
+
+
+def test_a_page_does_not_share_the_refusal_of_a_trial(
+    broker: Broker, budget: Budget, qlik: FakeQlik, clock: FakeClock
+) -> None:
+    """A trial mints for a person as they open their page: the trial's lane is spent, the page's is not."""
+    broker.issue(NOW, identity())
+    clock.advance(21_600 + 1)
+    spend(budget, 4)
+    entered, may_go_on = threading.Event(), threading.Event()
+    real = budget.spend
+
+    def slowly(*arguments: object, **named: object) -> None:
+        budget.spend = real  # type: ignore[method-assign]
+        entered.set()
+        assert may_go_on.wait(10)
+        real(*arguments, **named)  # type: ignore[arg-type]
+
+    def trial() -> None:
+        with claiming(Lane.SHADOW), pytest.raises(BudgetSpent):
+            broker.obtain(ACME, identity())
+
+    budget.spend = slowly  # type: ignore[method-assign]
+    with ThreadPoolExecutor(2) as pool:
+        tried = pool.submit(trial)
+        assert entered.wait(10)
+        page = pool.submit(broker.issue, NOW, identity())
+        may_go_on.set()
+        tried.result(10)
+        assert page.result(10).key.sub == "alice"
+    assert qlik.names().count("mint") == 2
+
+
+class TestFreeze:
+    def test_a_429_stops_those_who_spend_at_once(
+        self, gated: GatedQlik, qlik: FakeQlik, make: Callable[..., Budget]
+    ) -> None:
+        qlik.fail["log_in"] = [TenantThrottled(retry_after_s=42)]
+        with pytest.raises(TenantThrottled):
+            gated.log_in(ACME, "alice")
+
+        with pytest.raises(TenantThrottled) as refusal:
+            make().spend(ACME)
+        assert (refusal.value.retry_after_s, refusal.value.tier) == (42, 2)
+        assert not isinstance(refusal.value, BudgetSpent)
+
+    @pytest.mark.parametrize("tier", [1, 2])
+    def test_another_worker_hears_of_it_within_two_seconds(
+        self,
+        gated: GatedQlik,
+        qlik: FakeQlik,
+        make: Callable[..., Budget],
+        clock: FakeClock,
+        tier: int,
+    ) -> None:
+        other = GatedQlik(qlik, clock, Metrics(), budget=make())
+        call = "log_in" if tier == 2 else "whoami"
+        other.whoami(ACME, qlik.mint(ACME, "id-alice").value)
+        qlik.fail[call] = [TenantThrottled(retry_after_s=42)]
+        with pytest.raises(TenantThrottled):
+            gated.log_in(ACME, "alice") if tier == 2 else gated.whoami(ACME, "token")
+        qlik.calls.clear()
+
+        clock.advance(1.5)
+        with pytest.raises(TenantThrottled):
+            other.mint(ACME, "id-alice") if tier == 2 else other.whoami(ACME, "token")
+        assert qlik.calls == []
+
+    def test_it_survives_a_restart(
+        self, gated: GatedQlik, qlik: FakeQlik, make: Callable[..., Budget], clock: FakeClock
+    ) -> None:
+        qlik.fail["mint"] = [TenantThrottled(retry_after_s=300)]
+        with pytest.raises(TenantThrottled):
+            gated.mint(ACME, "id-alice")
+        clock.advance(100)
+
+        with pytest.raises(TenantThrottled) as refusal:
+            make().tiers.check("acme", (2,))
+        assert refusal.value.retry_after_s == 200
+        assert make().state(ACME).frozen_s == 200
+
+    def test_with_the_store_away_a_worker_still_obeys(
+        self, gated: GatedQlik, qlik: FakeQlik, store: FakeBudget
+    ) -> None:
+        store.broken = True
+        qlik.fail["whoami"] = [TenantThrottled(retry_after_s=42)]
+        for _ in range(2):
+            with pytest.raises(TenantThrottled):
+                gated.whoami(ACME, "token")
+
+        assert qlik.names() == ["whoami"]
+
+
+class TestPause:
+    def fail(self, gated: GatedQlik, qlik: FakeQlik) -> None:
+        qlik.fail["log_in"] = [TenantUnavailable()] * FAILURES_BEFORE_PAUSE
+        for _ in range(FAILURES_BEFORE_PAUSE):
+            with pytest.raises(TenantUnavailable):
+                gated.log_in(ACME, "alice")
+
+    def test_a_paused_tenant_costs_nothing(self, gated: GatedQlik, qlik: FakeQlik, budget: Budget) -> None:
+        self.fail(gated, qlik)
+        before = budget.state(ACME).spent
+        with pytest.raises(TenantUnavailable):
+            gated.mint(ACME, "id-alice")
+
+        assert budget.state(ACME).spent == before == FAILURES_BEFORE_PAUSE
+
+    def test_who_cannot_pay_does_not_use_up_the_trial(
+        self, gated: GatedQlik, qlik: FakeQlik, budget: Budget, clock: FakeClock
+    ) -> None:
+        self.fail(gated, qlik)
+        clock.advance(PAUSE_S)
+        spend(budget, 5)
+        with pytest.raises(BudgetSpent):
+            gated.mint(ACME, "id-alice")
+
+        token = qlik.mint(ACME, "id-alice").value
+        assert gated.whoami(ACME, token).id == "id-alice"
+
+
+def test_a_login_that_must_wait_is_bridged_by_the_last_good_one(
+    broker: Broker, budget: Budget, qlik: FakeQlik, clock: FakeClock
+) -> None:
+    """It changed nothing at the tenant: one call is left, and it is the mint's."""
+    broker.issue(NOW, identity())
+    clock.advance(NOW.tenant.sync_max_age_s + 1)
+    qlik.calls.clear()
+    spend(budget, 9)
+
+    assert broker.issue(NOW, identity()).key.sub == "alice"
+    assert qlik.names() == ["mint"]
