@@ -51,6 +51,10 @@ class Limit:
         return max(DEAREST, floor(self.calls * (100 - self.margin_percent) / 100))
 
     @property
+    def budget_per_minute(self) -> float:
+        return self.budget * 60 / self.window_s
+
+    @property
     def slot_s(self) -> float:
         return self.window_s / SLOTS
 

@@ -300,7 +300,9 @@ class Web:
         )
 
     def _doctors_tools(self, signer: Signer) -> Tools:
-        return Tools(self.set_up, self.qlik, signer, FakeKeys(), self.subjects, self.clock, self.settings.public_url)
+        url = self.settings.public_url
+        budget = Budget(self.budget, self.settings.limit, self.clock, self.metrics, self.measures.tallies)
+        return Tools(self.set_up, self.qlik, signer, FakeKeys(), self.subjects, self.clock, url, budget)
 
     def visitor(self, username: str | None = None, *, peer: str = "192.0.2.7") -> Visitor:
         visitor = Visitor(self.app.test_client(), self.settings.public_url, peer)

@@ -137,7 +137,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     trail = _trail(stores, keys, clock, metrics)
     looks = Looks(access, _secret(settings))
     proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
-    doctor = _doctor(settings, stores, qlik, keys, metrics, clock)
+    doctor = _doctor(settings, stores, qlik, keys, budget, metrics=metrics, clock=clock)
     watch = who_keeps_watch(settings, stores, measures, history, budget, clock=clock, metrics=metrics)
     watched = [trail["retirements"].conditions, watch["guardrails"].conditions]
     conditions = [doctor.conditions, *parity_conditions(proof["parity"]), *watched]
@@ -239,7 +239,14 @@ def _who_is_asking(settings: Settings, stores: Stores, clock: Clock) -> _WhoIsAs
 
 
 def _doctor(
-    settings: Settings, stores: Stores, qlik: GatedQlik, keys: KeyFiles, metrics: Metrics, clock: Clock
+    settings: Settings,
+    stores: Stores,
+    qlik: GatedQlik,
+    keys: KeyFiles,
+    budget: Budget,
+    *,
+    metrics: Metrics,
+    clock: Clock,
 ) -> Doctor:
     tools = Tools(
         set_up=GatedSetUp(HttpTenantSetUp(keys, clock), clock, metrics),
@@ -249,6 +256,7 @@ def _doctor(
         subjects=stores.subjects,
         clock=clock,
         public_url=settings.public_url,
+        budget=budget,
     )
     return Doctor(stores.tenants, tools)
 
@@ -321,7 +329,9 @@ def _plan(
 ) -> _Plan:
     """Return the stages with their conditions; nobody can say here whom another flag provider would move."""
     ours = settings.flags == "builtin"
-    stages = Stages(stores.tenants, keys, clock, metrics, conditions, stores.subjects.groups, ours=ours)
+    stages = Stages(
+        stores.tenants, keys, clock, metrics, conditions, stores.subjects.groups, ours=ours, limit=settings.limit
+    )
     ramps = Ramps(stores.tenants, stages, clock, metrics, ours=ours)
     patient = Keeper(metrics)  # on a thread of its own: before a step a ramp examines its tenant, which may hang
     patient.add("ramps", EVERY_SECOND, ramps.run_due)

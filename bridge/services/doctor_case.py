@@ -9,6 +9,7 @@ from bridge.diagnosis import ClientFacts, Greeting, JwtProvider, Light
 from bridge.errors import ConfigError
 from bridge.model import QlikUser, Subject, Tenant, TenantState
 from bridge.ports import Clock, Qlik, SigningKeys, SubjectStore, TenantSetUp
+from bridge.services.budget import Budget
 from bridge.services.signer import Signer
 from bridge.texts import is_loopback
 
@@ -43,6 +44,7 @@ class Tools:
     subjects: SubjectStore
     clock: Clock
     public_url: str
+    budget: Budget
 
 
 class Case:

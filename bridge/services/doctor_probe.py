@@ -6,6 +6,7 @@ from bridge.services.doctor_case import Case, Check, HeldBackError, Verdict, amb
 
 USERS = f"{ADMINISTRATION} > Users"
 FORBIDDEN = 403
+BUSY_PERCENT = 70
 
 
 def login(case: Case) -> Verdict:
@@ -82,10 +83,14 @@ def token(case: Case) -> Verdict:
 
 
 def budget(case: Case) -> Verdict:
-    if case.throttled_s is not None:
-        cause = f"Qlik asked us to wait {case.throttled_s:.0f} s during this examination."
-        return amber(cause, "See what else uses the tenant's limit; then examine again.")
-    return not_checked("Qlik tells nobody how many calls are left. It did not ask us to slow down just now.")
+    state = case.tools.budget.state(case.tenant)
+    fix = f"See `qlik-bridge budget {case.tenant.slug}`, and what else uses the tenant's limit; then examine again."
+    if case.throttled_s is not None or state.frozen_s:
+        return amber(f"Qlik asks us to wait {case.throttled_s or state.frozen_s:.0f} s.", fix)
+    told = f"{state.spent} of our {state.book.limit.budget} calls in {state.book.limit.window_s / 60:g} min are spent"
+    if state.used_percent >= BUSY_PERCENT:
+        return amber(f"{told}.", fix)
+    return green(f"{told}. Qlik tells nobody how many of its own are left, and did not ask us to slow down.")
 
 
 LOGIN_NEEDS = ("clock", "identity_provider", "signing_key", "sync_provider", "sync_key")

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import floor
 
+from bridge.budgeting import Limit
 from bridge.errors import UnmetCondition
 from bridge.model import Path, Tenant, TenantState
 
 People = Callable[[str], Mapping[str, frozenset[str]]]
 """Returns the groups of everybody who is known in a tenant (its slug), by `sub`. It may raise StoreError."""
-
-CALLS_A_MINUTE = 100
-"""Logins and mints that a tenant answers (Qlik: rate limiting, Tier 2)."""
 
 RUSH_MIN = 60
 """Within so many minutes everybody may come to work, and open a page."""
@@ -39,17 +38,16 @@ def forecast(before: TenantState, after: TenantState, people: People) -> Forecas
     return Forecast(len(known), moving, sum(path is Path.OAUTH for path in then.values()))
 
 
-def over_budget(before: TenantState, after: TenantState, people: People) -> Iterator[UnmetCondition]:
-    """Yield when the people on `oauth` need more calls than there are while all come to work. Raises StoreError."""
-    count = forecast(before, after, people).on_oauth
-    calls = _calls_each(after.tenant)
-    room = CALLS_A_MINUTE * RUSH_MIN // calls
+def over_budget(count: int, tenant: Tenant, limit: Limit) -> Iterator[UnmetCondition]:
+    """Yield when so many people need more calls than the budget has while all come to work."""
+    calls = _calls_each(tenant)
+    room = floor(limit.budget_per_minute * RUSH_MIN / calls)
     if count > room:
         halved = "; a `sync_max_age_s` above a day halves the calls" if calls > 1 else ""
         yield UnmetCondition(
             "budget",
             f"{count:,} people would be on oauth. Coming to work within {RUSH_MIN} minutes they need"
-            f" {calls * count:,} calls, and Qlik answers {CALLS_A_MINUTE} a minute: {room:,} people fit."
+            f" {calls * count:,} calls, and the budget has {limit.budget_per_minute:g} a minute: {room:,} people fit."
             f" Move fewer people{halved}; or force it, where they come spread over the day.",
         )
 

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import structlog
 
+from bridge.budgeting import QLIKS_OWN, Limit
 from bridge.errors import BadRequest, BridgeError, Conflict, StageRefused, UnmetCondition
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
 from bridge.plan import Order
 from bridge.ports import Clock, SigningKeys, TenantStore
-from bridge.services.forecast import People, forecast, over_budget
+from bridge.services.forecast import Forecast, People, forecast, over_budget
 from bridge.telemetry import Metrics
 
 log = structlog.get_logger()
@@ -20,6 +22,9 @@ T = TypeVar("T")
 
 Condition = Callable[[TenantState, Stage], Iterable[UnmetCondition]]
 """Tells what a tenant still lacks before more of its people may get the OAuth path. It may raise any BridgeError."""
+
+Count = Callable[[], Forecast]
+"""Counts the people whom a change moves. It may raise StoreError."""
 
 NOBODY = Cohorts()
 NOT_CHECKED = "not_checked"
@@ -73,7 +78,7 @@ class Stages:
     `own_flags`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it takes to plan, by name
         self,
         tenants: TenantStore,
         keys: SigningKeys,
@@ -83,6 +88,7 @@ class Stages:
         people: People | None = None,
         *,
         ours: bool = True,
+        limit: Limit = QLIKS_OWN,
     ) -> None:
         self._tenants = tenants
         self._keys = keys
@@ -91,6 +97,7 @@ class Stages:
         self._conditions = tuple(conditions)
         self._people = people
         self._ours = ours
+        self._limit = limit
 
     def plan(self, slug: str, to: Stage | None = None, percentage: float | None = None) -> MovePlan:
         """Return what a move would do, by default the next one. Raises BadRequest, UnknownTenant, StoreError."""
@@ -98,8 +105,9 @@ class Stages:
         move = Move(to or following(state.rollout.stage), actor="", percentage=percentage)
         _check_shape(move)
         after = _after(state.rollout, move)
-        effects = [*_effects(state, after, ours=self._is_ours(state)), *self._forecast(state, after)]
-        return MovePlan(slug, state.rollout, after, self._unmet(state, after), tuple(effects))
+        count = self._counter(state, after)
+        effects = [*_effects(state, after, ours=self._is_ours(state)), *([count().sentence()] if count else [])]
+        return MovePlan(slug, state.rollout, after, self._unmet(state, after, count), tuple(effects))
 
     def move(self, slug: str, move: Move) -> TenantState:
         """Return the tenant after the move.
@@ -144,7 +152,7 @@ class Stages:
 
     def check(self, state: TenantState, after: Rollout, order: Order) -> tuple[UnmetCondition, ...]:
         """Return the unmet conditions that *order* passes by. Raises StageRefused with those that it may not."""
-        unmet = self._unmet(state, after)
+        unmet = self._unmet(state, after, self._counter(state, after))
         if blocking := [each for each in unmet if not (order.force and each.forceable)]:
             raise StageRefused(blocking)
         return unmet
@@ -173,26 +181,24 @@ class Stages:
         moved = self._tenants.move(state.tenant.slug, before=state.rollout, after=after, event=event)
         return replace(state, rollout=moved)
 
-    def _unmet(self, state: TenantState, after: Rollout) -> tuple[UnmetCondition, ...]:
+    def _unmet(self, state: TenantState, after: Rollout, count: Count | None) -> tuple[UnmetCondition, ...]:
         if not moves_more_people(state.rollout, after):
             return ()
-        conditions = [*self._conditions, self._budget_of(after)]
+
+        def fits_in(state: TenantState, _to: Stage) -> Iterable[UnmetCondition]:
+            return over_budget(count().on_oauth, state.tenant, self._limit) if count else ()
+
+        conditions = [*self._conditions, fits_in]
         evidence = (each for condition in conditions for each in _asked(condition, state, after.stage))
         return (*self._firm(state, after.stage), *evidence)
 
-    def _budget_of(self, after: Rollout) -> Condition:
-        def unmet(state: TenantState, _to: Stage) -> Iterable[UnmetCondition]:
-            known = self._people if self._is_ours(state) else None
-            return over_budget(state, replace(state, rollout=after), known) if known else ()
-
-        return unmet
+    def _counter(self, state: TenantState, after: Rollout) -> Count | None:
+        """Return what counts the people whom a change moves; it reads them all, and once."""
+        people = self._people if self._is_ours(state) else None
+        return cache(lambda: forecast(state, replace(state, rollout=after), people)) if people else None
 
     def _is_ours(self, state: TenantState) -> bool:
         return self._ours or state.tenant.own_flags
-
-    def _forecast(self, state: TenantState, after: Rollout) -> Iterator[str]:
-        if self._people is not None and self._is_ours(state):
-            yield forecast(state, replace(state, rollout=after), self._people).sentence()
 
     def _firm(self, state: TenantState, to: Stage) -> Iterator[UnmetCondition]:
         """Yield what no reason can pass by: the result could not work, or would undo a kill switch."""

@@ -35,6 +35,7 @@ def metrics() -> ResponseReturnValue:
     if not _is_from_ops():
         raise NotAllowed("Metrics are for the addresses in BRIDGE_OPS_NETWORKS alone.")
     _note_kill_switches()
+    _note_budgets()
     return Response(generate_latest(current.bridge().metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -44,6 +45,17 @@ def _note_kill_switches() -> None:
     with suppress(StoreError):
         for slug, state in bridge.tenants.all().items():
             bridge.metrics.killed.labels(slug).set(state.is_killed)
+
+
+def _note_budgets() -> None:
+    """Bring the gauges up to date, as `_note_kill_switches` does."""
+    bridge = current.bridge()
+    with suppress(StoreError):
+        for each in bridge.budget.states([state.tenant for state in bridge.tenants.all().values()]):
+            slug = each.account.tenant
+            bridge.metrics.budget_left.labels(slug).set(each.left)
+            bridge.metrics.budget_size.labels(slug).set(each.book.limit.budget)
+            bridge.metrics.budget_frozen.labels(slug).set(each.frozen_s)
 
 
 def _outcome(probe: Probe) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 from doctorkit import DAY_S, FakeSetUp, right_set_up
-from fakes import FakeClock, FakeKeys, FakeQlik, FakeSubjects, FakeTenants
+from fakes import FakeBudget, FakeClock, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTenants
 from samples import CLIENT, MANAGEMENT, subject
 from samples import state as state_of
 
+from bridge.budgeting import Limit
 from bridge.diagnosis import CspEntry, Diagnosis, Finding, Greeting, Light
 from bridge.errors import (
     StoreError,
@@ -20,9 +21,11 @@ from bridge.errors import (
     UnknownTenant,
 )
 from bridge.model import QlikUser, Stage
+from bridge.services.budget import Budget
 from bridge.services.doctor import CHECKS, Doctor
 from bridge.services.doctor_case import Tools
 from bridge.services.signer import Signer
+from bridge.telemetry import Metrics
 
 PORTAL = "https://portal.example.com"
 BRIDGE = "https://bridge.example.com"
@@ -62,7 +65,8 @@ def office(clock: FakeClock, qlik: FakeQlik, subjects: FakeSubjects) -> Office:
         management_client=MANAGEMENT | {"secret": "hush-manag"},
     )
     set_up, tenants = right_set_up(state.tenant, now=clock()), FakeTenants(state)
-    tools = Tools(set_up, qlik, Signer(FakeKeys(), clock), FakeKeys(), subjects, clock, BRIDGE)
+    budget = Budget(FakeBudget(), Limit(), clock, Metrics(), FakeMeasures().tallies)
+    tools = Tools(set_up, qlik, Signer(FakeKeys(), clock), FakeKeys(), subjects, clock, BRIDGE, budget)
     return Office(clock, qlik, subjects, set_up, tenants, Doctor(tenants, tools))
 
 
@@ -78,7 +82,7 @@ def test_a_right_tenant_is_green(office: Office) -> None:
     office.know("alice", "Finance")
     diagnosis = office.examine("alice")
     assert [each for each in diagnosis.findings if each.light in {Light.RED, Light.AMBER}] == []
-    assert [each.check for each in diagnosis.of(Light.NOT_CHECKED)] == ["sync_provider", "sync_key", "budget"]
+    assert [each.check for each in diagnosis.of(Light.NOT_CHECKED)] == ["sync_provider", "sync_key"]
 
 
 def test_the_document_is_for_machines(office: Office) -> None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 from fakes import FakeClock, FakeKeys, FakeTenants
-from samples import state
+from samples import state, tenant
 
+from bridge.budgeting import Limit
 from bridge.errors import StageRefused, StoreError
 from bridge.model import Rollout, Stage, TenantState
 from bridge.services.forecast import Forecast, forecast, over_budget
@@ -67,22 +68,33 @@ class TestForecast:
 
 class TestBudget:
     def test_who_does_not_fit_into_an_hour_is_too_many(self) -> None:
-        """100 calls a minute, a login and a mint each: 3,000 people in an hour."""
-        now = state(Stage.ROLLOUT)
-
-        (unmet,) = over_budget(now, after(now, Stage.OAUTH), people)
+        """80 calls a minute, a login and a mint each: 2,400 people in an hour."""
+        (unmet,) = over_budget(4_000, tenant(), Limit())
 
         assert unmet.condition == "budget"
         assert "4,000 people would be on oauth" in unmet.message
         assert "8,000 calls" in unmet.message
-        assert "3,000 people fit" in unmet.message
+        assert "the budget has 80 a minute: 2,400 people fit" in unmet.message
         assert unmet.forceable
-        assert list(over_budget(now, after(now, Stage.ROLLOUT, 50), people)) == []
+        assert list(over_budget(2_400, tenant(), Limit())) == []
 
     def test_logins_that_last_over_night_halve_it(self) -> None:
-        now = state(Stage.ROLLOUT, sync_max_age_s=7 * DAY_S)
+        assert list(over_budget(4_000, tenant(sync_max_age_s=7 * DAY_S), Limit())) == []
 
-        assert list(over_budget(now, after(now, Stage.OAUTH), people)) == []
+    def test_a_plan_reads_the_people_once(self) -> None:
+        reads: list[str] = []
+
+        def read(slug: str) -> dict[str, frozenset[str]]:
+            reads.append(slug)
+            return CROWD
+
+        plan = Stages(FakeTenants(state(Stage.ROLLOUT)), FakeKeys(), FakeClock(), Metrics(), people=read).plan(
+            "acme", Stage.OAUTH
+        )
+
+        assert [each.condition for each in plan.unmet] == ["budget"]
+        assert "4,000 are on oauth then" in plan.effects[-1]
+        assert reads == ["acme"]
 
     def test_a_move_is_refused_and_can_be_forced(self) -> None:
         tenants = FakeTenants(state(Stage.ROLLOUT))

@@ -130,7 +130,7 @@ def test_a_right_tenant_raises_no_alarm(practice: Practice, slug: str) -> None:
     alarms = (*diagnosis.of(Light.RED), *diagnosis.of(Light.AMBER))
     assert alarms == ()
     unchecked = {each.check for each in diagnosis.of(Light.NOT_CHECKED)}
-    assert unchecked == {"sync_provider", "sync_key", "probe_login", "probe_groups", "probe_token", "budget"}
+    assert unchecked == {"sync_provider", "sync_key", "probe_login", "probe_groups", "probe_token"}
     assert all(each.cause for each in diagnosis.findings)
     assert (diagnosis.light, diagnosis.is_away) == (Light.GREEN, False)
 
@@ -142,7 +142,8 @@ def test_a_right_tenant_with_all_that_is_optional_raises_no_alarm(practice: Prac
 
     diagnosis = practice.examine("alice")
 
-    assert [each.check for each in diagnosis.findings if each.light is not Light.GREEN] == ["budget"]
+    assert [each.check for each in diagnosis.findings if each.light is not Light.GREEN] == []
+    assert diagnosis.findings[-1].cause.startswith("3 of our 400 calls in 5 min are spent.")
     tokens = [each for each in practice.acme.state()["tokens"] if each["grant_type"] != "client_credentials"]
     assert [each["revoked"] for each in tokens] == [True]
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0013"
+down_revision = "0012"
 
 EXACT = sa.Text(collation="BINARY").with_variant(sa.Text(collation="C"), "postgresql")
 
