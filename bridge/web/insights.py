@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from bridge.budgeting import QLIKS_OWN
 from bridge.history import LookBack, Series, Span
-from bridge.services.forecast import CALLS_A_MINUTE
 
 SLOT = {Span.DAY: "hour", Span.MONTH: "day"}
 WHOLE = {Span.DAY: "24 hours", Span.MONTH: "30 days"}
@@ -14,7 +14,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 def limit(span: Span) -> int:
     """Return how many logins and mints Qlik answers in a slot."""
-    return CALLS_A_MINUTE * span.slot_s // 60
+    return QLIKS_OWN.calls_per_minute * span.slot_s // 60
 
 
 def share(look: LookBack) -> str | None:

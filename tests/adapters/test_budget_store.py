@@ -1,7 +1,10 @@
 """The contract of ports.budget.BudgetStore, over every implementation."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from stores import Stores
@@ -9,6 +12,7 @@ from stores import Stores
 from bridge.adapters.sql import Database, SqlBudget
 from bridge.budgeting import Account, Lane, Spent
 
+ROOT = Path(__file__).parents[2]
 ACME, GLOBEX = Account("acme", "client"), Account("globex", "client")
 PAGE = Spent(Lane.PAGE_OPEN, 100.0, 2)
 
@@ -101,3 +105,52 @@ def test_workers_that_claim_at_once_decide_one_after_the_other(database: Databas
         list(pool.map(lambda _: store.claim(ACME, decide, since=0), range(24)))
 
     assert store.spent(0)[ACME] == [Spent(Lane.PAGE_OPEN, 100.0, 10)]
+
+
+RACER = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from bridge.adapters.sql import SqlBudget, SqlMeasures, open_database
+from bridge.budgeting import Limit
+from bridge.errors import BudgetSpent
+from bridge.services.budget import Budget
+from bridge.telemetry import Metrics
+sys.path.insert(0, "tests")
+from samples import tenant
+
+database = open_database(sys.argv[1], patience_s=20)
+tallies = SqlMeasures(database).tallies
+budget = Budget(SqlBudget(database), Limit(600, 2, 0), time.time, Metrics(), tallies)
+end = time.monotonic() + 3
+
+def race(_):
+    admitted = 0
+    while time.monotonic() < end:
+        try:
+            budget.spend(tenant())
+            admitted += 1
+        except BudgetSpent as spent:
+            time.sleep(min(spent.retry_after_s, 0.02))
+    return admitted
+
+with ThreadPoolExecutor(4) as pool:
+    print(sum(pool.map(race, range(4))))
+"""
+
+
+def test_processes_that_race_never_overspend(
+    request: pytest.FixtureRequest, database: Database, tmp_path: Path
+) -> None:
+    """Twenty calls in two seconds, for two processes of four threads each, for three seconds."""
+    on_postgresql = request.node.callspec.params["database"] == "postgresql"
+    url = request.getfixturevalue("postgresql_url") if on_postgresql else f"sqlite:///{tmp_path}/bridge.db"
+    racers = [
+        subprocess.Popen([sys.executable, "-c", RACER, url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    admitted = sum(int(racer.communicate(timeout=60)[0]) for racer in racers)
+
+    rows = [row for spent in SqlBudget(database).spent(0).values() for row in spent if row.calls]
+    assert sum(row.calls for row in rows) == admitted >= 20
+    for first in rows:
+        assert sum(row.calls for row in rows if 0 <= row.slot - first.slot < 2) <= 20
