@@ -113,14 +113,22 @@ class Guardrails(_Part):
         return {name: document[name] for name, field in fields.items() if getattr(self, name) != field.default}
 
     def rules(self) -> Mapping[str, Rule]:
-        """Return the rules that are on, by name."""
-        found = {name: getattr(self, name) for name in KINDS}
-        return {name: rule for name, rule in found.items() if rule.action != "off"}
+        """Return every rule by name, those that are off too."""
+        return {name: getattr(self, name) for name in KINDS}
 
 
 def _completed(model: type[BaseModel], name: str, value: object) -> object:
     default = model.model_fields[name].default if name in model.model_fields else None
     return {**default.model_dump(), **value} if isinstance(default, Rule) and isinstance(value, Mapping) else value
+
+
+class Standing(StrEnum):
+    """How a guardrail stands now. Too few samples, or too few people in trouble, say nothing yet."""
+
+    CROSSED = "crossed"
+    FINE = "fine"
+    TOO_FEW = "too_few_samples"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +147,17 @@ class Reading:
 
     @property
     def is_crossed(self) -> bool:
+        return self.standing is Standing.CROSSED
+
+    @property
+    def standing(self) -> Standing:
+        if self.rule.action == "off":
+            return Standing.OFF
+        is_above = self.value > self.rule.threshold
         too_few = self.kind.is_share and (self.bad or 0) < min(MOST_PEOPLE_NEEDED, self.rule.minimum)
-        return self.samples >= self.rule.minimum and not too_few and self.value > self.rule.threshold
+        if self.samples < self.rule.minimum or (is_above and too_few):
+            return Standing.TOO_FEW
+        return Standing.CROSSED if is_above else Standing.FINE
 
     @property
     def kind(self) -> "_Kind":
@@ -171,6 +188,7 @@ class Reading:
 class _Kind:
     """How a rule reads a tally: `bad` of `all`; without `bad` the 95th percentile of durations."""
 
+    about: str
     unit: str
     sample: str
     all: str = ""
@@ -178,13 +196,17 @@ class _Kind:
     is_share: bool = False
 
 
+def _share(about: str, crowd: Crowd, bad: Crowd) -> _Kind:
+    return _Kind(about, "% of people", "people", crowd, bad, is_share=True)
+
+
 KINDS: Mapping[str, _Kind] = {
-    "issue_errors": _Kind("% of people", "people", Crowd.ASKED, Crowd.NOT_ISSUED, is_share=True),
-    "rejected_tokens": _Kind("% of people", "people", Crowd.ASKED, Crowd.REJECTED, is_share=True),
-    "renewals_failed": _Kind("% of people", "people", Crowd.RENEWED, Crowd.NOT_RENEWED, is_share=True),
-    "parity_mismatches": _Kind("% of people", "people", Crowd.COMPARED, Crowd.MISMATCHED, is_share=True),
-    "throttled": _Kind("answers 429", "calls", Count.CALLS, Count.THROTTLED),
-    "slow_issues": _Kind("s (95th percentile)", "issues"),
+    "issue_errors": _share("People who asked for a token and could not get one", Crowd.ASKED, Crowd.NOT_ISSUED),
+    "rejected_tokens": _share("People whose token the tenant then refused", Crowd.ASKED, Crowd.REJECTED),
+    "renewals_failed": _share("People whose running token could not be renewed", Crowd.RENEWED, Crowd.NOT_RENEWED),
+    "parity_mismatches": _share("People who got something else than before", Crowd.COMPARED, Crowd.MISMATCHED),
+    "throttled": _Kind("How often the tenant said 429", "answers 429", "calls", Count.CALLS, Count.THROTTLED),
+    "slow_issues": _Kind("How long it took to issue a token", "s (95th percentile)", "issues"),
 }
 """The guardrails by name."""
 

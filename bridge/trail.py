@@ -155,6 +155,20 @@ class Joined(StrEnum):
     BRIDGE_ONLY = "bridge_only"
     TENANT_ONLY = "tenant_only"
 
+    @property
+    def why(self) -> str:
+        """Say why the two are not certain to belong together, or why one of them is alone; empty when all is well."""
+        return WHY[self]
+
+
+WHY = {
+    Joined.JOINED: "",
+    Joined.AMBIGUOUS: "There were several of this user and client within a minute; they are joined in order of time.",
+    Joined.BRIDGE_ONLY: "The tenant tells of none within a minute: the event has not arrived yet, or its clock is off.",
+    Joined.TENANT_ONLY: "The bridge knows of none: somebody else has the client's secret, or a process of the bridge"
+    " ended between mint and record.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ImpersonationPair:
@@ -174,6 +188,7 @@ class ImpersonationPair:
         return {
             "at": iso(self.at),
             "joined": self.joined.value,
+            "why": self.joined.why,
             "subject": ours.sub if ours else None,
             "user_id": ours.user_id if ours else theirs.user_id if theirs else None,
             "client_id": ours.client_id if ours else theirs.text("issuedToClientId") if theirs else None,
@@ -188,10 +203,15 @@ class ImpersonationPair:
 
 @dataclass(frozen=True, slots=True)
 class ImpersonationReport:
-    """Pairs by time since `read_since` (unix seconds; later than asked for when there were too many events)."""
+    """Pairs by time, from `read_since` until before `until` (unix seconds).
+
+    `whole` false: there were too many events, so `read_since` is later than what was asked for.
+    """
 
     tenant: str
     read_since: float
+    until: float
+    whole: bool
     pairs: Sequence[ImpersonationPair]
 
     def counts(self) -> dict[str, int]:
@@ -202,9 +222,22 @@ class ImpersonationReport:
         return {
             "tenant": self.tenant,
             "read_since": iso(self.read_since),
+            "until": iso(self.until),
+            "whole": self.whole,
             "counts": self.counts(),
             "impersonations": [pair.document() for pair in self.pairs],
         }
+
+    def page(self, joined: Joined | None, limit: int) -> dict[str, Any]:
+        """Return the newest of one kind (None: of any), newest first; `next` is until when the following page goes.
+
+        What happened at the very moment of the last one is on the same page, so that none falls between two pages.
+        """
+        found = [pair for pair in reversed(self.pairs) if joined in {None, pair.joined}]
+        last = found[limit - 1].at if len(found) > limit else self.read_since
+        shown = [pair for pair in found if pair.at >= last]
+        following = last if len(found) > len(shown) else None
+        return {**self.document(), "impersonations": [pair.document() for pair in shown], "next": following}
 
 
 class Apart(StrEnum):

@@ -193,7 +193,7 @@ class Web:
         self.sessions, self.ledger = FakeSessions(), FakeLedger()
         self.measures, self.outbox, self.webhooks = FakeMeasures(), self.tenants.outbox, FakeWebhooks()
         self.history = FakeHistory()
-        self.jwt_uses, self.events = FakeJwtUses(), FakeEvents()
+        self.jwt_uses, self.events, self.impersonations = FakeJwtUses(), FakeEvents(), FakeImpersonations()
         self.operator_tokens, self.audit, self.parity = FakeOperatorTokens(), FakeAudit(), FakeParity()
         self.access, self.budget = FakeAccess(self.qlik), FakeBudget()
         self.audit.events = self.tenants.events
@@ -267,7 +267,7 @@ class Web:
             retirements=Retirements(self.jwt_uses, JwtSessions(self.events, self.clock), self.clock),
             budget=Budget(self.budget, self.settings.limit, self.clock, self.metrics, self.measures.tallies),
             doctor=Doctor(self.tenants, self._doctors_tools(signer)),
-            impersonations=ImpersonationJoin(FakeImpersonations(), self.events, self.clock),
+            impersonations=ImpersonationJoin(self.impersonations, self.events, self.clock),
             declared=declared,
             tenant_changes=TenantChanges(self.tenants, declared),
             lookup=Lookup(self.subjects, self.tokens, FakeDecisions(self.audit), rollouts),

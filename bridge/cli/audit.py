@@ -12,8 +12,8 @@ import click
 
 from bridge.cli.common import json_option, print_json, print_table, wired
 from bridge.errors import BadRequest
-from bridge.texts import moment
-from bridge.trail import AuditEntry, AuditFilter
+from bridge.texts import iso, moment
+from bridge.trail import AuditEntry, AuditFilter, Joined
 
 DAY_S = 86_400
 
@@ -95,10 +95,15 @@ def impersonations(*, slug: str, days: int, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(report.document())
         return
-    click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.counts().items()))
+    counts = report.counts()
+    click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
+    if not report.whole:
+        click.echo(f"There were too many events: none before {iso(report.read_since)} was read.")
     shown = [pair.document() for pair in reversed(report.pairs[-limit:])]
     columns = ["at", "joined", "subject", "user_id", "client_id", "token_id", "request_id", "event_id", "address"]
     print_table(columns, [[each[name] or "" for name in columns] for each in shown])
+    for kind in (kind for kind in Joined if kind.why and counts[kind]):
+        click.echo(f"{kind.replace('_', ' ')}: {kind.why}")
 
 
 def _write(entries: Iterator[AuditEntry], file: IO[str]) -> int:

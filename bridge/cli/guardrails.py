@@ -4,7 +4,7 @@ import click
 
 from bridge.cli.common import json_option, print_json, print_table, wired
 from bridge.guarding import Reading
-from bridge.trail import event_document
+from bridge.services.guard_report import guard_report
 
 COLUMNS = ["guardrail", "value", "threshold", "samples", "action", ""]
 
@@ -14,19 +14,20 @@ COLUMNS = ["guardrail", "value", "threshold", "samples", "action", ""]
 @json_option
 def guardrails(*, slug: str, as_json: bool) -> None:
     """Show what the guardrails of tenant SLUG see now."""
-    rails = wired().guardrails
-    readings, held = rails.readings(slug), rails.holding(slug)
+    bridge = wired()
+    report = guard_report(bridge.guardrails, bridge.notices, bridge.tenants.get(slug))
+    document = report.document()
     if as_json:
-        seen = [each.document() | {"crossed": each.is_crossed} for each in readings]
-        print_json({"slug": slug, "guardrails": seen, "holding": event_document(held) if held else None})
+        print_json(document)
         return
-    print_table(COLUMNS, map(_row, readings))
-    if held:
-        click.echo(f"A guardrail holds this tenant: {held.reason}. Find the cause, then move on.")
+    click.echo(report.sentence())
+    print_table(COLUMNS, map(_row, report.readings))
+    if held := document["holding"]:
+        click.echo("\n".join([f"A guardrail holds this tenant since {held['at']}: {held['reason']}.", *held["next"]]))
 
 
 def _row(seen: Reading) -> list[str]:
     rule = seen.rule
     samples = f"{seen.samples} of {rule.minimum} {seen.kind.sample} in {rule.window_s} s"
     value = f"{seen.value:.3g} {seen.kind.unit}" if seen.samples else "-"
-    return [seen.guardrail, value, f"{rule.threshold:g}", samples, rule.action, "crossed" if seen.is_crossed else ""]
+    return [seen.guardrail, value, f"{rule.threshold:g}", samples, rule.action, seen.standing.replace("_", " ")]

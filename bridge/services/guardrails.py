@@ -1,25 +1,28 @@
 """Guardrails: when what was measured crosses a rule of the tenant, pause its rollout or step it back to `shadow`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from bridge.errors import Conflict, UnmetCondition
-from bridge.guarding import Reading, Rule, reading
+from bridge.guarding import KINDS, Reading, Rule, reading
 from bridge.model import AuditEvent, Rollout, Stage, TenantState
 from bridge.plan import Pause
 from bridge.ports import AuditLog, Clock, TenantStore
 from bridge.ports.watching import MeasureStore
 from bridge.services.notices import Notices
 from bridge.telemetry import Metrics
+from bridge.trail import AuditFilter
 
 log = structlog.get_logger()
 
 ACTOR = "guardrail"
 CONDITION = "guardrails"
 PAUSE, STEP_BACK = "stage.pause", "stage.step_back"
+ACTS_READ = 100
+"""So many of the guardrails' newest acts may hold a tenant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Guardrails:
 
     def watch(self) -> None:
         """Look at every guarded tenant once, and act. Raises StoreError."""
-        guarded = [each for each in self._tenants.all().values() if _is_guarded(each)]
+        guarded = [each for each in self._tenants.all().values() if is_guarded(each)]
         crossed: dict[str, list[Reading]] = defaultdict(list)
         for slug, each in self._read(guarded):
             if each.is_crossed:
@@ -77,7 +80,9 @@ class Guardrails:
 
     def readings(self, slug: str) -> Sequence[Reading]:
         """Return what each guardrail of a tenant sees now, in whatever stage. Raises UnknownTenant, StoreError."""
-        return [each for _, each in self._read([self._tenants.get(slug)])]
+        order = list(KINDS)
+        found = (each for _, each in self._read([self._tenants.get(slug)]))
+        return sorted(found, key=lambda each: order.index(each.guardrail))
 
     def conditions(self, state: TenantState, _to: Stage) -> Iterator[UnmetCondition]:
         """Yield each rule that is crossed in its whole window, so that no more people follow into trouble.
@@ -98,6 +103,16 @@ class Guardrails:
         """
         standing = self._standing(self._tenants.get(slug))
         return standing.event if standing.is_ours else None
+
+    def holds(self, states: Iterable[TenantState]) -> Mapping[str, AuditEvent]:
+        """Return by tenant what `holding` says, where it says something. Raises StoreError.
+
+        One question for all; then one for each tenant that a guardrail moved, once after each change there.
+        """
+        entries = self._audit.page(AuditFilter(actor=ACTOR), limit=ACTS_READ)
+        moved = {entry.event.tenant for entry in entries}
+        found = {each.tenant.slug: self._standing(each) for each in states if each.tenant.slug in moved}
+        return {slug: each.event for slug, each in found.items() if each.event and each.is_ours}
 
     def _read(self, states: Sequence[TenantState], *, anew: bool = True) -> Iterator[tuple[str, Reading]]:
         """Yield what is seen, with *anew* since the last change alone.
@@ -171,8 +186,8 @@ class Guardrails:
             self._metrics.stage_moves.labels(slug, after.stage.value).inc()
 
 
-def _is_guarded(state: TenantState) -> bool:
-    """Tell whether people are on the new path: with the kill switch on nobody is."""
+def is_guarded(state: TenantState) -> bool:
+    """Tell whether the tenant is watched in its stage. With the kill switch on nobody is on the new path."""
     return state.rollout.stage.value in state.tenant.guardrails.stages and not state.is_killed
 
 

@@ -27,14 +27,22 @@ class ImpersonationJoin:
         self._events = events
         self._clock = clock
 
-    def report(self, tenant: Tenant, *, since: float) -> ImpersonationReport:
-        """Return the pairs from that moment on (unix seconds), oldest first. Raises StoreError or a TenantError."""
-        reading = EventReading(self._events, tenant, since - TOLERANCE_S, self._clock() + TOLERANCE_S)
+    def report(self, tenant: Tenant, *, since: float, until: float | None = None) -> ImpersonationReport:
+        """Return the pairs from *since* until before *until* (unix seconds; None: up to now), oldest first.
+
+        Raises StoreError or a TenantError.
+        """
+        latest = self._clock() + TOLERANCE_S
+        end = latest if until is None else min(until, latest)
+        if end <= since:
+            return ImpersonationReport(tenant.slug, since, end, whole=True, pairs=[])
+        reading = EventReading(self._events, tenant, since - TOLERANCE_S, end + TOLERANCE_S)
         told = [event for event in reading.events(Kind.TOKEN_ISSUED, MAX_PAGES) if _is_ours(event, tenant)]
         read_since = max(since, reading.read_since)
         noted = self._noted.since(tenant.slug, read_since - TOLERANCE_S)
-        pairs = [pair for pair in joined(noted, told) if pair.at >= read_since]
-        return ImpersonationReport(tenant.slug, read_since, sorted(pairs, key=lambda pair: pair.at))
+        near = [each for each in noted if each.at < end + TOLERANCE_S]
+        pairs = sorted((pair for pair in joined(near, told) if read_since <= pair.at < end), key=lambda pair: pair.at)
+        return ImpersonationReport(tenant.slug, read_since, end, whole=read_since == since, pairs=pairs)
 
 
 def joined(noted: Sequence[Impersonation], told: Iterable[TenantEvent]) -> Iterator[ImpersonationPair]:

@@ -5,6 +5,7 @@ import hmac
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
@@ -15,6 +16,7 @@ from bridge.ports import Clock, TenantStore
 from bridge.ports.watching import Outbox, WebhookSender
 from bridge.services.background import Background
 from bridge.telemetry import Metrics
+from bridge.texts import iso
 from bridge.webhooks import Notice, Webhook
 
 log = structlog.get_logger()
@@ -25,6 +27,18 @@ FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 900.0
 CLAIM_S = 60.0
 """While one worker sends a notice, the others leave it alone for so long; also when that one dies."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeReport:
+    """Of the tenant's webhook the host alone, as its address can hold a secret; that for all is known to be set."""
+
+    host: str | None
+    for_all: bool
+    waiting: Sequence[Notice]
+
+    def document(self) -> dict[str, Any]:
+        return {"host": self.host, "for_all": self.for_all, "waiting": [_told(each) for each in self.waiting]}
 
 
 class Notices:
@@ -57,6 +71,11 @@ class Notices:
         body = json.dumps({"id": notice_id, "at": round(now, 3), "tenant": tenant.slug, **event}, sort_keys=True)
         targets: dict[Literal["tenant", "all"], Webhook | None] = {"tenant": tenant.notify, "all": self._for_all}
         return [Notice(notice_id, tenant.slug, to, body, now, now) for to, webhook in targets.items() if webhook]
+
+    def report(self, tenant: Tenant) -> "NoticeReport":
+        """Return where a tenant's notices go, and which wait. Raises StoreError."""
+        host = tenant.notify.host if tenant.notify else None
+        return NoticeReport(host, self._for_all is not None, self._outbox.waiting(tenant.slug))
 
     def deliver_soon(self) -> None:
         """Let the thread for it look at what is due: a webhook that is slow holds up nothing else."""
@@ -107,6 +126,17 @@ class Notices:
     def _wait_s(self, attempts: int) -> float:
         """Return how long to wait: twice as long each time, and a share of it by chance, so that crowds disperse."""
         return float(min(FIRST_WAIT_S * 2**attempts, LONGEST_WAIT_S)) * (0.5 + self._chance())
+
+
+def _told(notice: Notice) -> dict[str, Any]:
+    return {
+        "id": notice.id,
+        "to": notice.to,
+        "written_at": iso(notice.created_at),
+        "attempts": notice.attempts,
+        "problem": notice.problem,
+        "next_attempt_at": iso(notice.due_at),
+    }
 
 
 def signature(secret: str, moment: int, body: bytes) -> str:

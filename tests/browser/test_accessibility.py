@@ -120,6 +120,15 @@ def admin_trends(page: Page, site: Site) -> None:
     reload_until(page, ".trouble")
 
 
+def admin_guardrails(page: Page, site: Site) -> None:
+    site.stage("rollout", 20)
+    sign_in(page, site, "erin", "/admin/tenants/acme/guardrails")
+
+
+def admin_impersonations(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/tenants/acme/impersonations")
+
+
 def admin_audit(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/audit")
 
@@ -152,6 +161,8 @@ PAGES: list[tuple[str, Callable[[Page, Site], None]]] = [
     ("blocked", admin_parity),
     ("blocked", admin_stragglers),
     ("blocked", admin_trends),
+    ("blocked", admin_guardrails),
+    ("blocked", admin_impersonations),
     ("blocked", admin_audit),
     ("blocked", admin_settings),
     ("blocked", api_page),

@@ -12,7 +12,12 @@ def test_a_tenant_without_trouble_reads_as_such(applied: Run) -> None:
     assert "crossed" not in shown.out
     assert told["holding"] is None
     assert {each["guardrail"] for each in told["guardrails"]} >= {"issue_errors", "throttled", "slow_issues"}
-    assert not any(each["crossed"] for each in told["guardrails"])
+    assert {each["standing"] for each in told["guardrails"]} == {"too_few_samples"}
+    assert (told["guarded"], told["notices"]) == (
+        False,
+        {"host": "hooks.acme.example", "for_all": False, "waiting": []},
+    )
+    assert "is not guarded" in shown.out
 
 
 def test_an_unknown_tenant_is_refused(applied: Run) -> None:

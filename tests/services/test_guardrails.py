@@ -1,7 +1,7 @@
 """A rule that is crossed: who is stepped back, who is paused, and that it happens once."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,6 +20,7 @@ from bridge.services.guardrails import Guardrails
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.telemetry import Metrics
+from bridge.trail import AuditEntry
 
 PEOPLE = [f"person-{number}" for number in range(10)]
 HOOK = {"url": "https://hooks.example.com/acme", "secret": "hush-webhook-secret"}
@@ -258,6 +259,30 @@ class TestHolding:
         moved_on = replace(tenants.events[-1], at=clock(), actor="cli:erin", action="stage.move")
         tenants.move("acme", before=back, after=replace(back, stage=Stage.ROLLOUT), event=moved_on)
         assert watch.rails.holding("acme") is None
+
+    def test_of_many_tenants_those_are_found_that_a_guardrail_holds(
+        self, measures: Measures, measured: FakeMeasures, outbox: FakeOutbox, clock: FakeClock
+    ) -> None:
+        asked = []
+
+        class Counting(FakeAudit):
+            def page(self, *question: Any, **more: Any) -> Sequence[AuditEntry]:  # noqa: ANN401 - as the log takes it
+                asked.append(question)
+                return super().page(*question, **more)
+
+        tenants = FakeTenants(rolling(), *(rolling(f"tenant-{number}") for number in range(100)))
+        audit = Counting()
+        audit.events = tenants.events
+        rails = Watch(tenants, audit, measured, outbox, clock).rails
+        assert rails.holds(tenants.all().values()) == {}
+        assert len(asked) == 1
+
+        fail(measures, 5)
+        rails.watch()
+        assert rails.holds(tenants.all().values()) == {"acme": tenants.events[-1]}
+        asked.clear()
+        rails.holds(tenants.all().values())
+        assert len(asked) == 1
 
     def test_a_change_is_found_below_much_else(
         self, watch: Watch, measures: Measures, tenants: FakeTenants, audit: FakeAudit, clock: FakeClock

@@ -76,7 +76,20 @@ def test_a_step_back_by_a_guardrail_is_trouble(demo: Web, erin: Visitor) -> None
     )
 
     assert "Stepped back: 20 % got no token" in erin.get("/admin/").text
-    assert "Stepped back: 20 % got no token" in erin.get(ACME).text
+    for page in ("", "/parity", "/stragglers"):
+        shown = erin.get(f"{ACME}{page}").text
+        assert "20 % got no token" in shown
+        assert f'href="{ACME}/guardrails">What to do next' in shown
+
+
+def test_what_a_person_moved_on_from_is_no_trouble(demo: Web, erin: Visitor) -> None:
+    """Also where the tenant is in `shadow` again, because a person wanted it so."""
+    for actor in ("guardrail", "oidc:erin"):
+        demo.audit.append(AuditEvent(START, actor, "stage.step_back", "acme", "20 % got no token", None, None))
+    demo.at("shadow")
+
+    assert "20 % got no token" not in erin.get("/admin/").text
+    assert "What to do next" not in erin.get(ACME).text
 
 
 @pytest.mark.parametrize("query", ["page=x", "page=-1", "page=²", "sort=hush", "stage=hush", "colour=hush"])
@@ -296,6 +309,8 @@ def test_every_page_keeps_to_the_strict_policy(erin: Visitor) -> None:
         f"{ACME}/parity",
         f"{ACME}/stragglers",
         f"{ACME}/trends",
+        f"{ACME}/guardrails",
+        f"{ACME}/impersonations",
         "/admin/audit",
         "/admin/settings",
     ):

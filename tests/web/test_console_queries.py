@@ -22,6 +22,7 @@ PAGES = [
     "/admin/",
     "/admin/tenants/t-000",
     "/admin/tenants/t-000/trends",
+    "/admin/tenants/t-000/guardrails",
     "/admin/audit",
     "/admin/audit?tenant=t-000",
     "/admin/settings",

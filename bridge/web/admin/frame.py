@@ -6,6 +6,7 @@ from flask import render_template
 
 from bridge.model import TenantState
 from bridge.roles import Role
+from bridge.services.guard_report import holding_document
 from bridge.web import current
 from bridge.web.operator import Operator
 
@@ -28,4 +29,7 @@ def page(template: str, who: Operator, **shown: Any) -> str:  # noqa: ANN401 - w
 
 def tenant_page(template: str, who: Operator, state: TenantState, **shown: Any) -> str:  # noqa: ANN401 - as above
     """Return a page about one tenant. Raises StoreError."""
-    return page(template, who, state=state, may_change=who.may(Role.OPERATOR, state.tenant.slug), **shown)
+    slug = state.tenant.slug
+    held = current.bridge().guardrails.holding(slug)
+    holding = holding_document(held, state) if held else None
+    return page(template, who, state=state, holding=holding, may_change=who.may(Role.OPERATOR, slug), **shown)

@@ -7,17 +7,15 @@ from typing import Any
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from bridge.model import Stage, TenantState
+from bridge.model import AuditEvent, Stage, TenantState
 from bridge.services.guardrails import STEP_BACK
 from bridge.services.stages import missing_parts
-from bridge.trail import AuditFilter
 from bridge.web import current
 from bridge.web.admin.frame import page
 from bridge.web.api.tenants import matches, visible
 from bridge.web.operator import Operator, operator
 
 PAGE = 25
-STEPS_BACK = 100
 SORTS = {"trouble": "trouble first", "name": "name", "stage": "stage"}
 
 
@@ -51,9 +49,9 @@ def show(who: Operator, **more: Any) -> str:  # noqa: ANN401 - whatever the temp
     """Return the page. Raises StoreError."""
     asked = _asked()
     everything = visible(who)
-    stepped_back = _stepped_back()
+    held = current.bridge().guardrails.holds(everything)
     found = [
-        Row(state, tuple(troubles(state, stepped_back)))
+        Row(state, tuple(_all_troubles(state, held.get(state.tenant.slug))))
         for state in everything
         if matches(state, asked.search, asked.stage or None)
     ]
@@ -75,24 +73,21 @@ def show(who: Operator, **more: Any) -> str:  # noqa: ANN401 - whatever the temp
     )
 
 
-def troubles(state: TenantState, stepped_back: dict[str, str]) -> list[str]:
-    """Say what is wrong with a tenant. Asks nothing of the store."""
+def _all_troubles(state: TenantState, held: AuditEvent | None) -> list[str]:
+    told = [f"{'Stepped back' if held.action == STEP_BACK else 'Paused'}: {held.reason}"] if held else []
+    return [*told, *troubles(state, is_held=held is not None)]
+
+
+def troubles(state: TenantState, *, is_held: bool) -> list[str]:
+    """Say what else is wrong with a tenant than what a guardrail holds. Asks nothing of the store."""
     found = []
     if state.kill is not None:
         of_all = "The kill switch of all tenants is on."  # the head of the page says why, to those who may know
         found.append(of_all if state.kill.everywhere else f"The kill switch is on: {state.kill.reason}")
-    if state.rollout.stage is Stage.SHADOW and (why := stepped_back.get(state.tenant.slug)):
-        found.append(f"Stepped back: {why}")
     ramp = state.rollout.ramp
-    if ramp is not None and ramp.pause is not None:
+    if ramp is not None and ramp.pause is not None and not is_held:
         found.append(f"The ramp is paused: {ramp.pause.reason}")
     return [*found, *missing_parts(state.tenant, current.bridge().keys)]
-
-
-def _stepped_back() -> dict[str, str]:
-    """Return why guardrails stepped tenants back, the newest of each; one question, however many tenants there are."""
-    entries = current.bridge().audit.page(AuditFilter(action=STEP_BACK), limit=STEPS_BACK)
-    return {entry.event.tenant or "": entry.event.reason for entry in reversed(entries)}
 
 
 def _asked() -> Asked:

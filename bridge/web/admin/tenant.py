@@ -11,7 +11,6 @@ from bridge.errors import BadRequest, BridgeError, BudgetSpent, Conflict, NotAll
 from bridge.evidence import Outcome
 from bridge.model import Stage
 from bridge.roles import Role
-from bridge.services.guardrails import STEP_BACK
 from bridge.trail import AuditFilter
 from bridge.web import current
 from bridge.web.admin.actions import ABOUT_A_PERSON, ACTIONS, DONE, Sent
@@ -130,15 +129,13 @@ def _missed(sent: Sent) -> Sequence[Mapping[str, Any]]:
 def _page(slug: str, who: Operator, refused: Refused | None = None) -> str:
     bridge, state = current.bridge(), current.tenant(slug)
     entries = bridge.audit.page(AuditFilter(tenant=slug), limit=SHOWN_EVENTS)
-    newest = next((each.event for each in entries if each.event.action.startswith("stage.")), None)
-    back = {slug: newest.reason} if newest and newest.action == STEP_BACK else {}
     return tenant_page(
         "console_tenant.html",
         who,
         state,
         document=state.rollout_document(),
         clients=state.tenant.shown_document(),
-        troubles=troubles(state, back),
+        troubles=troubles(state, is_held=bridge.guardrails.holding(slug) is not None),
         glance=glance(slug),
         plan=bridge.stages.plan(slug),
         stages=list(Stage),
