@@ -155,13 +155,17 @@ _TENANT: Mapping[str, Explanation] = {
         ),
     ),
     "budget_spent": Explanation(
-        "our own allowance of calls to this tenant is used up",
+        "our own budget of calls to this tenant is used up",
         "New people wait as long as `Retry-After` says; whoever has a token goes on.",
         (
             Cause(
-                "More people came at once than the allowance serves.",
+                "More people came at once than the budget serves.",
                 "Move in smaller steps: `qlik-bridge stage ramp pause {slug}`, or a ramp with longer holds.",
                 "plan",
+            ),
+            Cause(
+                "The budget leaves more to browsers than they need, or Qlik allows this tenant more by now.",
+                "On the machine: lower `BRIDGE_BUDGET_MARGIN_PERCENT`, or raise `BRIDGE_BUDGET_CALLS_PER_MINUTE`.",
             ),
         ),
     ),

@@ -33,7 +33,7 @@ class Plan:
     title: str
     counts: str
     empty: str
-    says: Callable[[LookBack], str | None]
+    says: Callable[[LookBack, int], str | None]
     rows: Sequence[Row]
 
 
@@ -47,6 +47,11 @@ class Figure:
     traces: Sequence[Trace]
 
 
+def _alone(says: Callable[[LookBack], str | None]) -> Callable[[LookBack, int], str | None]:
+    """Return what says something for which the limit does not matter."""
+    return lambda look, _room: says(look)
+
+
 PATHS = Row(
     Marks.COLUMNS,
     ((Series.OAUTH_PEOPLE, "oauth", "full"), (Series.JWT_PEOPLE, "jwt", "hatched")),
@@ -58,7 +63,7 @@ PLANS = (
         "Share of paths",
         "People by the path that they got",
         "Who came on which path will show here, as soon as somebody opens a page of this tenant.",
-        insights.share,
+        _alone(insights.share),
         (PATHS,),
     ),
     Plan(
@@ -66,7 +71,7 @@ PLANS = (
         "Tokens",
         "Tokens issued; below, requests that got none, and tokens that the tenant refused",
         "Who got a token and who did not will show here, as soon as somebody is on the path oauth.",
-        insights.tokens,
+        _alone(insights.tokens),
         (
             Row(Marks.COLUMNS, ((Series.ISSUED, "issued", "full"),)),
             Row(
@@ -92,7 +97,7 @@ PLANS = (
         "Parity",
         "People compared, by what came of it",
         "Who is proven to get by OAuth what JWT gave them will show here, after the first comparison.",
-        insights.parity,
+        _alone(insights.parity),
         (
             Row(
                 Marks.COLUMNS,
@@ -110,15 +115,16 @@ PLANS = (
         "Stragglers",
         "People who used the JWT path within the tenant's quiet days",
         "Who still uses the JWT path will show here, once the tenant is in stage oauth.",
-        insights.stragglers,
+        _alone(insights.stragglers),
         (Row(Marks.LINES, ((Series.STRAGGLERS, "stragglers", "full"),), height=222),),
     ),
 )
 
 
-def figures(look: LookBack) -> list[Figure]:
-    """Return every chart of a look back."""
-    return [_figure(plan, look) for plan in PLANS]
+def figures(look: LookBack, calls_per_minute: int) -> list[Figure]:
+    """Return every chart of a look back, calls held against what Qlik answers in a slot."""
+    room = calls_per_minute * look.span.slot_s // 60
+    return [_figure(plan, look, room) for plan in PLANS]
 
 
 def spark(look: LookBack) -> Drawing | None:
@@ -127,19 +133,19 @@ def spark(look: LookBack) -> Drawing | None:
     return draw([panel], [""] * len(look.starts), SPARK) if is_known(panel.traces) else None
 
 
-def _figure(plan: Plan, look: LookBack) -> Figure:
-    panels = [_panel(row, look) for row in plan.rows]
+def _figure(plan: Plan, look: LookBack, room: int) -> Figure:
+    panels = [_panel(row, look, room) for row in plan.rows]
     traces = [trace for panel in panels for trace in panel.traces]
     drawing = draw(panels, times(look)) if is_known(traces) else None
-    return Figure(plan, plan.says(look) or plan.empty, drawing, traces)
+    return Figure(plan, plan.says(look, room) or plan.empty, drawing, traces)
 
 
-def _panel(row: Row, look: LookBack) -> Panel:
+def _panel(row: Row, look: LookBack, room: int | None = None) -> Panel:
     traces = [
         Trace(name, f"look-{look_of.replace(' ', ' look-')}", look.values[series])
         for series, name, look_of in row.traces
     ]
-    return Panel(row.marks, traces, row.height, insights.limit(look.span) if row.has_limit else None)
+    return Panel(row.marks, traces, row.height, room if row.has_limit else None)
 
 
 def times(look: LookBack) -> list[str]:

@@ -3,18 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from bridge.budgeting import QLIKS_OWN
 from bridge.history import LookBack, Series, Span
 
 SLOT = {Span.DAY: "hour", Span.MONTH: "day"}
 WHOLE = {Span.DAY: "24 hours", Span.MONTH: "30 days"}
 SMALLEST_PERCENT = 1
 NO_BREAK = "\N{NO-BREAK SPACE}"
-
-
-def limit(span: Span) -> int:
-    """Return how many logins and mints Qlik answers in a slot."""
-    return QLIKS_OWN.calls_per_minute * span.slot_s // 60
 
 
 def share(look: LookBack) -> str | None:
@@ -48,9 +42,9 @@ def tokens(look: LookBack) -> str | None:
     return f"{now} Most failed {_slot(look, worst)}: {failed[worst]:,}. {told}"
 
 
-def calls(look: LookBack) -> str | None:
-    """Return how much of Qlik's limit the calls took, at most too, and how often Qlik asked us to slow down."""
-    made, room = look.values[Series.CALLS], limit(look.span)
+def calls(look: LookBack, room: int) -> str | None:
+    """Return how much of the *room* of a slot the calls took, at most too, and how often Qlik asked us to slow down."""
+    made = look.values[Series.CALLS]
     at, busiest = _newest(made), _highest(made)
     if at is None or busiest is None:
         return None

@@ -74,11 +74,11 @@ def test_calls_are_held_against_the_limit_of_a_slot() -> None:
     hours = look_back(NOON, calls={5: 4200, 22: 240}, throttled={5: 1, 22: 0})
     days = look_back(NOON, Span.MONTH, calls={28: 1440}, throttled={28: 0})
 
-    assert said(insights.calls(hours)) == (
+    assert said(insights.calls(hours, 6000)) == (
         "In the last full hour 240 calls: 4 % of the 6,000 that Qlik allows."
         " The busiest hour, from 18:00 UTC, took 70 %. Qlik asked us to slow down 1 time in 24 hours."
     )
-    assert said(insights.calls(days)) == (
+    assert said(insights.calls(days, 144_000)) == (
         "Yesterday 1,440 calls: 1 % of the 144,000 that Qlik allows. Qlik never asked us to slow down in 30 days."
     )
 
@@ -114,8 +114,8 @@ def test_without_a_comparison_that_is_said() -> None:
 def test_nothing_known_is_no_drawing_and_says_what_will_be_there(span: Span) -> None:
     look = look_back(NOON, span)
 
-    assert {figure.drawing for figure in figures(look)} == {None}
-    assert all("will show here" in figure.insight for figure in figures(look))
+    assert {figure.drawing for figure in figures(look, 100)} == {None}
+    assert all("will show here" in figure.insight for figure in figures(look, 100))
     assert spark(look) is None
 
 
@@ -123,7 +123,7 @@ def test_nothing_known_is_no_drawing_and_says_what_will_be_there(span: Span) -> 
 @pytest.mark.parametrize("value", [0, 1, 10**15])
 def test_every_series_is_drawn_and_told(span: Span, value: int) -> None:
     look = look_back(NOON, span, **{series.value: dict.fromkeys(range(span.slots), value) for series in Series})
-    found = figures(look)
+    found = figures(look, 100)
 
     assert {trace.values[0] for figure in found for trace in figure.traces} == {value}
     assert sum(len(figure.traces) for figure in found) == len(Series)

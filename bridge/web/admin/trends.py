@@ -50,7 +50,7 @@ def get_trends(slug: str) -> ResponseReturnValue:
         who,
         state,
         span=span,
-        figures=figures(look),
+        figures=figures(look, current.bridge().settings.limit.calls_per_minute),
         starts=[iso(start) for start in look.starts],
         troubles=_troubles(slug),
     )
