@@ -71,6 +71,17 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """A step that is due waits since `since` (unix seconds): nobody can say yet whether it may be taken."""
+
+    reason: str
+    since: float
+
+    def document(self) -> dict[str, Any]:
+        return {"reason": self.reason, "since": iso(self.since)}
+
+
+@dataclass(frozen=True, slots=True)
 class RampStep:
     """A percentage, and the seconds that it is held before the next step (0: it is the last)."""
 
@@ -93,6 +104,7 @@ class Ramp:
     taken: int = 0
     since: float = 0
     pause: Pause | None = None
+    wait: Wait | None = None
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.steps))
@@ -114,7 +126,7 @@ class Ramp:
     def stepped(self, now: float) -> "Ramp | None":
         """Return the ramp after its next step; None when that was the last."""
         taken = self.taken + 1
-        return None if taken == len(self.steps) else replace(self, taken=taken, since=now)
+        return None if taken == len(self.steps) else replace(self, taken=taken, since=now, wait=None)
 
     def resumed(self, now: float) -> "Ramp":
         """Return the ramp without its pause; what was left of the hold is still to be held."""
@@ -130,6 +142,7 @@ class Ramp:
             "since": iso(self.since),
             "next_at": None if self.next_at is None else iso(self.next_at),
             "pause": self.pause.document() if self.pause else None,
+            "wait": self.wait.document() if self.wait else None,
         }
 
 
@@ -198,7 +211,7 @@ class Rollout:
         """Return the rollout with its ramp standing still; without a running ramp it is the same."""
         if self.ramp is None or self.ramp.pause is not None:
             return self
-        return replace(self, ramp=replace(self.ramp, pause=pause))
+        return replace(self, ramp=replace(self.ramp, pause=pause, wait=None))
 
     def document(self) -> dict[str, Any]:
         """Return the form that the API shows and the audit keeps."""

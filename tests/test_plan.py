@@ -111,5 +111,6 @@ class TestTime:
             "since": "2027-01-15T08:00:00Z",
             "next_at": None,
             "pause": {"actor": "erin", "reason": "lunch", "at": "2027-01-15T08:00:00Z"},
+            "wait": None,
         }
         assert Ramp(STEPS, 1, START).document()["next_at"] == "2027-01-15T09:00:00Z"

@@ -49,6 +49,8 @@ def _ramp(document: dict[str, Any] | None) -> str:
         return ""
     if document["pause"]:
         return f"{document['text']}; paused by {document['pause']['actor']}: {document['pause']['reason']}"
+    if document["wait"]:
+        return f"{document['text']}; waits since {document['wait']['since']}: {document['wait']['reason']}"
     return f"{document['text']}; next step at {document['next_at']}"
 
 

@@ -5,14 +5,19 @@ from dataclasses import replace
 
 from bridge.errors import BadRequest, BridgeError, Conflict, StageRefused, UnmetCondition
 from bridge.model import Stage, TenantState
-from bridge.plan import Order, Pause, Ramp, RampStep, checked_steps
+from bridge.plan import Order, Pause, Ramp, RampStep, Wait, checked_steps
 from bridge.ports import Clock, TenantStore
 from bridge.services.stages import NOT_CHECKED, Stages, check_order, insist
 from bridge.telemetry import Metrics
 from bridge.trail import RAMP
 
 RETRY_S = 60.0
-"""How long a step waits whose conditions could not be checked."""
+"""How long until a step is tried again whose conditions could not be checked."""
+
+PATIENCE_S = 900.0
+"""So long a due step waits for that, then the ramp pauses: a short outage needs no person, a long one does."""
+
+NOT_OURS = "BRIDGE_FLAGS names another provider, which decides who moves."
 
 
 class Ramps:
@@ -61,6 +66,7 @@ class Ramps:
         """Go on: hold what was left of the hold, then ask the next step's conditions. Raises as `move` does."""
         state = self._stages.standing(slug, order)
         ramp = _ramp(state)
+        self._need_own_flags(state)
         if ramp.pause is None:
             return state
         after = replace(state.rollout, ramp=ramp.resumed(self._clock()))
@@ -95,6 +101,8 @@ class Ramps:
             return
         if state.kill is not None:
             self._pause(state, Order(RAMP, "The kill switch is on."))
+        elif not self._decides(state):
+            self._pause(state, Order(RAMP, NOT_OURS))
         elif ramp.is_due(self._clock()) and self._clock() >= self._not_before.get(state.tenant.slug, 0):
             self._take_next(state, ramp)
 
@@ -104,11 +112,19 @@ class Ramps:
         try:
             self._step(state, ramp, order, action="ramp.step")
         except StageRefused as refusal:
-            if all(each.condition == NOT_CHECKED for each in refusal.unmet):
-                self._not_before[state.tenant.slug] = self._clock() + RETRY_S
-                raise  # nobody knows; asking again each second would not help a tenant in trouble
             unmet = " ".join(each.message for each in refusal.unmet)
-            self._pause(state, replace(order, reason=f"{order.reason} was not taken. {unmet}"))
+            nobody_knows = all(each.condition == NOT_CHECKED for each in refusal.unmet)
+            if nobody_knows and not (ramp.wait and self._clock() - ramp.wait.since >= PATIENCE_S):
+                self._wait(state, ramp, replace(order, reason=f"{order.reason} waits. {unmet}"))
+            else:
+                self._pause(state, replace(order, reason=f"{order.reason} was not taken. {unmet}"))
+
+    def _wait(self, state: TenantState, ramp: Ramp, order: Order) -> None:
+        """Try again later; asking each second would not help a tenant in trouble. Said once, for all workers."""
+        self._not_before[state.tenant.slug] = self._clock() + RETRY_S
+        if ramp.wait is None:
+            waiting = replace(ramp, wait=Wait(order.reason, self._clock()))
+            self._stages.write(state, replace(state.rollout, ramp=waiting), order, action="ramp.wait")
 
     def _step(self, state: TenantState, ramp: Ramp, order: Order, *, action: str) -> TenantState:
         after = replace(state.rollout, percentage=ramp.next_step.percent, ramp=ramp.stepped(self._clock()))
@@ -122,12 +138,16 @@ class Ramps:
         if now is not Stage.ROLLOUT:
             message = f"{slug} is in stage {now}; a ramp runs in stage rollout. Move it there first."
             raise StageRefused([UnmetCondition("stage_rollout", message, forceable=False)])
-        if not (self._ours or state.tenant.own_flags):
-            message = (
-                "BRIDGE_FLAGS names another provider, which decides who moves. Let the percentage rise there,"
-                " or give the tenant `own_flags`."
-            )
+        self._need_own_flags(state)
+
+    def _need_own_flags(self, state: TenantState) -> None:
+        if not self._decides(state):
+            message = f"{NOT_OURS} Let the percentage rise there, or give the tenant `own_flags`."
             raise StageRefused([UnmetCondition("own_flags", message, forceable=False)])
+
+    def _decides(self, state: TenantState) -> bool:
+        """Tell whether our percentage says who moves."""
+        return self._ours or state.tenant.own_flags
 
     def _pause(self, state: TenantState, order: Order) -> TenantState:
         paused = state.rollout.paused(Pause(order.actor, order.reason, self._clock()))

@@ -10,7 +10,7 @@ from stores import Stores
 
 from bridge.errors import Conflict, UnknownTenant
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
-from bridge.plan import Kill, Pause, Ramp, read_steps
+from bridge.plan import Kill, Pause, Ramp, Wait, read_steps
 
 START = Rollout(Stage.SHADOW, 12.5, Cohorts(frozenset({"o'neil\"\\"}), frozenset({"Ünïcode 🦊"})), 3)
 
@@ -60,7 +60,11 @@ def test_a_move_from_an_old_revision_conflicts(stores: Stores, acme: Tenant, eve
 
 def test_a_ramp_and_a_kill_switch_come_back_whole(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
     ramp = Ramp(read_steps("12.5 % for 90 min, 100 %"), 1, 1_800_000_000.25, Pause("erin", "lunch", 1_800_000_001.5))
-    planned = replace(START, ramp=ramp, kill=Kill("erin", "Qlik is down", 1_800_000_002.75))
+    planned = replace(
+        START,
+        ramp=replace(ramp, wait=Wait("acme is away", 1_800_000_001.75)),
+        kill=Kill("erin", "Qlik is down", 1_800_000_002.75),
+    )
     stores.tenants.save(acme, starting_at=START, event=event)
     moved = stores.tenants.move("acme", before=START, after=planned, event=event)
     assert stores.tenants.get("acme").rollout == moved == replace(planned, revision=4)

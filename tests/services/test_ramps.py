@@ -211,17 +211,63 @@ class TestConditions:
         bridge = Bridge()
         bridge.start()
         bridge.trouble = TenantUnavailable()
-        bridge.clock.advance(HOUR)
+        bridge.after(HOUR)
 
-        with pytest.raises(StageRefused, match="could not be checked"):
-            bridge.ramps.run_due()
         assert bridge.ramp.pause is None
+        assert bridge.ramp.wait
+        assert bridge.ramp.wait.since == bridge.clock()
+        assert "step 2 of 3: 25 % for 1 day waits. A condition could not be checked" in bridge.ramp.wait.reason
         bridge.trouble = None
         questions = len(bridge.asked)
 
         assert bridge.after(59).percentage == 5
         assert len(bridge.asked) == questions
         assert bridge.after(1).percentage == 25
+        assert [action for _, action, _ in bridge.trail()] == ["ramp.start", "ramp.wait", "ramp.step"]
+
+    def test_a_tenant_that_stays_away_pauses_it_whichever_worker_looks(self) -> None:
+        bridge = Bridge()
+        bridge.start()
+        bridge.trouble = TenantUnavailable()
+        bridge.after(HOUR)
+        bridge.after(899)
+        assert [action for _, action, _ in bridge.trail()] == ["ramp.start", "ramp.wait"]
+
+        bridge.clock.advance(1)
+        Ramps(bridge.tenants, bridge.stages, bridge.clock, bridge.metrics).run_due()
+
+        assert bridge.ramp.pause
+        assert "was not taken. A condition could not be checked" in bridge.ramp.pause.reason
+        bridge.ramps.resume("acme", ERIN)
+        bridge.after(60)
+        assert bridge.trail()[-1][1] == "ramp.wait", "it waits anew"
+
+    def test_where_something_else_is_unmet_too_it_pauses_at_once(self) -> None:
+        bridge = Bridge()
+        bridge.start()
+        bridge.unmet = [STALE, UnmetCondition("not_checked", "Nobody answered.")]
+
+        bridge.after(HOUR)
+
+        assert bridge.ramp.pause
+
+
+class TestOtherFlags:
+    def test_a_ramp_that_runs_when_another_provider_takes_over_is_paused(self) -> None:
+        bridge = Bridge(state(Stage.ROLLOUT), state(Stage.ROLLOUT, slug="own", own_flags=True))
+        for slug in ("acme", "own"):
+            bridge.ramps.start(slug, STEPS, ERIN)
+        elsewhere = Ramps(bridge.tenants, bridge.stages, bridge.clock, bridge.metrics, ours=False)
+        elsewhere.run_due()
+
+        assert bridge.ramp.pause
+        assert (bridge.ramp.pause.actor, bridge.trail()[-1]) == ("ramp", ("ramp", "ramp.pause", 5))
+        assert "another provider" in bridge.ramp.pause.reason
+        with pytest.raises(StageRefused, match="another provider"):
+            elsewhere.resume("acme", ERIN)
+        own = bridge.tenants.get("own").rollout.ramp
+        assert own
+        assert own.pause is None
 
 
 class TestPause:

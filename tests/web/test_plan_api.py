@@ -60,6 +60,7 @@ class TestRamp:
             "since": "2027-01-15T08:00:00Z",
             "next_at": "2027-01-15T09:00:00Z",
             "pause": None,
+            "wait": None,
         }
         assert isinstance(paused, dict)
         assert paused["pause"] == {"actor": "demo:erin", "reason": "a calm week", "at": "2027-01-15T08:00:00Z"}

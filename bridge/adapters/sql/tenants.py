@@ -15,7 +15,7 @@ from bridge.adapters.sql.tables import SWITCHES, TENANTS
 from bridge.adapters.vault import Vault
 from bridge.errors import Conflict, StoreError, UnknownTenant
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
-from bridge.plan import Kill, Pause, Ramp, RampStep
+from bridge.plan import Kill, Pause, Ramp, RampStep, Wait
 from bridge.webhooks import Notice
 
 KILL_ALL = "kill_all"
@@ -120,7 +120,8 @@ def _ramp(document: Mapping[str, Any] | None) -> Ramp | None:
         return None
     steps = tuple(RampStep(**step) for step in document["steps"])
     pause = Pause(**document["pause"]) if document["pause"] else None
-    return Ramp(steps, document["taken"], document["since"], pause)
+    wait = Wait(**document["wait"]) if document.get("wait") else None
+    return Ramp(steps, document["taken"], document["since"], pause, wait)
 
 
 def _kill(document: Mapping[str, Any] | None) -> Kill | None:

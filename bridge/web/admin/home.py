@@ -87,6 +87,8 @@ def troubles(state: TenantState, *, is_held: bool) -> list[str]:
     ramp = state.rollout.ramp
     if ramp is not None and ramp.pause is not None and not is_held:
         found.append(f"The ramp is paused: {ramp.pause.reason}")
+    if ramp is not None and ramp.wait is not None:
+        found.append(f"The ramp waits: {ramp.wait.reason}")
     return [*found, *missing_parts(state.tenant, current.bridge().keys)]
 
 

@@ -69,6 +69,13 @@ class RampStepAnswer(Shape):
     hold_s: int
 
 
+class WaitAnswer(Shape):
+    """Why a step that is due is not taken yet, and since when."""
+
+    reason: str
+    since: str
+
+
 class RampAnswer(Shape):
     """Percentages that follow one another by themselves; `taken` of them took effect."""
 
@@ -78,6 +85,7 @@ class RampAnswer(Shape):
     since: str
     next_at: str | None
     pause: PauseAnswer | None
+    wait: WaitAnswer | None
 
 
 class RolloutAnswer(Shape):
