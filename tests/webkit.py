@@ -263,7 +263,7 @@ class Web:
             stages=stages,
             ramps=Ramps(self.tenants, stages, self.clock, self.metrics),
             kills=Kills(self.tenants, stages, self.clock),
-            stragglers=Stragglers(self.jwt_uses, self.clock),
+            stragglers=Stragglers(self.jwt_uses, self.clock, self.metrics),
             retirements=Retirements(self.jwt_uses, JwtSessions(self.events, self.clock), self.clock),
             budget=Budget(self.budget, self.settings.limit, self.clock, self.metrics, self.measures.tallies),
             doctor=Doctor(self.tenants, self._doctors_tools(signer)),

@@ -18,7 +18,7 @@ from bridge.adapters.qlik_events import HttpTenantEvents
 from bridge.adapters.qlik_setup import HttpTenantSetUp
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
 from bridge.bootstrap.stores import Stores, open_stores
-from bridge.bootstrap.watching import EVERY_SECOND, notebooks, shadows, who_keeps_watch
+from bridge.bootstrap.watching import EVERY_SECOND, note_keeper, notebooks, shadows, who_keeps_watch
 from bridge.errors import ConfigError
 from bridge.model import Tenant
 from bridge.ports import (
@@ -121,13 +121,14 @@ class Bridge:
         self.notices.close()
         self.measures.close()
         self.history.close()
+        self.stragglers.close()
+        self.rollouts.close()
         self.close_database()
 
 
 def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
-    metrics, stores = Metrics(), open_stores(settings, clock)
-    tenants, keys = stores.tenants, KeyFiles(settings.keys_dir)
+    metrics, stores, keys = Metrics(), open_stores(settings, clock), KeyFiles(settings.keys_dir)
     history, measures, budget = notebooks(settings, stores, _secret(settings), clock=clock, metrics=metrics)
     qlik, engine, access = _upstream(keys, clock, metrics, measures, budget)
     signer = Signer(keys, clock)
@@ -139,6 +140,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
     doctor = _doctor(settings, stores, qlik, keys, budget, metrics=metrics, clock=clock)
     watch = who_keeps_watch(settings, stores, measures, history, budget, clock=clock, metrics=metrics)
+    watch["keeper"].beside(note_keeper(trail["stragglers"], rollouts, metrics))
     watched = [trail["retirements"].conditions, watch["guardrails"].conditions]
     conditions = [doctor.conditions, *parity_conditions(proof["parity"]), *watched]
     plan = _plan(settings, stores, keys, conditions, watch["keeper"], clock=clock, metrics=metrics)
@@ -147,7 +149,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         settings=settings,
         clock=clock,
         metrics=metrics,
-        tenants=tenants,
+        tenants=stores.tenants,
         rollouts=rollouts,
         broker=broker,
         app_content=AppContent(engine, broker),
@@ -210,7 +212,7 @@ def _trail(stores: Stores, keys: KeyFiles, clock: Clock, metrics: Metrics) -> _T
     events = GatedEvents(HttpTenantEvents(keys, clock), clock, metrics)
     return {
         "audit": stores.audit,
-        "stragglers": Stragglers(stores.jwt_uses, clock),
+        "stragglers": Stragglers(stores.jwt_uses, clock, metrics),
         "retirements": Retirements(stores.jwt_uses, JwtSessions(events, clock), clock),
         "impersonations": ImpersonationJoin(stores.impersonations, events, clock),
     }
@@ -344,7 +346,7 @@ def _rollouts(settings: Settings, stores: Stores, metrics: Metrics, clock: Clock
     own = builtin_flags(stores.tenants.all)
     if settings.flags == "builtin":
         return Rollouts(own, metrics, may_block=False)
-    decisions = Decisions(stores.decisions, clock)
+    decisions = Decisions(stores.decisions, clock, metrics)
     return Rollouts(foreign_flags(settings.flags), metrics, may_block=True, decisions=decisions, own=own)
 
 

@@ -16,9 +16,11 @@ from bridge.services.keeper import Keeper
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.parity import Parity
+from bridge.services.rollout import Rollouts
 from bridge.services.shadow import Shadow
 from bridge.services.shadow_plan import ShadowPlans
 from bridge.services.standings import Standings
+from bridge.services.stragglers import Stragglers
 from bridge.settings import Settings
 from bridge.telemetry import Metrics
 
@@ -131,6 +133,14 @@ def _keeper(metrics: Metrics, measures: Measures, history: History, guardrails: 
     keeper.add("guardrails", EVERY_SECOND, guardrails.watch)
     keeper.add("notices", EVERY_SECOND, notices.deliver_soon)
     keeper.add("history", EVERY_SECOND, history.flush)
+    return keeper
+
+
+def note_keeper(stragglers: Stragglers, rollouts: Rollouts, metrics: Metrics) -> Keeper:
+    """Return what writes notes one by one: on a thread of its own, because after an outage there may be many."""
+    keeper = Keeper(metrics)
+    keeper.add("jwt_uses", EVERY_SECOND, stragglers.flush)
+    keeper.add("decisions", EVERY_SECOND, rollouts.flush)
     return keeper
 
 

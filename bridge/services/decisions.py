@@ -6,15 +6,14 @@ import structlog
 from cachetools import TTLCache
 
 from bridge.decisions import Decision, NotedDecision
-from bridge.errors import StoreError
 from bridge.model import AuditEvent, Stage, TenantState
 from bridge.ports import Clock, DecisionStore
+from bridge.services.later import Later
+from bridge.telemetry import Metrics
 
 CAPACITY = 20_000
 LOOK_AGAIN_S = 60.0
 """How long a worker trusts that no other one noted something else of a subject."""
-
-log = structlog.get_logger()
 
 
 class Decisions:
@@ -24,41 +23,45 @@ class Decisions:
     changes its mind outside, so the change of a subject's path is the only trace that can be had.
     """
 
-    def __init__(self, store: DecisionStore, clock: Clock) -> None:
+    def __init__(self, store: DecisionStore, clock: Clock, metrics: Metrics) -> None:
         self._store = store
         self._clock = clock
         self._guard = threading.Lock()
         self._known: TTLCache[tuple[str, str], Decision] = TTLCache(CAPACITY, LOOK_AGAIN_S, timer=clock)
+        self._later = Later(self._write, metrics)
 
     def note(self, state: TenantState, sub: str, decision: Decision) -> None:
-        """Remember what *sub* got. Never raises: what cannot be noted now is noted at the next request."""
+        """Remember what *sub* got. Never raises, and waits for no store: a chore writes it soon after."""
         key = (state.tenant.slug, sub)
+        request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
         with self._guard:
             known = self._known.get(key)
-        if known is not None and known.is_like(decision):
-            return
-        try:
-            self._write(state, sub, decision)
-        except StoreError as problem:
-            log.warning("decision_not_noted", tenant=state.tenant.slug, detail=problem.detail)
-            return
-        with self._guard:
-            self._known[key] = decision
+            if known is not None and known.is_like(decision):
+                return
+            if self._later.note((NotedDecision(*key, decision, self._clock()), request_id)):
+                self._known[key] = decision
+
+    def flush(self) -> None:
+        """Write what was noted since the last time. Raises StoreError: then it is tried again."""
+        self._later.flush()
+
+    def close(self) -> None:
+        self._later.close()
 
     def newest(self, tenant: str, sub: str) -> NotedDecision | None:
         """Return the newest decision, None where none was noted. Raises StoreError."""
         return self._store.get(tenant, sub)
 
-    def _write(self, state: TenantState, sub: str, decision: Decision) -> None:
+    def _write(self, note: tuple[NotedDecision, str]) -> None:
         """Write unless it stands already; whoever is overtaken by another worker leaves the event to that one."""
-        before = self._store.get(state.tenant.slug, sub)
-        if before is not None and before.decision.is_like(decision):
+        noted, request_id = note
+        before = self._store.get(noted.tenant, noted.sub)
+        if before is not None and (before.decision.is_like(noted.decision) or before.since > noted.since):
             return
-        noted = NotedDecision(state.tenant.slug, sub, decision, self._clock())
-        self._store.note(noted, instead_of=before, event=_event(state, noted, before))
+        self._store.note(noted, instead_of=before, event=_event(noted, before, request_id))
 
 
-def _event(state: TenantState, noted: NotedDecision, before: NotedDecision | None) -> AuditEvent | None:
+def _event(noted: NotedDecision, before: NotedDecision | None, request_id: str) -> AuditEvent | None:
     """Return the event of a path that a flag changed; what stages and kill switches change has events of its own."""
     path_before = before.decision.path if before else Stage.ROLLOUT.safe_path
     decision = noted.decision
@@ -69,9 +72,9 @@ def _event(state: TenantState, noted: NotedDecision, before: NotedDecision | Non
         at=noted.since,
         actor=f"flags:{decision.provider}",
         action="path.change",
-        tenant=state.tenant.slug,
+        tenant=noted.tenant,
         reason=f"{decision.reason}, variant {decision.variant}" if decision.variant else decision.reason,
         before={"subject": noted.sub, **facts},
         after={"subject": noted.sub, **decision.document()},
-        request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+        request_id=request_id,
     )

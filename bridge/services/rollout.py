@@ -50,6 +50,15 @@ class Rollouts:
             decisions.note(state, subject.sub, decision)
         return decision.path
 
+    def flush(self) -> None:
+        """Write what was noted of decisions. Raises StoreError: then it is tried again."""
+        if self._decisions is not None:
+            self._decisions.flush()
+
+    def close(self) -> None:
+        if self._decisions is not None:
+            self._decisions.close()
+
     def decide(self, state: TenantState, subject: Subject) -> Decision:
         """Return the path of *subject* and by which rule, without a trace; never raises."""
         if (settled := state.settled_path) is not None:

@@ -3,15 +3,13 @@
 import re
 import threading
 
-import structlog
 from cachetools import TTLCache
 
-from bridge.errors import StoreError
 from bridge.model import Identity, TenantState
 from bridge.ports import Clock, JwtUses
+from bridge.services.later import Later
+from bridge.telemetry import Metrics
 from bridge.trail import JwtUse, Whence
-
-log = structlog.get_logger()
 
 HOUR_S = 3600
 REMEMBERED = 20_000
@@ -41,10 +39,10 @@ def agent_family(user_agent: str) -> str:
 
 
 class Stragglers:
-    """Notes uses of the JWT path: one cheap write for a subject, origin and family in an hour, and never an error."""
+    """Notes uses of the JWT path: one write for a subject, origin and family in an hour, which no request waits for."""
 
-    def __init__(self, uses: JwtUses, clock: Clock) -> None:
-        self._uses = uses
+    def __init__(self, uses: JwtUses, clock: Clock, metrics: Metrics) -> None:
+        self._later = Later(uses.note, metrics)
         self._clock = clock
         self._noted: TTLCache[tuple[object, ...], bool] = TTLCache(REMEMBERED, HOUR_S, timer=clock)
         self._origins: TTLCache[tuple[object, ...], set[str]] = TTLCache(REMEMBERED, HOUR_S, timer=clock)
@@ -57,15 +55,15 @@ class Stragglers:
         with self._guard:
             kept = self._bounded((slug, sub, hour), whence)
             key = (slug, sub, kept, hour)
-            if key in self._noted:
-                return
-            self._noted[key] = True
-        try:
-            self._uses.note(JwtUse(slug, sub, kept, now, now))
-        except StoreError:
-            log.warning("jwt_use_not_noted", tenant=slug)
-            with self._guard:
-                self._noted.pop(key, None)
+            if key not in self._noted and self._later.note(JwtUse(slug, sub, kept, now, now)):
+                self._noted[key] = True
+
+    def flush(self) -> None:
+        """Write what was noted since the last time. Raises StoreError: then it is tried again."""
+        self._later.flush()
+
+    def close(self) -> None:
+        self._later.close()
 
     def _bounded(self, key: tuple[object, ...], whence: Whence) -> Whence:
         """Return where it came from, unless this subject invents origins to fill our disk."""

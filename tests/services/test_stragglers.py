@@ -1,11 +1,15 @@
 """Noting who uses the JWT path: cheap, bounded, and in nobody's way."""
 
+from types import SimpleNamespace
+
 import pytest
 from fakes import START, FakeClock, FakeJwtUses
 from samples import identity, state
 
+from bridge.errors import StoreError
 from bridge.model import Stage
 from bridge.services.stragglers import ORIGINS_AN_HOUR, OTHERS, Stragglers, agent_family
+from bridge.telemetry import Metrics
 from bridge.trail import JwtUse, Whence
 
 PORTAL = Whence("https://portal.example", "Chrome")
@@ -22,8 +26,8 @@ def uses() -> FakeJwtUses:
 
 
 @pytest.fixture
-def stragglers(uses: FakeJwtUses, clock: FakeClock) -> Stragglers:
-    return Stragglers(uses, clock)
+def stragglers(uses: FakeJwtUses, clock: FakeClock, metrics: Metrics) -> Stragglers:
+    return Stragglers(uses, clock, metrics)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +58,14 @@ def test_browsers_are_told_by_family(header: str, family: str) -> None:
     assert agent_family(header) == family
 
 
-def test_a_use_is_noted_once_an_hour(stragglers: Stragglers, uses: FakeJwtUses, clock: FakeClock) -> None:
+def test_a_use_is_noted_once_an_hour(clock: FakeClock) -> None:
     written: list[JwtUse] = []
-    uses.note = written.append  # type: ignore[method-assign, assignment]
+    stragglers = Stragglers(SimpleNamespace(note=written.append), clock, Metrics())
     for _ in range(3):
         stragglers.note(NOW, identity(), PORTAL)
     clock.advance(3600)
     stragglers.note(NOW, identity(), PORTAL)
+    stragglers.flush()
 
     assert [(each.sub, each.whence, each.last_seen) for each in written] == [
         ("alice", PORTAL, START),
@@ -76,25 +81,47 @@ def test_another_person_page_or_browser_is_another_use(stragglers: Stragglers, u
         ("alice", Whence(PORTAL.origin, "Edge")),
     ):
         stragglers.note(NOW, identity(who), whence)
+    stragglers.flush()
 
     assert len(uses.rows) == 4
 
 
-def test_the_old_path_goes_on_while_nothing_can_be_written_and_the_next_use_is_noted(
-    stragglers: Stragglers, uses: FakeJwtUses
-) -> None:
+def test_nothing_is_lost_while_nothing_can_be_written(stragglers: Stragglers, uses: FakeJwtUses) -> None:
     uses.broken = True
     stragglers.note(NOW, identity(), PORTAL)
+    with pytest.raises(StoreError):
+        stragglers.flush()
+    stragglers.note(NOW, identity("bob"), PORTAL)
     uses.broken = False
-    stragglers.note(NOW, identity(), PORTAL)
+    stragglers.flush()
 
-    assert len(uses.rows) == 1
+    assert [sub for _, sub, _ in uses.rows] == ["alice", "bob"]
+
+
+def test_what_finds_no_room_is_counted_and_noted_the_next_time(
+    uses: FakeJwtUses, clock: FakeClock, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.services.later.MOST_NOTED", 2)
+    stragglers = Stragglers(uses, clock, metrics)
+    uses.broken = True
+    for sub in ("alice", "bob", "carol"):
+        stragglers.note(NOW, identity(sub), PORTAL)
+    assert metrics.registry.get_sample_value("bridge_measures_lost_total") == 1
+    uses.broken = False
+    stragglers.flush()
+    stragglers.note(NOW, identity("carol"), PORTAL)
+    uses.broken = True
+    stragglers.close()
+
+    assert [sub for _, sub, _ in uses.rows] == ["alice", "bob"]
+    assert metrics.registry.get_sample_value("bridge_measures_lost_total") == 2
 
 
 def test_nobody_fills_the_disk_with_invented_origins(stragglers: Stragglers, uses: FakeJwtUses) -> None:
     for number in range(100):
         stragglers.note(NOW, identity(), Whence(f"https://invented-{number}.example", "program"))
     stragglers.note(NOW, identity("bob"), PORTAL)
+    stragglers.flush()
 
     origins = {use.whence.origin for use in uses.rows.values()}
     assert len(origins) == ORIGINS_AN_HOUR + 2

@@ -19,16 +19,24 @@ def people() -> Iterator[set[tuple[str, str]]]:
 
 
 @pytest.fixture
-def world(make_product: Callable[..., Bridge], serve: Callable[[Bridge], World]) -> World:
-    return serve(make_product(BRIDGE_FLAGS="flagkit:pilots"))
+def product(make_product: Callable[..., Bridge]) -> Bridge:
+    return make_product(BRIDGE_FLAGS="flagkit:pilots")
 
 
-def events(world: World, action: str) -> list[dict[str, Any]]:
+@pytest.fixture
+def world(product: Bridge, serve: Callable[[Bridge], World]) -> World:
+    return serve(product)
+
+
+def events(world: World, product: Bridge, action: str) -> list[dict[str, Any]]:
+    product.rollouts.flush()  # as the keeper does each second
     listed: list[dict[str, Any]] = world.person("erin").get("/api/v1/audit").json()["events"]
     return [each for each in reversed(listed) if each["action"] == action]
 
 
-def test_the_path_follows_the_other_provider_and_the_audit_says_so(world: World, people: set[tuple[str, str]]) -> None:
+def test_the_path_follows_the_other_provider_and_the_audit_says_so(
+    world: World, product: Bridge, people: set[tuple[str, str]]
+) -> None:
     people |= {("acme", "alice"), ("globex", "bob")}
     alice, bob = world.person("alice"), world.person("bob")
     assert alice.session("acme")["path"] == "jwt"  # not before the stage lets the flag decide
@@ -46,7 +54,9 @@ def test_the_path_follows_the_other_provider_and_the_audit_says_so(world: World,
     people.add(("acme", "bob"))
     assert bob.access_token("acme").ok
 
-    told = [(each["actor"], each["tenant"], each["before"], each["after"]) for each in events(world, "path.change")]
+    told = [
+        (each["actor"], each["tenant"], each["before"], each["after"]) for each in events(world, product, "path.change")
+    ]
     assert [(actor, tenant, before["path"], after["path"]) for actor, tenant, before, after in told] == [
         ("flags:In-Memory Provider", "acme", "jwt", "oauth"),
         ("flags:In-Memory Provider", "acme", "oauth", "jwt"),
@@ -58,13 +68,16 @@ def test_the_path_follows_the_other_provider_and_the_audit_says_so(world: World,
         ("DEFAULT", "off"),
         ("TARGETING_MATCH", "pilots"),
     ]
-    assert all(each["request_id"] for each in events(world, "path.change"))
+    assert all(each["request_id"] for each in events(world, product, "path.change"))
 
 
-def test_an_operator_sees_what_a_person_got_and_why(world: World, people: set[tuple[str, str]]) -> None:
+def test_an_operator_sees_what_a_person_got_and_why(
+    world: World, product: Bridge, people: set[tuple[str, str]]
+) -> None:
     people.add(("acme", "alice"))
     world.at("rollout")
     world.person("alice").session("acme")
+    product.rollouts.flush()
     erin = world.person("erin")
     rule = {"path": "oauth", "reason": "TARGETING_MATCH", "variant": "pilots", "provider": "In-Memory Provider"}
 
@@ -76,7 +89,7 @@ def test_an_operator_sees_what_a_person_got_and_why(world: World, people: set[tu
     seen = erin.get("/api/v1/tenants/acme/people/alice").json()
     assert (seen["decision"]["path"], seen["decision"]["variant"]) == ("jwt", "off")
     assert seen["noted"]["path"] == "oauth"  # until they come again
-    assert len(events(world, "path.change")) == 1
+    assert len(events(world, product, "path.change")) == 1
 
 
 def test_a_percentage_of_ours_does_not_count_beside_it(world: World, people: set[tuple[str, str]]) -> None:
@@ -87,7 +100,7 @@ def test_a_percentage_of_ours_does_not_count_beside_it(world: World, people: set
     assert world.person("bob").session("acme")["path"] == "oauth"
 
 
-def test_the_stage_stays_the_master(world: World, people: set[tuple[str, str]]) -> None:
+def test_the_stage_stays_the_master(world: World, product: Bridge, people: set[tuple[str, str]]) -> None:
     people.add(("acme", "alice"))
     world.at("rollout")
     alice = world.person("alice")
@@ -96,4 +109,4 @@ def test_the_stage_stays_the_master(world: World, people: set[tuple[str, str]]) 
     assert world.person("erin").move("acme", "legacy").ok
 
     assert alice.session("acme")["path"] == "jwt"
-    assert len(events(world, "path.change")) == 1
+    assert len(events(world, product, "path.change")) == 1

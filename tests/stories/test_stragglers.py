@@ -28,7 +28,8 @@ def own_provider(product: Bridge, world: World) -> None:
     change_tenant(product, "acme", **sync)
 
 
-def told(world: World) -> dict[str, Any]:
+def told(world: World, product: Bridge) -> dict[str, Any]:
+    product.stragglers.flush()  # as the keeper does each second
     answer: dict[str, Any] = world.person("erin").get("/api/v1/tenants/acme/stragglers").json()
     return answer
 
@@ -39,15 +40,15 @@ def by_tenant(report: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("own_provider")
-def test_a_page_that_logs_in_by_jwt_is_seen_by_both(world: World) -> None:
+def test_a_page_that_logs_in_by_jwt_is_seen_by_both(world: World, product: Bridge) -> None:
     world.at("oauth")
     for name in ("alice", "bob"):
         assert world.person(name).access_token("acme").ok
-    quiet = told(world)
+    quiet = told(world, product)
     carol = world.person("carol")
     signed = carol.get(TOKEN, headers={**FIREFOX, "Referer": f"{world.base}/sales?secret=1"}).json()["token"]
     assert requests.post(world.acme.origin + LOGIN, headers={"Authorization": f"Bearer {signed}"}, timeout=10).ok
-    seen = told(world)
+    seen = told(world, product)
 
     assert by_tenant(quiet)["verdict"] == "safe"
     assert quiet["sessions"].items() >= {"told_apart_by": "identity_provider", "bridge": 2, "browsers": {}}.items()
@@ -58,20 +59,20 @@ def test_a_page_that_logs_in_by_jwt_is_seen_by_both(world: World) -> None:
     ]
 
 
-def test_one_provider_on_one_machine_cannot_be_told_apart(world: World) -> None:
+def test_one_provider_on_one_machine_cannot_be_told_apart(world: World, product: Bridge) -> None:
     """All calls come from the loopback address, which proves nothing."""
     world.at("oauth")
     assert world.person("alice").access_token("acme").ok
-    report = told(world)
+    report = told(world, product)
 
     assert by_tenant(report)["verdict"] == "cannot_tell"
     assert report["sessions"].items() >= {"told_apart_by": "nothing", "unclear": 1}.items()
 
 
 @pytest.mark.usefixtures("own_provider")
-def test_a_new_bridge_has_not_listened_long_enough(world: World) -> None:
+def test_a_new_bridge_has_not_listened_long_enough(world: World, product: Bridge) -> None:
     world.at("oauth")
-    report = told(world)
+    report = told(world, product)
 
     assert report["verdict"] == "cannot_tell"
     assert "notes uses since" in report["evidence"][0]["why"]
@@ -82,6 +83,7 @@ def test_the_command_says_the_same(
     world: World, product: Bridge, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.person("alice").get(TOKEN, headers=FIREFOX)
+    product.stragglers.flush()
     monkeypatch.setattr(sys.modules["bridge.cli.stragglers"], "wired", lambda: product)
     capsys.readouterr()  # what the server logged
     cli.main(["stragglers", "acme"], standalone_mode=False)
@@ -92,7 +94,7 @@ def test_the_command_says_the_same(
     assert table.startswith("Safe to retire acme? Not safe.")
     assert "alice" in table
     assert "Firefox" in table
-    assert document["uses"] == told(world)["uses"]
+    assert document["uses"] == told(world, product)["uses"]
 
 
 class TestTheCondition:
@@ -107,10 +109,13 @@ class TestTheCondition:
         return make_product(clock=clock)
 
     @pytest.mark.usefixtures("own_provider")
-    def test_retired_waits_for_quiet_and_force_is_audited(self, world: World, clock: FakeClock) -> None:
+    def test_retired_waits_for_quiet_and_force_is_audited(
+        self, world: World, product: Bridge, clock: FakeClock
+    ) -> None:
         world.at("oauth")
         erin, carol = world.person("erin"), world.person("carol")
         assert carol.get(TOKEN, headers=FIREFOX).ok
+        product.stragglers.flush()
         busy = erin.move("acme", "retired")
         clock.advance(15 * DAY)
         world.acme.control("POST", "clock", {"offset_s": 15 * DAY})

@@ -8,6 +8,7 @@ STRAGGLERS = "/api/v1/tenants/acme/stragglers"
 
 def test_a_use_shows_up(demo: Web, alice: Visitor, erin: Visitor) -> None:
     alice.get("/t/acme/token", headers={"Origin": "https://app.example.com", "User-Agent": "curl/8"})
+    demo.bridge.stragglers.flush()
 
     told = erin.get(STRAGGLERS).get_json()
 
