@@ -182,6 +182,7 @@ def test_parity_names_each_difference(demo: Web, erin: Visitor) -> None:
 
 def test_doctor_and_stragglers_have_their_pages(demo: Web, erin: Visitor) -> None:
     demo.visitor("alice").get("/t/acme/token", headers={"Origin": "https://app.example.com"})
+    demo.bridge.stragglers.flush()
 
     assert "alice" in erin.get(f"{ACME}/stragglers").text
     assert 'data-light="' in erin.get(f"{ACME}/doctor").text
