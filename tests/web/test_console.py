@@ -14,7 +14,7 @@ from samples import state
 from webkit import Visitor, Web
 
 from bridge.evidence import Area, Check, ParityResult, Verdict
-from bridge.model import AuditEvent, Stage
+from bridge.model import AuditEvent, Path, Stage
 from bridge.plan import Kill
 from bridge.roles import Grant, Role
 
@@ -67,6 +67,44 @@ def test_trouble_comes_first(demo: Web, erin: Visitor) -> None:
     assert shown(erin.get("/admin/").text) == ["globex", "acme"]
     assert "Qlik is down" in erin.get("/admin/").text
     assert shown(erin.get("/admin/?sort=name").text) == ["acme", "globex"]
+
+
+def come(demo: Web, slug: str, *, jwt: int, oauth: int) -> None:
+    """Let so many people use each path today."""
+    for path, number in ((Path.JWT, jwt), (Path.OAUTH, oauth)):
+        for each in range(number):
+            demo.bridge.history.note_person(slug, path, f"{slug}-{each}")
+    demo.bridge.history.flush()
+
+
+def test_the_share_of_paths_today(demo: Web, erin: Visitor) -> None:
+    assert erin.get("/admin/").text.count("Nobody came today") == 3  # both tenants, and all together
+    come(demo, "acme", jwt=1, oauth=2)
+    come(demo, "globex", jwt=1199, oauth=1)
+
+    page = erin.get("/admin/").text
+    shares = re.findall(r"oauth (.+) today", page)
+    assert shares == ["under 1 % of 1,203 people", "67 % of 3 people", "under 1 % of 1,200 people"]
+
+
+def test_tenants_are_sorted_by_their_share(demo: Web, erin: Visitor) -> None:
+    many(demo, 4)
+    come(demo, "tenant-001", jwt=3, oauth=1)
+    come(demo, "tenant-002", jwt=0, oauth=1)
+    come(demo, "tenant-003", jwt=1, oauth=1)
+
+    by_share = [f"tenant-00{number}" for number in (2, 3, 1)]
+    assert shown(erin.get("/admin/?sort=oauth").text) == [*by_share, "tenant-000"]
+    assert shown(erin.get("/admin/?sort=jwt").text) == [*reversed(by_share), "tenant-000"]
+
+
+def test_an_operator_of_one_tenant_sees_its_people_alone(demo: Web) -> None:
+    come(demo, "acme", jwt=1, oauth=0)
+    come(demo, "globex", jwt=0, oauth=3)
+    token = demo.bridge.operators.new_token("one", actor="test", grant=Grant(Role.VIEWER, "acme"))
+
+    page = demo.visitor().get("/admin/", headers={"Authorization": f"Bearer {token}"}).text
+    assert re.findall(r"oauth (.+) today", page) == ["0 % of 1 person"] * 2
 
 
 def test_a_step_back_by_a_guardrail_is_trouble(demo: Web, erin: Visitor) -> None:

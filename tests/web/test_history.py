@@ -1,10 +1,11 @@
 """What people do on the embed routes shows in the history of their tenant."""
 
 import pytest
-from webkit import DEMO, Visitor, Web, web
+from webkit import DEMO, Visitor, Web, problem, web
 
 from bridge.errors import StoreError
 from bridge.history import Series, Span, Trouble
+from bridge.roles import Grant, Role
 
 
 @pytest.fixture
@@ -76,3 +77,34 @@ def test_a_store_that_is_away_stops_nobody(demo: Web) -> None:
 
     with pytest.raises(StoreError):
         demo.bridge.history.flush()
+
+
+HISTORY = "/api/v1/tenants/acme/history"
+
+
+def test_the_api_tells_by_hour_and_by_day(demo: Web) -> None:
+    demo.visitor("alice").get("/t/acme/token")
+    demo.at("retired")
+    demo.visitor("bob").get("/t/acme/token")
+    demo.bridge.history.flush()
+    bearer = demo.operator_token()
+
+    day, month = (demo.visitor().get(f"{HISTORY}{query}", headers=bearer).get_json() for query in ("", "?span=month"))
+    assert (day["span"], day["slot_s"], day["starts"][-1]) == ("day", 3600, "2027-01-15T08:00:00Z")
+    assert (month["span"], len(month["starts"]), month["starts"][-1]) == ("month", 30, "2027-01-15T00:00:00Z")
+    assert set(day["values"]) == set(Series)
+    for told in (day, month):
+        assert told["values"]["jwt_people"][-2:] == [None, 1]
+        assert told["values"]["proven"][-1] is None
+        assert told["troubles"] == [{"code": "jwt_retired", "times": 1, "last_at": "2027-01-15T08:00:00Z"}]
+
+
+def test_it_is_for_those_who_may_see_the_tenant(demo: Web) -> None:
+    elsewhere = demo.bridge.operators.new_token("other", actor="test", grant=Grant(Role.VIEWER, "globex"))
+    viewer = demo.bridge.operators.new_token("viewer", actor="test", grant=Grant(Role.VIEWER, "acme"))
+
+    def told(token: str, query: str = "") -> int:
+        return demo.visitor().get(HISTORY + query, headers={"Authorization": f"Bearer {token}"}).status_code
+
+    assert [told(viewer), told(elsewhere), told(viewer, "?span=year")] == [200, 403, 400]
+    assert problem(demo.visitor().get(HISTORY)) == (401, "not_signed_in")

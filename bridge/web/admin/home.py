@@ -1,4 +1,4 @@
-"""Home: every tenant with its stage, those in trouble first."""
+"""Home: every tenant with its stage and the share of its paths today, those in trouble first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from bridge.history import PathShare
 from bridge.model import AuditEvent, Stage, TenantState
 from bridge.services.guardrails import STEP_BACK
 from bridge.services.stages import missing_parts
@@ -16,15 +17,16 @@ from bridge.web.api.tenants import matches, visible
 from bridge.web.operator import Operator, operator
 
 PAGE = 25
-SORTS = {"trouble": "trouble first", "name": "name", "stage": "stage"}
+SORTS = {"trouble": "trouble first", "name": "name", "stage": "stage", "oauth": "most on oauth", "jwt": "most on jwt"}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A tenant and what is wrong with it, the worst first."""
+    """A tenant, what is wrong with it, the worst first, and who used which path today."""
 
     state: TenantState
     troubles: tuple[str, ...]
+    share: PathShare
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ def show(who: Operator, **more: Any) -> str:  # noqa: ANN401 - whatever the temp
     asked = _asked()
     everything = visible(who)
     held = current.bridge().guardrails.holds(everything)
+    shares = current.bridge().history.shares([state.tenant.slug for state in everything])
     found = [
-        Row(state, tuple(_all_troubles(state, held.get(state.tenant.slug))))
+        Row(state, tuple(_all_troubles(state, held.get(state.tenant.slug))), shares[state.tenant.slug])
         for state in everything
         if matches(state, asked.search, asked.stage or None)
     ]
@@ -69,6 +72,7 @@ def show(who: Operator, **more: Any) -> str:  # noqa: ANN401 - whatever the temp
         sorts=SORTS,
         stages=list(Stage),
         counts=_counts(everything),
+        share=PathShare(*map(sum, zip(*shares.values(), strict=True))),
         **more,
     )
 
@@ -104,10 +108,16 @@ def _asked() -> Asked:
     )
 
 
-def _order(row: Row, sort: str) -> tuple[int, str, str]:
-    name = row.state.tenant.name.casefold()
-    first = {"trouble": -len(row.troubles), "stage": row.state.rollout.stage.position}.get(sort, 0)
-    return first, name, row.state.tenant.slug
+def _order(row: Row, sort: str) -> tuple[float, str, str]:
+    """Return what to sort by; where nobody came today there is no share, and the tenant comes last."""
+    tenant, percent, nobody = row.state.tenant, row.share.percent, 101.0
+    first = {
+        "trouble": -len(row.troubles),
+        "stage": row.state.rollout.stage.position,
+        "oauth": nobody if percent is None else -percent,
+        "jwt": nobody if percent is None else percent,
+    }.get(sort, 0)
+    return first, tenant.name.casefold(), tenant.slug
 
 
 def _counts(states: Sequence[TenantState]) -> dict[Stage, int]:
