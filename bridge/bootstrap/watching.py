@@ -25,7 +25,6 @@ from bridge.settings import Settings
 from bridge.telemetry import Metrics
 
 EVERY_SECOND = 1.0
-EVERY_FEW_SECONDS = 5.0
 
 
 class Shadows(TypedDict):
@@ -150,5 +149,5 @@ def _slow_keeper(stores: Stores, clock: Clock, metrics: Metrics) -> Keeper:
         tenants=stores.tenants, parity=stores.parity, uses=stores.jwt_uses, history=stores.history, clock=clock
     )
     keeper = Keeper(metrics)
-    keeper.add("standings", EVERY_FEW_SECONDS, standings.look)
+    keeper.add("standings", EVERY_SECOND, standings.look)
     return keeper

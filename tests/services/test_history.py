@@ -178,7 +178,10 @@ class TestStandings:
         history.note_person("acme", Path.JWT, "alice")
         history.flush()
         clock.advance(KEPT_S[DAY_S] + 2 * DAY_S)
-        self.look(tenants, kept, clock).look()
+        standings = self.look(tenants, kept, clock)
+        standings.look()
+        assert kept.people  # sweeping waits for the next time
+        standings.look()
 
         assert not kept.people
         assert {cell[3] for cell in kept.cells} == {clock() // HOUR_S * HOUR_S, clock() // DAY_S * DAY_S}

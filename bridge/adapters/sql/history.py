@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from sqlalchemy import Connection, Table, delete, func, select, tuple_
+from sqlalchemy import Connection, delete, func, select, tuple_
 
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.tables import HISTORY, HISTORY_PEOPLE, HISTORY_TURN
@@ -11,6 +11,9 @@ from bridge.history import KEPT_S, PEOPLE_KEPT_S, TROUBLE, HistoryNotes, Trouble
 
 BEHIND_TROUBLES = TROUBLE[:-1] + chr(ord(TROUBLE[-1]) + 1)
 """The first name that sorts behind those of all troubles."""
+
+AT_ONCE = 1_000
+"""People whom one transaction adds: more would keep other writers of an SQLite file waiting."""
 
 Cell = tuple[str, int, str, int]
 """What is counted: tenant, length of the slot, name, slot."""
@@ -27,10 +30,13 @@ class SqlHistory:
         grown = Counter[Cell]()
         for (tenant, name, hour), times in notes.counts.items():
             grown.update(dict.fromkeys(_cells(tenant, name, hour), times))
-        with self._database.writing() as connection:
-            if notes.people:
-                grown.update(_newcomers(connection, notes))
-            _write(connection, grown, at, adding=True)
+        if grown:
+            with self._database.writing() as connection:
+                _write(connection, grown, at, adding=True)
+        rows = _rows(notes)
+        for start in range(0, len(rows), AT_ONCE):
+            with self._database.writing() as connection:
+                _write(connection, _newcomers(connection, rows[start : start + AT_ONCE]), at, adding=True)
 
     def put(self, at: float, standings: Mapping[tuple[str, str], int]) -> None:
         cells = {cell: count for (tenant, name), count in standings.items() for cell in _cells(tenant, name, at)}
@@ -77,13 +83,17 @@ class SqlHistory:
             return connection.execute(later.returning(HISTORY_TURN.c.turn)).first() is not None
 
     def sweep(self, now: float, *, most: int) -> bool:
-        kinds = [(HISTORY, slot_s, now - kept_s) for slot_s, kept_s in KEPT_S.items()]
-        kinds += [(HISTORY_PEOPLE, slot_s, now - slot_s - PEOPLE_KEPT_S) for slot_s in KEPT_S]
-        removed = []
-        for kind in kinds:
+        """Take the oldest first, by ranges of a key: a list of rows to remove makes SQLite read the whole table."""
+        is_more = False
+        for slot_s, kept_s in KEPT_S.items():
             with self._database.writing() as connection:
-                removed.append(_remove(connection, *kind, most))
-        return max(removed) == most
+                is_more |= _remove_people(connection, slot_s, now - slot_s - PEOPLE_KEPT_S, most)
+            with self._database.writing() as connection:
+                old = (HISTORY.c.slot_s == slot_s, HISTORY.c.slot < now - kept_s)
+                oldest = select(func.min(HISTORY.c.slot)).where(*old).scalar_subquery()
+                gone = connection.execute(delete(HISTORY).where(*old, HISTORY.c.slot == oldest))
+                is_more |= gone.rowcount > 0
+        return is_more
 
 
 def _cells(tenant: str, name: str, at: float) -> Iterator[Cell]:
@@ -92,17 +102,27 @@ def _cells(tenant: str, name: str, at: float) -> Iterator[Cell]:
         yield tenant, slot_s, name, int(at // slot_s * slot_s)
 
 
-def _newcomers(connection: Connection, notes: HistoryNotes) -> Counter[Cell]:
+Row = dict[str, str | int]
+PERSON = ("slot_s", "slot", "tenant", "name", "person")
+"""The key of a row of HISTORY_PEOPLE."""
+
+
+def _rows(notes: HistoryNotes) -> list[Row]:
+    """Return a row for each person and slot, in the order of keys."""
+    keys = {
+        (slot_s, slot, tenant, name, person)
+        for hour, tenant, name, person in notes.people
+        for _, slot_s, _, slot in _cells(tenant, name, hour)
+    }
+    return [dict(zip(PERSON, key, strict=True)) for key in sorted(keys)]
+
+
+def _newcomers(connection: Connection, rows: Sequence[Row]) -> Counter[Cell]:
     """Remember who was there; return how many of them nobody had counted yet. The database decides who is first."""
-    rows = sorted(
-        (slot_s, slot, slug, name, person)
-        for hour, tenant, series, person in notes.people
-        for slug, slot_s, name, slot in _cells(tenant, series, hour)
-    )
-    columns = list(HISTORY_PEOPLE.primary_key)
-    statement = upsert(connection, HISTORY_PEOPLE).on_conflict_do_nothing().returning(*columns)
-    once = [dict(zip(HISTORY_PEOPLE.primary_key.columns.keys(), row, strict=True)) for row in dict.fromkeys(rows)]
-    return Counter((new.tenant, new.slot_s, new.name, new.slot) for new in connection.execute(statement, once))
+    column = HISTORY_PEOPLE.c
+    statement = upsert(connection, HISTORY_PEOPLE).on_conflict_do_nothing()
+    new = connection.execute(statement.returning(column.tenant, column.slot_s, column.name, column.slot), rows)
+    return Counter(map(tuple, new))
 
 
 def _write(connection: Connection, cells: Mapping[Cell, int], at: float, *, adding: bool) -> None:
@@ -119,7 +139,12 @@ def _write(connection: Connection, cells: Mapping[Cell, int], at: float, *, addi
     connection.execute(later, rows)
 
 
-def _remove(connection: Connection, table: Table, slot_s: int, before: float, most: int) -> int:
-    key = list(table.primary_key)
-    old = select(*key).where(table.c.slot_s == slot_s, table.c.slot < before).limit(most)
-    return connection.execute(delete(table).where(tuple_(*key).in_(old))).rowcount
+def _remove_people(connection: Connection, slot_s: int, before: float, most: int) -> bool:
+    """Remove so many people of slots that began before then; tell whether there are more."""
+    key = tuple_(*(HISTORY_PEOPLE.c[name] for name in PERSON))
+    old = (HISTORY_PEOPLE.c.slot_s == slot_s, HISTORY_PEOPLE.c.slot < before)
+    ordered = select(*(HISTORY_PEOPLE.c[name] for name in PERSON)).where(*old).order_by(*PERSON)
+    last = connection.execute(ordered.offset(most - 1).limit(1)).first()
+    upto = () if last is None else (key <= tuple_(*last),)
+    connection.execute(delete(HISTORY_PEOPLE).where(*old, *upto))
+    return last is not None
