@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from openfeature.exception import GeneralError
 from openfeature.flag_evaluation import FlagResolutionDetails
 from openfeature.provider.no_op_provider import NoOpProvider
-from playwright.sync_api import BrowserContext, Playwright
 from werkzeug.serving import make_server
 
 from bridge.bootstrap import Bridge
@@ -33,15 +32,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def free_ports(count: int) -> list[int]:
@@ -318,18 +308,6 @@ def served(app: "WSGIApplication", port: int, host: str = "127.0.0.1") -> Iterat
         server.shutdown()
         thread.join(PATIENCE_S)
         server.server_close()
-
-
-def launch(
-    playwright: Playwright, chromium: str, profile: Path, *arguments: str, third_party_cookies: bool
-) -> BrowserContext:
-    """Start Chromium with a profile that allows or blocks third-party cookies; it reads that once, when it starts."""
-    (profile / "Default").mkdir(parents=True)
-    mode = {"profile": {"cookie_controls_mode": 0 if third_party_cookies else 1}}
-    (profile / "Default" / "Preferences").write_text(json.dumps(mode))
-    return playwright.chromium.launch_persistent_context(
-        profile, executable_path=chromium, headless=True, args=[*CHROMIUM_ARGUMENTS, *arguments]
-    )
 
 
 @dataclass

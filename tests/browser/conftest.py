@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
+from itertools import count
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from browserkit import running_browsers, tabs_of
 from clients.harness import NODE, go_without, is_installed
-from playwright.sync_api import expect, sync_playwright
-from storykit import PORTAL_ISSUER, ROOT, Tenant, free_ports, launch, portal_keys, running_sandbox, served
+from playwright.sync_api import expect
+from storykit import PORTAL_ISSUER, ROOT, Tenant, free_ports, portal_keys, running_sandbox, served
 
 from browser import third_site
 from browser.kit import PATIENCE_MS
@@ -17,13 +19,11 @@ from browser.third_site import ThirdSite
 from browser.worlds import Ports, Site, running_site, running_tls_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Page, Playwright
-
-    Browsers = Callable[[str], BrowserContext]
-    Open = Callable[[str], Page]
+    from browserkit import Browsers, Tabs
+    from playwright.sync_api import Page
 
 ARTIFACTS = ROOT / "artifacts" / "browser"
 
@@ -132,56 +132,20 @@ def third(_third: tuple[Site, ThirdSite]) -> tuple[Site, ThirdSite]:
 
 
 @pytest.fixture(scope="package")
-def playwright() -> Iterator[Playwright]:
-    expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="package")
-def browsers(
-    playwright: Playwright, chromium: str, tls_ports: Ports, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Browsers]:
-    """One browser with third-party cookies allowed and one with them blocked, started when first asked for."""
+def browsers(chromium: str, tls_ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
     mirrors = ", ".join(f"MAP {name} 127.0.0.1:{tls_ports.acme}" for name in ("cdn.jsdelivr.net", "unpkg.com"))
-    started: dict[str, BrowserContext] = {}
-    with ExitStack() as open_browsers:
-
-        def browser(cookies: str) -> BrowserContext:
-            if cookies not in started:
-                started[cookies] = launch(
-                    playwright,
-                    chromium,
-                    tmp_path_factory.mktemp(cookies) / "profile",
-                    "--ignore-certificate-errors",
-                    f"--host-resolver-rules={mirrors}",
-                    third_party_cookies=cookies == "allowed",
-                )
-                open_browsers.callback(started[cookies].close)
-            return started[cookies]
-
-        yield browser
+    arguments = ("--ignore-certificate-errors", f"--host-resolver-rules={mirrors}")
+    expect.set_options(timeout=PATIENCE_MS)
+    with running_browsers(chromium, tmp_path_factory.mktemp("browsers"), *arguments) as browsers:
+        yield browsers
 
 
 @pytest.fixture
-def tabs(browsers: Browsers, request: pytest.FixtureRequest) -> Iterator[Open]:
+def tabs(browsers: Browsers, request: pytest.FixtureRequest) -> Iterator[Tabs]:
     """Opens tabs of the browser that has third-party cookies `allowed` or `blocked`; pictures of them are kept."""
-    used: dict[str, BrowserContext] = {}
-    opened: list[Page] = []
-
-    def open_tab(cookies: str) -> Page:
-        context = browsers(cookies)
-        if cookies not in used:
-            context.clear_cookies()
-            used[cookies] = context
-        page = context.new_page()
-        opened.append(page)
-        return page
-
-    yield open_tab
-    for number, page in enumerate(opened):
-        picture(page, f"{request.node.name}{f'-{number}' if number else ''}")
-        page.close()
+    suffixes = (f"-{number}" if number else "" for number in count())
+    with tabs_of(browsers, lambda page: picture(page, request.node.name + next(suffixes))) as tabs:
+        yield tabs
 
 
 def picture(page: Page, name: str) -> None:

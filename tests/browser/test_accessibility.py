@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from browserkit import Tabs
     from playwright.sync_api import Frame, Page, ViewportSize
 
-    from browser.conftest import Open
     from browser.worlds import Site
 
 pytestmark = pytest.mark.real_client
@@ -171,7 +171,7 @@ PAGES: list[tuple[str, Callable[[Page, Site], None]]] = [
 
 
 @pytest.mark.parametrize(("cookies", "go"), PAGES, ids=[go.__name__ for _, go in PAGES])
-def test_no_violation(site: Site, tabs: Open, axe: str, cookies: str, go: Callable[[Page, Site], None]) -> None:
+def test_no_violation(site: Site, tabs: Tabs, axe: str, cookies: str, go: Callable[[Page, Site], None]) -> None:
     page = tabs(cookies)
     go(page, site)
     found: dict[str, list[str]] = {}

@@ -22,9 +22,9 @@ from browser.kit import (
 )
 
 if TYPE_CHECKING:
+    from browserkit import Tabs
     from playwright.sync_api import Page
 
-    from browser.conftest import Open
     from browser.worlds import Site
 
 pytestmark = pytest.mark.real_client
@@ -45,7 +45,7 @@ def put_impersonation(site: Site) -> None:
 
 
 @pytest.mark.parametrize("who", PEOPLE)
-def test_a_legacy_page_draws_while_cookies_are_allowed(tls_site: Site, tabs: Open, who: str) -> None:
+def test_a_legacy_page_draws_while_cookies_are_allowed(tls_site: Site, tabs: Tabs, who: str) -> None:
     put_legacy(tls_site)
     page = tabs("allowed")
 
@@ -57,7 +57,7 @@ def test_a_legacy_page_draws_while_cookies_are_allowed(tls_site: Site, tabs: Ope
     expect_bars_in_frame(frame_in(page, "#frame"), "body", count)
 
 
-def test_a_legacy_page_fails_when_cookies_are_blocked(tls_site: Site, tabs: Open) -> None:
+def test_a_legacy_page_fails_when_cookies_are_blocked(tls_site: Site, tabs: Tabs) -> None:
     """Its login is answered with 200 all the same; nothing after that knows the person."""
     put_legacy(tls_site)
     page = tabs("blocked")
@@ -72,7 +72,7 @@ def test_a_legacy_page_fails_when_cookies_are_blocked(tls_site: Site, tabs: Open
     expect(page.frame_locator("#frame").locator("body")).to_contain_text("Sign in")
 
 
-def test_a_legacy_page_ends_with_the_old_path(tls_site: Site, tabs: Open) -> None:
+def test_a_legacy_page_ends_with_the_old_path(tls_site: Site, tabs: Tabs) -> None:
     tls_site.stage("retired")
     put_legacy(tls_site)
     page = tabs("allowed")
@@ -83,7 +83,7 @@ def test_a_legacy_page_ends_with_the_old_path(tls_site: Site, tabs: Open) -> Non
 
 
 @pytest.mark.parametrize(("cookies", "who"), [("allowed", "alice"), *(("blocked", who) for who in PEOPLE)])
-def test_a_page_made_from_the_impersonation_sample(tls_site: Site, tabs: Open, cookies: str, who: str) -> None:
+def test_a_page_made_from_the_impersonation_sample(tls_site: Site, tabs: Tabs, cookies: str, who: str) -> None:
     tls_site.stage("oauth")
     put_impersonation(tls_site)
     page = tabs(cookies)

@@ -21,7 +21,8 @@ from browser.kit import (
 )
 
 if TYPE_CHECKING:
-    from browser.conftest import Open
+    from browserkit import Tabs
+
     from browser.worlds import Site
 
 pytestmark = pytest.mark.real_client
@@ -39,7 +40,7 @@ def sheet(site: Site) -> str:
     return f"{site.acme.origin}/sense/app/{app_id(RETAIL)}/sheet/overview/state/analysis"
 
 
-def test_an_old_frame_on_both_paths(site: Site, tabs: Open, path: str, cookies: str) -> None:
+def test_an_old_frame_on_both_paths(site: Site, tabs: Tabs, path: str, cookies: str) -> None:
     site.on_path(path)
     frame = f'<iframe id="old" title="Sales" class="wide" data-bridge-src="{single(site, opt="ctxmenu")}"></iframe>'
     site.front.put(PAGE, host_page(frame, head=STYLE))
@@ -60,7 +61,7 @@ def test_an_old_frame_on_both_paths(site: Site, tabs: Open, path: str, cookies: 
         assert page.locator("iframe[src]").count() == 0, "no frame was sent to a sign-in page"
 
 
-def test_a_sheet_of_an_app_on_both_paths(site: Site, tabs: Open, path: str) -> None:
+def test_a_sheet_of_an_app_on_both_paths(site: Site, tabs: Tabs, path: str) -> None:
     site.on_path(path)
     frame = f'<iframe id="old" title="Sales" data-bridge-src="{sheet(site)}"></iframe>'
     site.front.put(PAGE, host_page(frame, head=STYLE))
@@ -73,7 +74,7 @@ def test_a_sheet_of_an_app_on_both_paths(site: Site, tabs: Open, path: str) -> N
     expect_bars_in_frame(frame_in(page, place), "body", len(products_of(site, "alice")))
 
 
-def test_what_cannot_be_mapped_is_said(site: Site, tabs: Open) -> None:
+def test_what_cannot_be_mapped_is_said(site: Site, tabs: Tabs) -> None:
     site.stage("oauth")
     listen = """<script>
       window.frames_seen = [];
@@ -89,7 +90,7 @@ def test_what_cannot_be_mapped_is_said(site: Site, tabs: Open) -> None:
     assert [each["name"] for each in page.evaluate("frames_seen[0].unmapped")] == ["snapshot"]
 
 
-def test_a_bare_frame_of_the_tenant_needs_its_cookies(site: Site, tabs: Open, cookies: str) -> None:
+def test_a_bare_frame_of_the_tenant_needs_its_cookies(site: Site, tabs: Tabs, cookies: str) -> None:
     """Without the bridge: what companies have today, and what becomes of it."""
     site.front.put(PAGE, host_page('<iframe id="bare" title="Sales"></iframe>', head=STYLE))
     page = tabs(cookies)

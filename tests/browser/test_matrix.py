@@ -23,7 +23,8 @@ from browser.kit import (
 )
 
 if TYPE_CHECKING:
-    from browser.conftest import Open
+    from browserkit import Tabs
+
     from browser.worlds import Site
 
 pytestmark = pytest.mark.real_client
@@ -32,7 +33,7 @@ PAGE = "/t/acme/page.html"
 
 
 @pytest.mark.parametrize("who", PEOPLE)
-def test_a_page_with_a_chart(site: Site, tabs: Open, path: str, cookies: str, who: str) -> None:
+def test_a_page_with_a_chart(site: Site, tabs: Tabs, path: str, cookies: str, who: str) -> None:
     site.on_path(path)
     site.front.put(PAGE, host_page(chart()))
     page = tabs(cookies)
@@ -62,7 +63,7 @@ def test_people_see_different_rows(site: Site) -> None:
 
 @pytest.mark.parametrize(("who", "opens"), [("carol", set()), ("alice", {LEDGER}), ("bob", {PIPELINE})])
 def test_an_app_that_somebody_may_not_open_says_so(
-    site: Site, tabs: Open, path: str, who: str, opens: set[str]
+    site: Site, tabs: Tabs, path: str, who: str, opens: set[str]
 ) -> None:
     site.on_path(path)
     site.front.put(PAGE, host_page(chart(LEDGER, id="ledger"), chart(PIPELINE, id="pipeline")))
@@ -79,7 +80,7 @@ def test_an_app_that_somebody_may_not_open_says_so(
             expect_refused(embed)
 
 
-def test_the_two_modes_of_the_browser_differ(site: Site, tabs: Open) -> None:
+def test_the_two_modes_of_the_browser_differ(site: Site, tabs: Tabs) -> None:
     """The same page, person and path: what blocks is the browser alone."""
     site.front.put(PAGE, host_page(chart()))
     allowed, blocked = tabs("allowed"), tabs("blocked")

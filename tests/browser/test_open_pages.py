@@ -20,9 +20,9 @@ from browser.kit import (
 )
 
 if TYPE_CHECKING:
+    from browserkit import Tabs
     from playwright.sync_api import Page
 
-    from browser.conftest import Open
     from browser.worlds import Site
 
 pytestmark = pytest.mark.real_client
@@ -32,7 +32,7 @@ CREDENTIALS = {"jwt": "cookie", "oauth": "accessToken"}
 """How the tenant sees a page's websockets."""
 
 
-def opened(site: Site, tabs: Open, cookies: str, who: str = "alice", slug: str = "acme") -> Page:
+def opened(site: Site, tabs: Tabs, cookies: str, who: str = "alice", slug: str = "acme") -> Page:
     address = f"/t/{slug}/page.html"
     site.front.put(address, host_page(chart(slug=slug)))
     page = tabs(cookies)
@@ -48,7 +48,7 @@ def look_at(page: Page) -> None:
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
-def test_a_stage_moves_forward_and_back(site: Site, tabs: Open) -> None:
+def test_a_stage_moves_forward_and_back(site: Site, tabs: Tabs) -> None:
     page = opened(site, tabs, "allowed")
     expect_state(page, "jwt", "ready")
 
@@ -63,7 +63,7 @@ def test_a_stage_moves_forward_and_back(site: Site, tabs: Open) -> None:
     assert page.evaluate("window.stillTheSame"), "nothing was reloaded"
 
 
-def test_a_rollback_reaches_a_page_by_its_next_token(site: Site, tabs: Open) -> None:
+def test_a_rollback_reaches_a_page_by_its_next_token(site: Site, tabs: Tabs) -> None:
     site.stage("oauth", slug="globex")
     page = opened(site, tabs, "allowed", "erin", "globex")
 
@@ -77,7 +77,7 @@ def test_a_rollback_reaches_a_page_by_its_next_token(site: Site, tabs: Open) -> 
     assert page.evaluate("window.stillTheSame"), "nothing was reloaded"
 
 
-def test_a_rollback_explains_itself_where_cookies_are_blocked(site: Site, tabs: Open) -> None:
+def test_a_rollback_explains_itself_where_cookies_are_blocked(site: Site, tabs: Tabs) -> None:
     site.stage("oauth")
     page = opened(site, tabs, "blocked")
 
@@ -87,7 +87,7 @@ def test_a_rollback_explains_itself_where_cookies_are_blocked(site: Site, tabs: 
     expect_state(page, "jwt", "cookies-blocked")
 
 
-def test_a_sign_out_in_another_tab(site: Site, tabs: Open, path: str) -> None:
+def test_a_sign_out_in_another_tab(site: Site, tabs: Tabs, path: str) -> None:
     site.on_path(path)
     page = opened(site, tabs, "allowed")
     other = tabs("allowed")
@@ -101,7 +101,7 @@ def test_a_sign_out_in_another_tab(site: Site, tabs: Open, path: str) -> None:
     expect(page.locator("canvas")).to_have_count(0)
 
 
-def test_another_person_signs_in_in_another_tab(site: Site, tabs: Open) -> None:
+def test_another_person_signs_in_in_another_tab(site: Site, tabs: Tabs) -> None:
     """Whatever the page then shows is theirs; nothing of the person before is left."""
     site.stage("oauth")
     page = opened(site, tabs, "blocked")

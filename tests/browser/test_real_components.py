@@ -22,7 +22,8 @@ from browser.kit import (
 )
 
 if TYPE_CHECKING:
-    from browser.conftest import Open
+    from browserkit import Tabs
+
     from browser.worlds import Site
 
 pytestmark = pytest.mark.real_client
@@ -53,7 +54,7 @@ def bundle(node_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> str
     return out.read_text()
 
 
-def test_react(site: Site, tabs: Open, bundle: str, path: str, cookies: str) -> None:
+def test_react(site: Site, tabs: Tabs, bundle: str, path: str, cookies: str) -> None:
     site.on_path(path)
     site.front.put("/t/acme/react.js", bundle)
     root = f'<div id="root" data-app-id="{app_id("Retail sales")}"></div>'

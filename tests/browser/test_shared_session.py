@@ -11,7 +11,8 @@ from playwright.sync_api import expect
 from browser.kit import expect_bars, products_of, sign_in
 
 if TYPE_CHECKING:
-    from browser.conftest import Open
+    from browserkit import Tabs
+
     from browser.worlds import Site
 
 pytestmark = pytest.mark.real_client
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.real_client
 PAGE = "/shared-session.html"
 
 
-def test_qlik_api_joins_the_session_of_the_embeds(tls_site: Site, tabs: Open) -> None:
+def test_qlik_api_joins_the_session_of_the_embeds(tls_site: Site, tabs: Tabs) -> None:
     """It names no host and no proof; those of the embeds' script tag hold for it too."""
     tls_site.stage("oauth")
     tls_site.front.put(PAGE, (Path(__file__).parent / "pages" / "shared-session.html").read_text())

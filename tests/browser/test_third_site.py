@@ -17,7 +17,8 @@ from browser.kit import (
 )
 
 if TYPE_CHECKING:
-    from browser.conftest import Open
+    from browserkit import Tabs
+
     from browser.third_site import ThirdSite
     from browser.worlds import Site
 
@@ -30,7 +31,7 @@ WHO = [(path, cookies, "alice") for path in ("jwt", "oauth") for cookies in ("al
 
 
 @pytest.mark.parametrize(("path", "cookies", "who"), [*WHO, ("jwt", "allowed", "bob"), ("oauth", "blocked", "bob")])
-def test_charts_for_its_people(third: Third, tabs: Open, path: str, cookies: str, who: str) -> None:
+def test_charts_for_its_people(third: Third, tabs: Tabs, path: str, cookies: str, who: str) -> None:
     site, portal = third
     site.on_path(path)
     portal.content = chart()
@@ -50,7 +51,7 @@ def test_charts_for_its_people(third: Third, tabs: Open, path: str, cookies: str
     assert portal.vouched == [who]
 
 
-def test_eight_embeds_vouch_once_and_ask_for_one_token(third: Third, tabs: Open) -> None:
+def test_eight_embeds_vouch_once_and_ask_for_one_token(third: Third, tabs: Tabs) -> None:
     site, portal = third
     site.stage("oauth")
     portal.content = "".join(chart(id=f"chart-{number}") for number in range(8))
@@ -64,7 +65,7 @@ def test_eight_embeds_vouch_once_and_ask_for_one_token(third: Third, tabs: Open)
     assert site.front.count(TOKEN_CALL) == 1
 
 
-def test_nothing_is_kept_in_the_browsers_stores(third: Third, tabs: Open) -> None:
+def test_nothing_is_kept_in_the_browsers_stores(third: Third, tabs: Tabs) -> None:
     site, portal = third
     site.stage("oauth")
     portal.content = chart()
@@ -79,7 +80,7 @@ def test_nothing_is_kept_in_the_browsers_stores(third: Third, tabs: Open) -> Non
     assert [text for text in kept if "eyJ" in text or "qbs_" in text] == []
 
 
-def test_somebody_whom_the_portal_does_not_know(third: Third, tabs: Open) -> None:
+def test_somebody_whom_the_portal_does_not_know(third: Third, tabs: Tabs) -> None:
     site, portal = third
     site.stage("oauth")
     portal.content = chart()

@@ -21,9 +21,9 @@ from browser.kit import (
 )
 
 if TYPE_CHECKING:
+    from browserkit import Tabs
     from playwright.sync_api import Page
 
-    from browser.conftest import Open
     from browser.worlds import Site
 
 pytestmark = pytest.mark.real_client
@@ -56,7 +56,7 @@ async (rounds) => {
 """
 
 
-def opened(site: Site, tabs: Open, who: str = "alice", *content: str, slug: str = "acme") -> Page:
+def opened(site: Site, tabs: Tabs, who: str = "alice", *content: str, slug: str = "acme") -> Page:
     """Return a page of the new path that has drawn its chart, and is marked so that a reload shows."""
     site.stage("oauth", slug=slug)
     site.front.put(page_of(slug), host_page(*(content or (chart(slug=slug),))))
@@ -82,7 +82,7 @@ def expect_to_resume(page: Page, site: Site, who: str = "alice", slug: str = "ac
     assert page.evaluate("window.stillTheSame"), "nothing was reloaded"
 
 
-def test_a_websocket_closed_with_4003_resumes(site: Site, tabs: Open) -> None:
+def test_a_websocket_closed_with_4003_resumes(site: Site, tabs: Tabs) -> None:
     page = opened(site, tabs)
 
     expect_to_resume(page, site)
@@ -92,7 +92,7 @@ def test_a_websocket_closed_with_4003_resumes(site: Site, tabs: Open) -> None:
 # Each of the following has a person of its own: the bridge replaces a token at most once a minute and person.
 
 
-def test_a_token_refused_in_mid_page_is_replaced(site: Site, tabs: Open) -> None:
+def test_a_token_refused_in_mid_page_is_replaced(site: Site, tabs: Tabs) -> None:
     page = opened(site, tabs, "alice")
 
     site.acme.control("POST", "tokens/expire", {"user": "alice"})
@@ -101,7 +101,7 @@ def test_a_token_refused_in_mid_page_is_replaced(site: Site, tabs: Open) -> None
     assert site.front.count(TOKEN_CALL) == 2
 
 
-def test_an_expired_token_is_replaced(site: Site, tabs: Open) -> None:
+def test_an_expired_token_is_replaced(site: Site, tabs: Tabs) -> None:
     page = opened(site, tabs, "bob")
 
     site.acme.control("POST", "clock", {"offset_s": 7 * HOURS_S})
@@ -120,7 +120,7 @@ def test_an_expired_token_is_replaced(site: Site, tabs: Open) -> None:
     ],
 )
 def test_a_tenant_in_trouble_while_a_token_is_renewed(
-    site: Site, tabs: Open, who: str, slug: str, fault: dict[str, Any]
+    site: Site, tabs: Tabs, who: str, slug: str, fault: dict[str, Any]
 ) -> None:
     page = opened(site, tabs, who, slug=slug)
     tenant = site.tenant(slug)
@@ -132,7 +132,7 @@ def test_a_tenant_in_trouble_while_a_token_is_renewed(
     assert tenant.control("GET", "faults").json() == [], "the trouble was met"
 
 
-def test_eight_embeds_ask_for_one_token(site: Site, tabs: Open) -> None:
+def test_eight_embeds_ask_for_one_token(site: Site, tabs: Tabs) -> None:
     page = opened(site, tabs, "alice", *(chart(id=f"chart-{number}") for number in range(8)))
 
     for number in range(8):
@@ -141,7 +141,7 @@ def test_eight_embeds_ask_for_one_token(site: Site, tabs: Open) -> None:
 
 
 @pytest.mark.parametrize("load", range(10))
-def test_ten_loads_under_seeded_trouble(site: Site, tabs: Open, load: int) -> None:
+def test_ten_loads_under_seeded_trouble(site: Site, tabs: Tabs, load: int) -> None:
     """At the bridge, and at the tenant from where the bridge gets its tokens."""
     site.stage("oauth")
     site.front.trouble = SeededTrouble(load, 0.3, TOKEN_CALL, "GET /t/acme/session")
@@ -154,7 +154,7 @@ def test_ten_loads_under_seeded_trouble(site: Site, tabs: Open, load: int) -> No
     expect_bars(page.locator("qlik-embed").first, len(products_of(site, "alice")))
 
 
-def test_three_hundred_tokens_of_which_some_fail_once(site: Site, tabs: Open) -> None:
+def test_three_hundred_tokens_of_which_some_fail_once(site: Site, tabs: Tabs) -> None:
     """By the real auth module: one rejected promise of ours would poison it until the page is loaded again."""
     page = opened(site, tabs)
     trouble = site.front.trouble = SeededTrouble(300, 0.3, TOKEN_CALL)

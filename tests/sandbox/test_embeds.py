@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from browser.kit import BARS, PATIENCE_MS, app_id, expect_bars, expect_bars_in_frame, frame_in, names_in
+from browserkit import running_browsers
 from clients.harness import Tenant, go_without
-from playwright.sync_api import expect, sync_playwright
-from storykit import free_ports, launch, running_sandbox, served
+from playwright.sync_api import expect
+from storykit import free_ports, running_sandbox, served
 
 from bridge.sandbox import front_end, front_end_build
 from sandbox.embed_kit import HostPage, embed, sockets, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext, Locator, Page
+    from browserkit import Browsers
+    from playwright.sync_api import Locator, Page
 
 pytestmark = pytest.mark.real_client
 
@@ -39,22 +40,10 @@ def host() -> Iterator[HostPage]:
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], BrowserContext]]:
-    """Browsers with third-party cookies `allowed` or `blocked`, started when first asked for."""
-    started: dict[str, BrowserContext] = {}
+def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
     expect.set_options(timeout=PATIENCE_MS)
-    with ExitStack() as running:
-        playwright = running.enter_context(sync_playwright())
-
-        def browser(cookies: str) -> BrowserContext:
-            if cookies not in started:
-                profile = tmp_path_factory.mktemp(cookies) / "profile"
-                context = launch(playwright, chromium, profile, third_party_cookies=cookies == "allowed")
-                started[cookies] = context
-                running.callback(context.close)
-            return started[cookies]
-
-        yield browser
+    with running_browsers(chromium, tmp_path_factory.mktemp("browsers")) as browsers:
+        yield browsers
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +55,7 @@ def _as_new(host: HostPage) -> None:
 
 
 @pytest.fixture
-def tab(browser: Callable[[str], BrowserContext]) -> Iterator[Page]:
+def tab(browser: Browsers) -> Iterator[Page]:
     """A tab that third parties get no cookies from; a page error in it fails the test."""
     page = browser("blocked").new_page()
     errors: list[str] = []
@@ -127,9 +116,7 @@ class TestDrawn:
         assert host.tokens == 1
         assert {each["how"] for each in sockets(host.tenant)} == {"accessToken"}
 
-    def test_with_cookies_where_they_are_allowed(
-        self, host: HostPage, browser: Callable[[str], BrowserContext]
-    ) -> None:
+    def test_with_cookies_where_they_are_allowed(self, host: HostPage, browser: Browsers) -> None:
         integration = host.tenant.all("web_integrations")[0]["id"]
         login = {"jwt": host.tenant.login_jwt(host.tenant.one("people", name="alice")), "integration": integration}
         host.put(web_integration_id=integration)

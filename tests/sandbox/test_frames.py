@@ -13,9 +13,10 @@ import jwt
 import pytest
 import requests
 from browser.kit import expect_bars_in_frame, frame_in
+from browserkit import running_browsers, tabs_of
 from clients.harness import go_without
-from playwright.sync_api import expect, sync_playwright
-from storykit import Tenant, free_ports, launch, running_sandbox, served
+from playwright.sync_api import expect
+from storykit import Tenant, free_ports, running_sandbox, served
 from werkzeug.wrappers import Response
 
 from bridge.sandbox import frames, front_end_build
@@ -24,7 +25,8 @@ from sandbox.kit import ACCESS_TOKEN, EXCHANGE, IMPERSONATION, PORTAL, private_k
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import BrowserContext, Page
+    from browserkit import Browsers
+    from playwright.sync_api import Page
     from werkzeug.test import TestResponse
 
     from sandbox.kit import Sandbox
@@ -240,29 +242,18 @@ def portal(running: Portal) -> Portal:
 
 
 @pytest.fixture(scope="module")
-def browsers(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], BrowserContext]]:
-    started: dict[str, BrowserContext] = {}
-    with sync_playwright() as playwright, ExitStack() as opened:
-
-        def browser(cookies: str) -> BrowserContext:
-            if cookies not in started:
-                profile = tmp_path_factory.mktemp(cookies) / "profile"
-                started[cookies] = launch(playwright, chromium, profile, third_party_cookies=cookies == "allowed")
-                opened.callback(started[cookies].close)
-            return started[cookies]
-
-        yield browser
+def browsers(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
+    with running_browsers(chromium, tmp_path_factory.mktemp("browsers")) as browsers:
+        yield browsers
 
 
 @pytest.fixture
-def tab(portal: Portal, browsers: Callable[[str], BrowserContext]) -> Iterator[Callable[..., Page]]:
+def tab(portal: Portal, browsers: Browsers) -> Iterator[Callable[..., Page]]:
     """Opens a page of another site."""
-    with ExitStack() as opened:
+    with tabs_of(browsers) as tabs:
 
         def start(cookies: str, origin: str = "") -> Page:
-            browsers(cookies).clear_cookies()
-            page = browsers(cookies).new_page()
-            opened.callback(page.close)
+            page = tabs(cookies)
             page.set_default_timeout(PATIENCE_MS)
             page.goto(origin or portal.origin)
             return page

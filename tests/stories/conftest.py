@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, sync_playwright
+from browserkit import Browsers, Tabs, running_browsers, tabs_of
 from storykit import (
     PATIENCE_S,
     PORTAL_ISSUER,
@@ -21,7 +21,6 @@ from storykit import (
     World,
     change_tenant,
     free_ports,
-    launch,
     portal_keys,
     running_sandbox,
     served,
@@ -110,18 +109,17 @@ def portal(make_product: Callable[..., Bridge], serve: Callable[[Bridge], World]
     return Portal(serve(bridge), bridge, key)
 
 
+@pytest.fixture(scope="module")
+def browsers(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
+    with running_browsers(chromium, tmp_path_factory.mktemp("browsers")) as browsers:
+        yield browsers
+
+
 @pytest.fixture
-def browse(chromium: str, tmp_path: Path) -> Iterator[Callable[[bool], BrowserContext]]:
-    """Opens a browser with a profile of its own that allows or blocks third-party cookies."""
-    with sync_playwright() as playwright, ExitStack() as open_browsers:
-
-        def start(third_party_cookies: bool) -> BrowserContext:  # noqa: FBT001 - reads well where it is called
-            profile = tmp_path / f"profile-{third_party_cookies}"
-            context = launch(playwright, chromium, profile, third_party_cookies=third_party_cookies)
-            open_browsers.callback(context.close)
-            return context
-
-        yield start
+def tabs(browsers: Browsers) -> Iterator[Tabs]:
+    """Opens tabs of a browser that has third-party cookies `allowed` or `blocked`."""
+    with tabs_of(browsers) as tabs:
+        yield tabs
 
 
 @pytest.fixture(scope="session")

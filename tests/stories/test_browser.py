@@ -1,17 +1,16 @@
 """The story that a person sees in a real browser: flag, reload, another credential, and back."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from browserkit import Tabs
 from clients.harness import go_without
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 from storykit import PATIENCE_S, ROOT, Demo
 
 pytestmark = pytest.mark.real_client
 
-Browse = Callable[[bool], BrowserContext]
 expect.set_options(timeout=PATIENCE_S * 1000)
 ARTIFACTS = ROOT / "artifacts"
 CHARTS = 5  # on the portal, the Ledger's among them
@@ -51,9 +50,9 @@ def move(page: Page, to: str, percent: str = "") -> None:
     expect(page.locator("#stage")).to_have_text(to)
 
 
-def test_the_flag_changes_the_next_page_load_and_back(demo: Demo, browse: Browse) -> None:
+def test_the_flag_changes_the_next_page_load_and_back(demo: Demo, tabs: Tabs) -> None:
     assert demo.person("erin").move("acme", "legacy").ok
-    alice, erin = browse(True).new_page(), browse_second(browse)
+    alice, erin = tabs("allowed"), tabs("blocked")
     sign_in(alice, demo.base, "alice")
     sign_in(erin, demo.base, "erin")
 
@@ -76,14 +75,9 @@ def test_the_flag_changes_the_next_page_load_and_back(demo: Demo, browse: Browse
     expect_path(alice, "jwt", "ready")
 
 
-def browse_second(browse: Browse) -> Page:
-    """Another person has another browser."""
-    return browse(False).new_page()
-
-
-def test_with_third_party_cookies_blocked_the_jwt_path_explains_and_oauth_works(demo: Demo, browse: Browse) -> None:
+def test_with_third_party_cookies_blocked_the_jwt_path_explains_and_oauth_works(demo: Demo, tabs: Tabs) -> None:
     assert demo.person("erin").move("acme", "legacy").ok
-    page = browse(False).new_page()
+    page = tabs("blocked")
     sign_in(page, demo.base, "bob")
 
     expect_path(page, "jwt", "cookies-blocked")
@@ -100,15 +94,10 @@ def test_with_third_party_cookies_blocked_the_jwt_path_explains_and_oauth_works(
 
 
 @pytest.mark.usefixtures("charts")
-@pytest.mark.parametrize(("path", "cookies"), [("jwt", True), ("oauth", False)])
-def test_the_portal_draws_and_says_where_the_groups_lead(
-    demo: Demo,
-    browse: Browse,
-    path: str,
-    cookies: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
+@pytest.mark.parametrize(("path", "cookies"), [("jwt", "allowed"), ("oauth", "blocked")])
+def test_the_portal_draws_and_says_where_the_groups_lead(demo: Demo, tabs: Tabs, path: str, cookies: str) -> None:
     at(demo, path)
-    page = browse(cookies).new_page()
+    page = tabs(cookies)
     sign_in(page, demo.base, "carol")
 
     expect_path(page, path, "ready")
@@ -122,9 +111,9 @@ def test_the_portal_draws_and_says_where_the_groups_lead(
 
 
 @pytest.mark.usefixtures("charts")
-def test_groups_named_like_a_region_lead_there_and_others_nowhere(demo: Demo, browse: Browse) -> None:
+def test_groups_named_like_a_region_lead_there_and_others_nowhere(demo: Demo, tabs: Tabs) -> None:
     at(demo, "oauth")
-    page = browse(False).new_page()
+    page = tabs("blocked")
     sign_in(page, demo.base, "bob")
 
     expect(page.locator("#caller-rows")).to_contain_text(re.compile(r"AMER → rows of region AMER \(\d+\)"))
@@ -133,10 +122,10 @@ def test_groups_named_like_a_region_lead_there_and_others_nowhere(demo: Demo, br
 
 
 @pytest.mark.usefixtures("charts")
-def test_each_step_is_shown_with_its_time(demo: Demo, browse: Browse) -> None:
+def test_each_step_is_shown_with_its_time(demo: Demo, tabs: Tabs) -> None:
     at(demo, "oauth")
     forget_token(demo, "alice")
-    page = browse(True).new_page()
+    page = tabs("allowed")
     sign_in(page, demo.base, "alice")
 
     expect_done(page, "session", "access-token", "load", "exchange", "socket", "chart")
@@ -150,9 +139,9 @@ def test_each_step_is_shown_with_its_time(demo: Demo, browse: Browse) -> None:
 
 
 @pytest.mark.usefixtures("charts")
-def test_the_legacy_page_lives_on_cookies_and_the_converted_one_does_not(demo: Demo, browse: Browse) -> None:
+def test_the_legacy_page_lives_on_cookies_and_the_converted_one_does_not(demo: Demo, tabs: Tabs) -> None:
     at(demo, "oauth")
-    allowed, blocked = browse(True).new_page(), browse(False).new_page()
+    allowed, blocked = tabs("allowed"), tabs("blocked")
     for page in (allowed, blocked):
         sign_in(page, demo.base, "alice")
         page.goto(f"{demo.base}/t/acme/legacy")
@@ -189,9 +178,9 @@ def test_the_legacy_page_lives_on_cookies_and_the_converted_one_does_not(demo: D
 
 
 @pytest.mark.usefixtures("charts")
-def test_an_open_portal_follows_the_operator_one_step_back(demo: Demo, browse: Browse) -> None:
+def test_an_open_portal_follows_the_operator_one_step_back(demo: Demo, tabs: Tabs) -> None:
     at(demo, "oauth")
-    alice, erin = browse(True).new_page(), browse_second(browse)
+    alice, erin = tabs("allowed"), tabs("blocked")
     sign_in(alice, demo.base, "alice")
     sign_in(erin, demo.base, "erin")
     expect_path(alice, "oauth", "ready")
@@ -209,10 +198,9 @@ def test_an_open_portal_follows_the_operator_one_step_back(demo: Demo, browse: B
     expect(alice.locator("#cookie")).to_have_text("kept by this browser")
 
 
-def test_signing_out_in_another_tab_is_said(demo: Demo, browse: Browse) -> None:
+def test_signing_out_in_another_tab_is_said(demo: Demo, tabs: Tabs) -> None:
     at(demo, "oauth")
-    browser = browse(False)
-    page, other = browser.new_page(), browser.new_page()
+    page, other = tabs("blocked"), tabs("blocked")
     sign_in(page, demo.base, "alice")
     expect_path(page, "oauth", "ready")
 
@@ -230,9 +218,9 @@ def test_signing_out_in_another_tab_is_said(demo: Demo, browse: Browse) -> None:
     picture(page, "portal-signed-out")
 
 
-def test_a_tenant_that_is_down_is_said(demo: Demo, browse: Browse) -> None:
+def test_a_tenant_that_is_down_is_said(demo: Demo, tabs: Tabs) -> None:
     at(demo, "jwt")
-    page = browse(True).new_page()
+    page = tabs("allowed")
     page.route(f"{demo.acme.origin}/**", lambda route: route.abort())
     sign_in(page, demo.base, "alice")
 
@@ -242,8 +230,8 @@ def test_a_tenant_that_is_down_is_said(demo: Demo, browse: Browse) -> None:
 
 
 @pytest.mark.parametrize("page_name", ["", "legacy", "converted"])
-def test_pages_fit_a_small_window_and_begin_with_a_skip_link(demo: Demo, browse: Browse, page_name: str) -> None:
-    page = browse(True).new_page()
+def test_pages_fit_a_small_window_and_begin_with_a_skip_link(demo: Demo, tabs: Tabs, page_name: str) -> None:
+    page = tabs("allowed")
     page.set_viewport_size({"width": 360, "height": 740})
     sign_in(page, demo.base, "erin")
     page.goto(f"{demo.base}/t/acme/{page_name}")

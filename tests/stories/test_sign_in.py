@@ -1,24 +1,24 @@
 """An operator signs in at the company's service, works, and signs out, in a real browser."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, expect
+from browserkit import Tabs
+from playwright.sync_api import ConsoleMessage, expect
 from signinkit import oidc_environment, running_product, running_service
 from storykit import free_ports
 
 pytestmark = pytest.mark.real_client
 
 
-def test_an_operator_signs_in_looks_and_signs_out(browse: Callable[[bool], BrowserContext], tmp_path: Path) -> None:
+def test_an_operator_signs_in_looks_and_signs_out(tabs: Tabs, tmp_path: Path) -> None:
     port, there = free_ports(2)
     base = f"http://localhost:{port}"
     with (
         running_service(there, base) as service,
         running_product(oidc_environment(service.issuer, base, tmp_path), port),
     ):
-        page = browse(False).new_page()
+        page = tabs("blocked")
         troubles: list[str] = []
         page.on("console", lambda said: troubles.append(said.text) if _is_trouble_of(base, said) else None)
 

@@ -4,11 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from browserkit import Tabs
+from playwright.sync_api import expect
 from storykit import PATIENCE_S, ROOT, Tenant, free_ports, wait_until
 
 NOWHERE = "http://127.0.0.1:9"
@@ -61,10 +62,10 @@ def demo_without_node(checkout: Path, tmp_path: Path) -> Iterator[tuple[str, Ten
 
 @pytest.mark.real_client
 def test_the_demo_starts_and_says_why_it_draws_no_charts(
-    demo_without_node: tuple[str, Tenant, Path], browse: Callable[[bool], BrowserContext]
+    demo_without_node: tuple[str, Tenant, Path], tabs: Tabs
 ) -> None:
     base, acme, log = demo_without_node
-    page = browse(True).new_page()
+    page = tabs("allowed")
 
     page.goto(f"{base}/login?next=/t/acme/")
     page.locator('button[name="username"][value="alice"]').click()

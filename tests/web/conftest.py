@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from browserkit import ARGUMENTS, anchor
 from embedkit import World, running_world
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from storykit import CHROMIUM_ARGUMENTS
 from webkit import ASSERTION, DEMO, HEADER, Visitor, Web, web
 
 
@@ -40,7 +40,7 @@ def erin(demo: Web) -> Visitor:
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield browser
         browser.close()
 
@@ -51,11 +51,21 @@ def world() -> Iterator[World]:
         yield world
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+@pytest.fixture(scope="module")
+def _context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context()
+    anchor(context, "http://localhost/")
     yield context
     context.close()
+
+
+@pytest.fixture
+def context(_context: BrowserContext) -> Iterator[BrowserContext]:
+    """A browser that knows no cookie; each test's servers have ports, and so storages, of their own."""
+    _context.clear_cookies()
+    yield _context
+    for page in _context.pages[1:]:
+        page.close()
 
 
 @pytest.fixture
