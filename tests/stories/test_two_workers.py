@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,26 +60,37 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def workers(sandbox: tuple[Tenant, Tenant], ports: dict[str, int], tmp_path: Path) -> Iterator[Workers]:
+@pytest.fixture(scope="module")
+def running(
+    sandbox: tuple[Tenant, Tenant], ports: dict[str, int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workers]:
+    home = tmp_path_factory.mktemp("workers")
     acme, globex = sandbox
     for tenant in sandbox:
         tenant.control("POST", "reset")
-    environment = demo_environment(tmp_path, ports)
+    environment = demo_environment(home, ports)
     bridge = build(read_settings({name: value for name, value in environment.items() if value}))
-    apply_states(bridge, tmp_path, ports, {"acme": acme.state(), "globex": globex.state()})
+    apply_states(bridge, home, ports, {"acme": acme.state(), "globex": globex.state()})
     bridge.close()
-    with ExitStack() as running:
+    with ExitStack() as started:
         bases = []
         for port in free_ports(2):
             own = environment | {"BRIDGE_PUBLIC_URL": f"http://localhost:{port}"}
-            running.enter_context(running_bridge(port, own, tmp_path / f"{port}.log"))
+            started.enter_context(running_bridge(port, own, home / f"{port}.log"))
             bases.append(f"http://localhost:{port}")
         alices = [Person(base) for base in bases]
         erin = Person(bases[0])
         for person, name in [*((alice, "alice") for alice in alices), (erin, "erin")]:
             assert person.sign_in(name).status_code == 303
         yield Workers(alices, erin)
+
+
+@pytest.fixture
+def workers(running: Workers) -> Workers:
+    """The same two processes for every test, acme on the stage `legacy` again."""
+    running.at("legacy")
+    running.seconds_until("jwt", "jwt")
+    return running
 
 
 def test_a_way_back_reaches_everybody(workers: Workers) -> None:
