@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import pytest
 import requests
@@ -47,4 +48,17 @@ def test_each_impersonation_is_joined_and_one_that_is_not_ours_stands_out(
     assert found["alice"]["tenant_token_id"]
     assert found[None]["user_id"] == carol["id"]
     assert table.startswith("2 joined, 1 ambiguous, 0 bridge only, 1 tenant only")
+    assert "tenant only: The bridge knows of none: somebody else has the client's secret" in table
     assert issued.text not in table + json.dumps(report)
+    assert page_by_page(world) == report["impersonations"][::-1]
+
+
+def page_by_page(world: World) -> list[dict[str, Any]]:
+    """Return what the API tells, one impersonation a page; each page asks the tenant anew."""
+    erin, found, before = world.person("erin"), [], ""
+    while True:
+        page = erin.get(f"/api/v1/tenants/acme/impersonations?limit=1{before}").json()
+        found += page["impersonations"]
+        if page["next"] is None:
+            return found
+        before = f"&before={page['next']}"

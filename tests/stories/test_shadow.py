@@ -67,6 +67,12 @@ def test_who_signs_in_is_compared_and_still_gets_the_old_path(
     sessions = [world.person(name).session("acme") for name in EVERYBODY]
     within(LIMIT_S, lambda: trials(bridge) == len(EVERYBODY))
 
+    def counted() -> dict[str, int]:
+        told = world.person("erin").get("/api/v1/tenants/acme/shadow").json()
+        return {name: count for name, count in told["counts"].items() if count}
+
+    within(LIMIT_S, lambda: counted().get("taken") == len(EVERYBODY) == sum(counted().values()) / 2)
+
     assert {each["path"] for each in sessions} == {"jwt"}
     assert {each.sub for each in bridge.parity.latest("acme")} == set(EVERYBODY)
     alice = world.person("alice")
