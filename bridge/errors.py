@@ -1,9 +1,9 @@
 """What can go wrong, in the words of the people who must act on it. No HTTP here: see web/problems.py."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 EXIT_REFUSED = 1
 EXIT_MISCONFIGURED = 2
@@ -62,10 +62,24 @@ class SignInUnavailable(BridgeError):
     exit_code = EXIT_UPSTREAM
 
 
+Mistake = tuple[str, str]
+"""Where (`tenant.host`; "" for the whole), and what is wrong there; never what was sent."""
+
+
 class BadRequest(BridgeError):
-    """The request itself is malformed."""
+    """The request itself is malformed; `mistakes` lists what is wrong where it is known."""
 
     public = "The request is not valid. Check its parameters."
+    mistakes: Sequence[Mistake] = ()
+
+    @classmethod
+    def listing(cls, mistakes: Iterable[Mistake]) -> Self:
+        """Return an error that tells every mistake at once."""
+        found = [(where, what.removeprefix("Value error, ")) for where, what in mistakes]
+        listed = "; ".join(f"{where}: {what}" if where else what for where, what in found)
+        error = cls(f"The request is not valid: {listed}.")
+        error.mistakes = found
+        return error
 
 
 class BadCsrf(BridgeError):

@@ -14,6 +14,7 @@ from bridge.webhooks import ADDRESS, shown_address
 
 M = TypeVar("M", bound=BaseModel)
 
+RESERVED = "new"
 SECRET_REFERENCES = ("env:", "file:")
 
 
@@ -171,14 +172,16 @@ class Tenants:
             self._guard(each.tenant)
         named = {each.tenant.slug for each in declared}
         others = [Declared(state.tenant, state.rollout) for slug, state in known.items() if slug not in named]
-        mistakes = [*_clashes([*others, *declared]), *self._starts_too_far(declared, known)]
+        mistakes = [*_clashes([*others, *declared]), *self._bad_starts(declared, known)]
         if mistakes:
             raise ConfigError(mistakes)
         return [_change(each, known.get(each.tenant.slug)) for each in declared]
 
-    def _starts_too_far(self, declared: Sequence[Declared], known: Mapping[str, TenantState]) -> Iterator[str]:
-        """Ask of a new tenant what a stage move would have asked of it."""
+    def _bad_starts(self, declared: Sequence[Declared], known: Mapping[str, TenantState]) -> Iterator[str]:
+        """Ask of a new tenant what a stage move would have asked of it, and for a slug that it can have."""
         for each in declared:
+            if each.tenant.slug not in known and each.tenant.slug == RESERVED:
+                yield f"tenant {RESERVED}: this is an address of the console; choose another slug"
             if each.tenant.slug not in known and each.starting_at.stage is not Stage.LEGACY:
                 yield from (f"tenant {each.tenant.slug}: {part}" for part in missing_parts(each.tenant, self._keys))
 

@@ -16,7 +16,7 @@ def parsed(model: type[M]) -> M:
     try:
         return model.model_validate_json(request.get_data(), strict=True)
     except ValidationError as error:
-        raise BadRequest(_sentence(error)) from None
+        raise _refusal(error) from None
 
 
 def parsed_query(model: type[M]) -> M:
@@ -24,7 +24,7 @@ def parsed_query(model: type[M]) -> M:
     try:
         return model.model_validate(request.args.to_dict())
     except ValidationError as error:
-        raise BadRequest(_sentence(error)) from None
+        raise _refusal(error) from None
 
 
 def parsed_form(model: type[M], fields: Mapping[str, Any]) -> M:
@@ -32,15 +32,9 @@ def parsed_form(model: type[M], fields: Mapping[str, Any]) -> M:
     try:
         return model.model_validate({name: value for name, value in fields.items() if value != ""})
     except ValidationError as error:
-        raise BadRequest(_sentence(error)) from None
+        raise _refusal(error) from None
 
 
-def _sentence(error: ValidationError) -> str:
+def _refusal(error: ValidationError) -> BadRequest:
     mistakes = error.errors(include_input=False, include_url=False, include_context=False)
-    listed = "; ".join(_mistake(each["loc"], each["msg"]) for each in mistakes)
-    return f"The request is not valid: {listed}."
-
-
-def _mistake(place: tuple[int | str, ...], message: str) -> str:
-    where = ".".join(str(part) for part in place)
-    return f"{where}: {message}" if where else message
+    return BadRequest.listing((".".join(map(str, each["loc"])), each["msg"]) for each in mistakes)

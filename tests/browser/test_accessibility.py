@@ -133,6 +133,17 @@ def admin_audit(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/audit")
 
 
+def admin_set_up(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/tenants/acme/set-up")
+    page.get_by_label("Host").first.fill("not an address")
+    page.get_by_role("button", name="Show what would change").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def admin_new_tenant(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/tenants/new")
+
+
 def admin_settings(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/settings")
 
@@ -160,6 +171,8 @@ PAGES: list[tuple[str, Callable[[Page, Site], None]]] = [
     ("blocked", admin_doctor),
     ("blocked", admin_parity),
     ("blocked", admin_stragglers),
+    ("blocked", admin_set_up),
+    ("blocked", admin_new_tenant),
     ("blocked", admin_trends),
     ("blocked", admin_guardrails),
     ("blocked", admin_impersonations),

@@ -21,6 +21,7 @@ from bridge.web import create_app
 PAGES = [
     "/admin/",
     "/admin/tenants/t-000",
+    "/admin/tenants/t-000/set-up",
     "/admin/tenants/t-000/trends",
     "/admin/tenants/t-000/guardrails",
     "/admin/audit",

@@ -136,6 +136,7 @@ ACTIONS: Mapping[str, Callable[[Sent], Done]] = {
 ABOUT_A_PERSON = ("revoke", "compare")
 
 DONE = {
+    "created": "The tenant is there, in stage legacy: nothing changes for anybody. Examine it with the doctor next.",
     "late": "Done, although somebody else had changed this tenant since you opened the page. Look at the last changes.",
     "revoked": "Their token was ended. The next page that they open gets a new one.",
     "compared": "Compared just now; the result is below.",

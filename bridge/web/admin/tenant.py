@@ -17,6 +17,7 @@ from bridge.web.admin.actions import ABOUT_A_PERSON, ACTIONS, DONE, Sent
 from bridge.web.admin.frame import tenant_page
 from bridge.web.admin.home import troubles
 from bridge.web.admin.trends import glance
+from bridge.web.admin.versions import REVISION, seen_revision
 from bridge.web.api.people import look_up, person_answer
 from bridge.web.api.proof import of_one, standing
 from bridge.web.csrf import FIELD
@@ -26,8 +27,6 @@ from bridge.web.problems import STATUS, whole_seconds
 SHOWN_EVENTS = 10
 STRAGGLERS = 50
 SHOWN_RESULTS = 20
-REVISION = "revision"
-MOST_DIGITS = 10
 MISSED = 50
 TOLD = (StageRefused, BadRequest, Conflict, NotAllowed, BudgetSpent, TenantError)
 """Refusals that are told where the form is, with what was typed."""
@@ -96,12 +95,6 @@ def post_action(slug: str, action: str) -> ResponseReturnValue:
     return redirect(url_for("admin.get_tenant", slug=slug, person=person, done=done or None), 303)
 
 
-def seen_revision() -> int | None:
-    """Return which version the page of a form showed; one that makes no sense is as old as can be."""
-    text = request.form.get(REVISION)
-    return None if text is None else int(text) if text.isascii() and text.isdigit() and len(text) < MOST_DIGITS else -1
-
-
 def _refusal(sent: Sent, action: str, error: BridgeError) -> ResponseReturnValue:
     unmet = error.unmet if isinstance(error, StageRefused) else ()
     refused = Refused(
@@ -134,7 +127,6 @@ def _page(slug: str, who: Operator, refused: Refused | None = None) -> str:
         who,
         state,
         document=state.rollout_document(),
-        clients=state.tenant.shown_document(),
         troubles=troubles(state, is_held=bridge.guardrails.holding(slug) is not None),
         glance=glance(slug),
         plan=bridge.stages.plan(slug),
