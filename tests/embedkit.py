@@ -36,6 +36,7 @@ class Call:
     path: str
     headers: dict[str, str]
     body: str
+    query: str
 
 
 @dataclass
@@ -76,7 +77,8 @@ class World:
 
     def note(self) -> None:
         if request.method != "OPTIONS":
-            self.calls.append(Call(request.method, request.path, dict(request.headers), request.get_data(as_text=True)))
+            body, query = request.get_data(as_text=True), request.query_string.decode()
+            self.calls.append(Call(request.method, request.path, dict(request.headers), body, query))
 
 
 def problem(status: int, code: str, **headers: str) -> Response:

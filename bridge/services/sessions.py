@@ -31,13 +31,14 @@ class Sessions:
         self._store.add(Session(digest(value), identity, now, now))
         return value
 
-    def find(self, value: str) -> Session | None:
-        """Return the live session behind *value*, and note that it was used."""
+    def find(self, value: str, *, is_use: bool = True) -> Session | None:
+        """Return the live session behind *value*, and note that it was used; what a page asks by itself is no use."""
         session = self._store.get(digest(value)) if value.startswith(PREFIX) else None
         now = self._clock()
         if session is None or now - session.created_at > LIFETIME_S or now - session.seen_at > IDLE_S:
             return None
-        self._store.touch(session.id_hash, now)
+        if is_use:
+            self._store.touch(session.id_hash, now)
         return session
 
     def close(self, value: str) -> None:

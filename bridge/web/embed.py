@@ -217,7 +217,8 @@ def _token_json(token: IssuedToken) -> Response:
 
 def _session(state: TenantState, caller: Caller) -> dict[str, Any]:
     tenant, subject = state.tenant, caller.identity.subject
-    current.bridge().shadow.offer(state, caller.identity)
+    if not identity.is_quiet():
+        current.bridge().shadow.offer(state, caller.identity)
     path = current.bridge().rollouts.path(state, subject)
     if path is Path.JWT:  # on the other path it is the token that counts, once it is issued
         current.bridge().history.note_person(tenant.slug, path, subject.sub)

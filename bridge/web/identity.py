@@ -118,6 +118,11 @@ def by_cookie() -> Caller | None:
     return _by_session(value, by_bearer=False) if value else None
 
 
+def is_quiet() -> bool:
+    """Tell whether an open page looks for news by itself: maybe nobody is there, so it keeps no session alive."""
+    return request.method == "GET" and "quiet" in request.args
+
+
 def end_session(answer: Response) -> None:
     """End the session by which the request came: a bearer's, or the cookie's."""
     if value := bearer():
@@ -134,7 +139,7 @@ def sign_out(caller: Caller, answer: Response) -> None:
 
 
 def _by_session(value: str, *, by_bearer: bool) -> Caller | None:
-    session = current.bridge().sessions.find(value)
+    session = current.bridge().sessions.find(value, is_use=not is_quiet())
     if session is None or not _still_counts(session.identity):
         return None
     return Caller(session.identity, session.id_hash, by_bearer=by_bearer)

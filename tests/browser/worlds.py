@@ -14,6 +14,7 @@ from storykit import Tenant, World, change_tenant, running_bridge, running_sandb
 
 from bridge.bootstrap import build
 from bridge.cli.demo import apply_states, demo_environment
+from bridge.guarding import Guardrails
 from bridge.settings import read_settings
 from browser.front import Front
 
@@ -122,6 +123,7 @@ def _declare(
             embed_script=script,
             allowed_origins=(ports.origin, *origins),
             admits=tuple(bridge.settings.identity),
+            guardrails=Guardrails.model_validate({"issue_errors": {"minimum": 3}}),
         )
     token = bridge.operators.new_token("browser", actor="test")
     bridge.close()

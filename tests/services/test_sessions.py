@@ -74,6 +74,15 @@ def test_each_use_starts_the_hour_anew(sessions: Sessions, clock: FakeClock) -> 
         assert is_alive(sessions, value)
 
 
+def test_what_a_page_asks_by_itself_is_no_use(sessions: Sessions, clock: FakeClock) -> None:
+    value = sessions.open(identity())
+    clock.advance(IDLE_S)
+    assert sessions.find(value, is_use=False)
+    clock.advance(1)
+
+    assert not is_alive(sessions, value)
+
+
 def test_a_session_in_use_ends_after_eight_hours(sessions: Sessions, clock: FakeClock) -> None:
     value = sessions.open(identity())
     for _ in range(8):

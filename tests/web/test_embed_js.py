@@ -163,21 +163,54 @@ def test_the_session_is_read_again_once_a_minute_at_most(page: Page, world: Worl
     assert len(world.asked("/t/acme/session")) == 2
 
 
-def test_a_move_soon_after_the_page_was_opened_reaches_a_reader_who_stays(page: Page, world: World) -> None:
-    """The return to the tab is the only trigger, and comes before the session may be read again."""
-    world.path = "jwt"
+def test_a_page_that_nobody_touches_follows_within_a_minute(page: Page, world: World) -> None:
+    """What it asks by itself keeps no session alive, so it says that it is quiet."""
     page.clock.install()
     show(page, world)
-    expect_state(page, "ready", "jwt")
+    expect_drawn(page, "token-1")
 
-    world.path = "oauth"
+    world.path = "jwt"
     page.clock.fast_forward(20_000)
     page.evaluate(COME_BACK)
     assert len(world.asked("/t/acme/session")) == 1
     page.clock.fast_forward(41_000)
 
-    expect_state(page, "ready", "oauth")
-    assert len(world.asked("/t/acme/session")) == 2
+    expect_state(page, "ready", "jwt")
+    expect_drawn(page, "cookie")
+    assert [call.query for call in world.asked("/t/acme/session")] == ["", "quiet"]
+
+
+def test_a_page_that_nobody_sees_asks_nothing(page: Page, world: World) -> None:
+    page.clock.install()
+    show(page, world)
+    expect_state(page, "ready")
+
+    page.evaluate("() => { Object.defineProperty(document, 'hidden', { value: true, configurable: true }); }")
+    page.clock.fast_forward(301_000)
+    assert len(world.asked("/t/acme/session")) == 1
+    page.evaluate("() => { delete document.hidden; }")
+    page.evaluate(COME_BACK)
+    wait_for_event(page, "step", 4)
+
+    assert [call.query for call in world.asked("/t/acme/session")] == ["", ""], "the reader is back"
+
+
+def test_an_idle_session_that_ends_takes_nothing_from_a_page_that_nobody_touches(page: Page, world: World) -> None:
+    page.clock.install()
+    show(page, world)
+    expect_drawn(page, "token-1")
+    world.person = None
+
+    with page.expect_response("**/session?quiet") as refused:
+        page.clock.fast_forward(61_000)
+    assert refused.value.status == 401
+    page.evaluate("fetch('/favicon.ico')")
+    expect_state(page, "ready")
+    expect_drawn(page, "token-1")
+
+    page.clock.fast_forward(600_000)
+    page.evaluate("() => { document.dispatchEvent(new Event('pointerdown')); }")
+    expect_state(page, "signed-out")
 
 
 def test_a_page_that_works_goes_on_while_the_bridge_is_away(page: Page, world: World) -> None:

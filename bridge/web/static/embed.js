@@ -26,7 +26,7 @@
   const CONTENT = `qlik-embed:not([data-bridge-frame] *), ${FRAMES}, [data-bridge-frame]`;
   const INTEGRATION = "qlik-web-integration-id";
 
-  // Credentials live in this closure alone, in no storage.
+  // Credentials live here alone, in no storage.
   let bearer = "";
   let assertion = "";
   /** @type {{id: string, value: string, until: number} | undefined} */
@@ -40,7 +40,8 @@
   let state = "";
   let hasLeft = false; // on purpose
   let loggedInAt = 0; // at the tenant, on the path jwt
-  let checkedAt = 0;
+  let checkedAt = 0; // for a person
+  let quiet; // nobody may be here
 
   // --- telling ---
 
@@ -75,7 +76,7 @@
 
   // --- asking ---
 
-  /** One request with its whole answer, or a Trouble, in time. */
+  /** The whole answer, or a Trouble, in time. */
   async function exchange(url, kind, options) {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), PATIENCE);
@@ -143,7 +144,7 @@
   /** @returns {Promise<Session>} */
   async function readSession() {
     if (assertion || (sessionUrl && !session)) return openSession();
-    const answer = await ask("session", "session_failed");
+    const answer = await ask(quiet ? "session?quiet" : "session", "session_failed");
     if (answer.status !== 401) return demand(answer, "session_failed");
     bearer = "";
     if (!sessionUrl || hasLeft) throw signedOut("session-ended");
@@ -170,7 +171,7 @@
   async function enter() {
     const found = await timed("session", readSession);
     if (!found.path) throw garbled("session_failed");
-    checkedAt = Date.now();
+    if (!quiet) checkedAt = Date.now();
     if (session && session.subject.sub !== found.subject.sub) return startClean();
     session = found;
     hasLeft = false;
@@ -190,7 +191,7 @@
     return new Promise(() => {});
   }
 
-  /** Trade a JWT for cookies of the tenant, and see whether this browser keeps them. */
+  /** Trade a JWT for cookies, and see whether they stay. */
   async function logIn(found) {
     const { token: jwt } = await timed("jwt", async () => demand(await ask("token", "login_failed"), "login_failed"));
     if (!jwt) throw garbled("login_failed");
@@ -203,13 +204,13 @@
     loggedInAt = Date.now();
   }
 
-  /** Ask what Qlik's code asks first: without a session it sends the whole page away. */
+  /** Ask what Qlik's code asks first: without a session it leaves the page. */
   async function knowsUs(found) {
     const answer = await askTenant(found, "/api/v1/csrf-token");
     return answer.status !== 401 && !!demand(answer, "login_failed");
   }
 
-  /** Qlik's code would leave for the tenant's sign-in page, were this promise ever answered. */
+  /** Were this promise ever answered, Qlik's code would leave for the tenant's sign-in page. */
   function logInAgain() {
     reviving ??= revive().catch(giveUp).finally(() => (reviving = undefined));
     return new Promise(() => {});
@@ -237,8 +238,8 @@
   const outcome = () => new Promise((resolve, reject) => waiting.push({ resolve, reject }));
   const end = (how, value) => waiting.splice(0).forEach((each) => each[how](value));
 
-  /** Bring the page to where the session says. Never rejects. */
-  const settle = () => (settling ??= bring().finally(() => (settling = undefined)));
+  /** Bring the page where the session says. Never rejects. */
+  const settle = () => (settling ??= bring().finally(() => (settling = quiet = undefined)));
 
   async function bring() {
     try {
@@ -250,7 +251,7 @@
       else freshToken();
     } catch (trouble) {
       // A page that works goes on while the bridge is away.
-      if (state === "ready" && trouble.kind === "session_failed" && trouble.again) end("reject", trouble);
+      if (state === "ready" && (quiet || (trouble.kind === "session_failed" && trouble.again))) end("reject", trouble);
       else giveUp(trouble);
     }
   }
@@ -305,7 +306,7 @@
     return value;
   }
 
-  /** A token not handed out before, once there is one; the same for all who ask. */
+  /** A token not handed out before, the same for all who ask. */
   const freshToken = () => (getting ??= get().finally(() => (getting = undefined)));
 
   async function get() {
@@ -370,7 +371,7 @@
     const { path, stage } = found;
     const was = shown;
     const moved = isNew || was?.path !== path;
-    // Qlik's elements read their settings when they are connected, and not again.
+    // Qlik's elements read their settings when they are connected.
     const old = moved && customElements.get("qlik-embed") ? document.querySelectorAll(COMPONENTS) : [];
     shown = found;
     if (moved) setIdentities();
@@ -443,7 +444,7 @@
     if (banner) document.querySelector(CONTENT)?.before(banner);
   }
 
-  /** @param {boolean} isFirst to be read out once is enough */
+  /** @param {boolean} isFirst to be read out */
   function note(text, isFirst) {
     const box = document.createElement("div");
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Try again" });
@@ -596,16 +597,16 @@
     if (session) giveUp(signedOut("another-tab"));
   };
 
-  let news;
-
-  /** Look for news, now or once it is due. */
+  /** Look for news, on a page that works once a minute at most. */
   function look() {
     if (!state || document.hidden) return;
-    const due = checkedAt + MINUTE - Date.now();
-    if (["error", "signed-out"].includes(state) || !(due > 0 && due <= MINUTE)) return settle();
-    clearTimeout(news);
-    news = setTimeout(look, due);
+    if (state !== "ready" || Math.abs(Date.now() - checkedAt) > MINUTE) settle();
   }
+
+  setInterval(() => {
+    quiet = state === "ready" && !document.hidden;
+    if (quiet) settle();
+  }, MINUTE);
 
   document.addEventListener("visibilitychange", look);
   addEventListener("online", look);

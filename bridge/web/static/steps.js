@@ -106,7 +106,7 @@
   function noteRequest(entry) {
     const address = entry.name.split("?")[0];
     const name = stepOf(address);
-    if (!name) return;
+    if (!name || entry.name.endsWith("?quiet")) return; // news that a drawn page asks for
     const trouble = troubleOf(entry);
     if (trouble) admit(`${address} ${trouble}`, wantsCookie(name) ? "refused" : "failed");
     note(name, entry.startTime, entry.responseEnd, trouble && `It ${trouble}.`);
