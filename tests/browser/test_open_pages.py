@@ -1,10 +1,12 @@
-"""What reaches a page that is open already: a stage that moved, a sign-out, another person."""
+"""What reaches a page that is open already: a stage that moved, by whomever, a sign-out, another person."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from playwright.sync_api import expect
 
 from browser.kit import (
@@ -20,6 +22,8 @@ from browser.kit import (
 )
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from browserkit import Tabs
     from playwright.sync_api import Page
 
@@ -30,12 +34,16 @@ pytestmark = pytest.mark.real_client
 PAGE = "/t/acme/page.html"
 CREDENTIALS = {"jwt": "cookie", "oauth": "accessToken"}
 """How the tenant sees a page's websockets."""
+STEP_BACK_S = 10
+WITHOUT_A_TOKEN = ("bob", "carol", "erin")
+SHORT_MINUTE = "const { setInterval: real } = window; window.setInterval = (f, ms) => real(f, ms === 60_000 ? 500 : ms)"
 
 
-def opened(site: Site, tabs: Tabs, cookies: str, who: str = "alice", slug: str = "acme") -> Page:
+def opened(site: Site, tabs: Tabs, cookies: str, who: str = "alice", slug: str = "acme", script: str = "") -> Page:
     address = f"/t/{slug}/page.html"
     site.front.put(address, host_page(chart(slug=slug)))
     page = tabs(cookies)
+    page.add_init_script(script)
     sign_in(page, site, who, address)
     expect_bars(page.locator("qlik-embed"), len(products_of(site, who, slug)))
     page.evaluate("window.stillTheSame = true")
@@ -75,6 +83,64 @@ def test_a_rollback_reaches_a_page_by_its_next_token(site: Site, tabs: Tabs) -> 
     wait_for_sockets_by(site.globex, "erin", CREDENTIALS["jwt"])
     expect_bars(page.locator("qlik-embed"), len(products_of(site, "erin", "globex")))
     assert page.evaluate("window.stillTheSame"), "nothing was reloaded"
+
+
+def break_tokens(site: Site) -> float:
+    """Let globex mint nothing any more, and people come who have no token; return the moment."""
+    for person in map(site.person, WITHOUT_A_TOKEN):  # an earlier test may have left them one
+        headers = {"CSRF-Token": person.csrf("globex")}
+        assert person.http.delete(f"{site.base}/t/globex/session", headers=headers, timeout=20).status_code == 204
+    site.globex.control("POST", "faults", {"endpoint": "/oauth/token", "status": 500, "times": None})
+    since = time.monotonic()
+    for name in WITHOUT_A_TOKEN:
+        assert site.person(name).access_token("globex").status_code == 503
+    return since
+
+
+def audit(site: Site, slug: str) -> list[dict[str, Any]]:
+    bearer = {"Authorization": f"Bearer {site.operator}"}
+    answer = requests.get(f"{site.base}/api/v1/audit?tenant={slug}", headers=bearer, timeout=20)
+    found: list[dict[str, Any]] = answer.json()["events"]
+    return found
+
+
+def test_a_guardrails_step_back_reaches_pages_that_nobody_touches(site: Site, tabs: Tabs) -> None:
+    for slug in ("acme", "globex"):
+        site.stage("rollout", slug=slug)
+    here, elsewhere = (opened(site, tabs, "allowed", slug=slug, script=SHORT_MINUTE) for slug in ("globex", "acme"))
+    for page in (here, elsewhere):
+        page.evaluate(
+            "window.troubles = []; document.addEventListener('bridge:error', (it) => troubles.push(it.detail))"
+        )
+    known = len(audit(site, "acme"))
+
+    since = break_tokens(site)
+    while site.person("erin").session("globex")["stage"] != "shadow":
+        assert time.monotonic() - since < STEP_BACK_S, f"not stepped back within {STEP_BACK_S} s"
+
+    expect_state(here, "jwt", "ready")  # and nobody touches it
+    wait_for_sockets_by(site.globex, "alice", "cookie")
+    expect_bars(here.locator("qlik-embed"), len(products_of(site, "alice", "globex")))
+    assert names_in(here.locator("qlik-embed")) == products_of(site, "alice", "globex")
+    assert here.evaluate("[window.stillTheSame, troubles]") == [True, []], "not reloaded, and no error on the way"
+
+    expect_state(elsewhere, "oauth", "ready")
+    assert elsewhere.evaluate("[window.stillTheSame, troubles]") == [True, []]
+    assert site.front.count("GET /t/acme/session") > 1, "it asked, and stayed"
+    assert {each["how"] for each in site.acme.state()["sockets"]} == {"accessToken"}
+    assert len(audit(site, "acme")) == known
+
+    event = audit(site, "globex")[0]
+    assert (event["actor"], event["action"], event["after"]["stage"]) == ("guardrail", "stage.step_back", "shadow")
+    [evidence] = event["after"]["evidence"]
+    assert (evidence["guardrail"], evidence["action"]) == ("issue_errors", "step_back")
+    expect_the_console_to_say_so(site, tabs, event["reason"])
+
+
+def expect_the_console_to_say_so(site: Site, tabs: Tabs, reason: str) -> None:
+    console = tabs("blocked")
+    sign_in(console, site, "erin", "/admin/tenants/globex")
+    expect(console.locator(".notice.bad").first).to_contain_text(f"Stepped back: {reason}")
 
 
 def test_a_rollback_explains_itself_where_cookies_are_blocked(site: Site, tabs: Tabs) -> None:
