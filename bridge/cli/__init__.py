@@ -7,6 +7,7 @@ import click
 
 from bridge import __version__
 from bridge.cli.audit import audit
+from bridge.cli.budget import budget
 from bridge.cli.check import check
 from bridge.cli.convert import convert
 from bridge.cli.demo import demo, sandbox
@@ -31,7 +32,22 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(audit, check, convert, demo, doctor, guardrails, keys, operators, parity, sandbox, shadow, stage, stragglers),
+    *(
+        audit,
+        budget,
+        check,
+        convert,
+        demo,
+        doctor,
+        guardrails,
+        keys,
+        operators,
+        parity,
+        sandbox,
+        shadow,
+        stage,
+        stragglers,
+    ),
     *(tenants, tokens),
 )
 for command in COMMANDS:

@@ -144,6 +144,10 @@ def admin_new_tenant(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/tenants/new")
 
 
+def admin_budget(page: Page, site: Site) -> None:
+    sign_in(page, site, "erin", "/admin/budget?people=500&minutes=10")
+
+
 def admin_settings(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/admin/settings")
 
@@ -177,6 +181,7 @@ PAGES: list[tuple[str, Callable[[Page, Site], None]]] = [
     ("blocked", admin_guardrails),
     ("blocked", admin_impersonations),
     ("blocked", admin_audit),
+    ("blocked", admin_budget),
     ("blocked", admin_settings),
     ("blocked", api_page),
     ("allowed", portal_of_an_operator),

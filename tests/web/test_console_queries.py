@@ -27,6 +27,7 @@ PAGES = [
     "/admin/audit",
     "/admin/audit?tenant=t-000",
     "/admin/settings",
+    "/admin/budget?people=100",
 ]
 GROW = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)

@@ -2,10 +2,10 @@
 
 from flask import Blueprint
 
-from bridge.web.admin import home, kill_all, set_up, settings, tenant, trail, trends, watch
+from bridge.web.admin import budget, home, kill_all, set_up, settings, tenant, trail, trends, watch
 
 __all__ = ["blueprint"]
 
 blueprint = Blueprint("admin", __name__)
-for _part in (home, kill_all, set_up, tenant, trends, watch, trail, settings):
+for _part in (home, budget, kill_all, set_up, tenant, trends, watch, trail, settings):
     _part.install(blueprint)
