@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+LONGEST_FIRST = ("browser", "stories", "sandbox", "web", "clients", "cli", "adapters", "services")
+"""A worker gets one file after the other: none is to be left alone with Chromium at the end."""
+
 
 @pytest.fixture(autouse=True)
 def _logging_is_each_tests_own() -> Iterator[None]:
@@ -31,6 +34,12 @@ def chromium() -> str:
     if found is None:
         pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
     return found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each folder's tests together, because they share servers, and put the longest first."""
+    ranks = {folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

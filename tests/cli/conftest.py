@@ -1,6 +1,7 @@
 """The command line in this process, over a database of its own."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,13 +13,18 @@ from doctorkit import RightSetUps
 from bridge.cli import main
 
 
+@pytest.fixture(scope="session")
+def encryption_key() -> str:
+    return Fernet.generate_key().decode()
+
+
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def settings(tmp_path: Path, encryption_key: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     for name in [name for name in os.environ if name.startswith("BRIDGE_")]:
         monkeypatch.delenv(name)
     given = {
         "BRIDGE_SECRET_KEY": "s" * 40,
-        "BRIDGE_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "BRIDGE_ENCRYPTION_KEYS": encryption_key,
         "BRIDGE_PUBLIC_URL": "https://bridge.example.com",
         "BRIDGE_DATABASE_URL": f"sqlite:///{tmp_path / 'bridge.db'}",
         "BRIDGE_KEYS_DIR": str(tmp_path / "keys"),
@@ -51,14 +57,28 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return command
 
 
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test that needs one leaves its installation for the others: keys are slow to make."""
+    return tmp_path_factory.mktemp("installation") / "applied"
+
+
 @pytest.fixture
-def applied(run: Run, settings: dict[str, str]) -> Run:
+def applied(run: Run, settings: dict[str, str], installation: Path, tmp_path: Path) -> Run:
+    """The example file, applied by the command line."""
     assert settings
+    if not installation.exists():
+        apply_example(run)
+        shutil.copytree(tmp_path, installation)
+    shutil.copytree(installation, tmp_path, dirs_exist_ok=True)
+    return run
+
+
+def apply_example(run: Run) -> None:
     for name in ("acme", "acme-sync", "acme-management"):
         assert run("keys", "new", name, "--bits", "2048").code == 0
     done = run("tenants", "apply", str(EXAMPLE), "--yes")
     assert done.code == 0, done.err
-    return run
 
 
 @pytest.fixture
