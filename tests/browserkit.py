@@ -1,10 +1,14 @@
 """Real Chromium, one with third-party cookies allowed and one with them blocked, for all tests that share them."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
 
 ARGUMENTS = [
@@ -57,6 +61,13 @@ def anchor(context: BrowserContext, address: str) -> None:
     tab = context.new_page()
     tab.route(address, lambda route: route.fulfill(body="", content_type="text/html"))
     tab.goto(address)
+
+
+def trusting(certificate: Path) -> str:
+    """Return the argument for a browser that trusts this one; it caches nothing from servers that it does not trust."""
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    digest = sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    return f"--ignore-certificate-errors-spki-list={b64encode(digest).decode()}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from browserkit import running_browsers, tabs_of
+from browserkit import running_browsers, tabs_of, trusting
 from clients.harness import NODE, go_without, is_installed
 from playwright.sync_api import expect
 from storykit import PORTAL_ISSUER, ROOT, Tenant, free_ports, portal_keys, running_sandbox, served
@@ -75,16 +75,20 @@ def site(_site: Site) -> Site:
 
 
 @pytest.fixture(scope="package")
+def certificate(tls_ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Of tenants at https addresses, which run from here on."""
+    with running_tls_sandbox(tmp_path_factory.mktemp("certificate"), tls_ports) as certificate:
+        yield certificate
+
+
+@pytest.fixture(scope="package")
 def _tls_site(
     tenants: None,  # noqa: ARG001 - says whether there is a front end
     tls_ports: Ports,
+    certificate: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    home = tmp_path_factory.mktemp("tls")
-    with (
-        running_tls_sandbox(home, tls_ports) as certificate,
-        running_site(home, tls_ports, certificate=certificate) as running,
-    ):
+    with running_site(tmp_path_factory.mktemp("tls"), tls_ports, certificate=certificate) as running:
         yield running
 
 
@@ -132,9 +136,11 @@ def third(_third: tuple[Site, ThirdSite]) -> tuple[Site, ThirdSite]:
 
 
 @pytest.fixture(scope="package")
-def browsers(chromium: str, tls_ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
+def browsers(
+    chromium: str, tls_ports: Ports, certificate: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browsers]:
     mirrors = ", ".join(f"MAP {name} 127.0.0.1:{tls_ports.acme}" for name in ("cdn.jsdelivr.net", "unpkg.com"))
-    arguments = ("--ignore-certificate-errors", f"--host-resolver-rules={mirrors}")
+    arguments = (trusting(certificate), f"--host-resolver-rules={mirrors}")
     expect.set_options(timeout=PATIENCE_MS)
     with running_browsers(chromium, tmp_path_factory.mktemp("browsers"), *arguments) as browsers:
         yield browsers
