@@ -220,7 +220,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParityResult:
-    """The newest comparison of one subject. `run` (unix seconds) names those made together; 0 is one on its own."""
+    """The newest comparison of one subject. `run` (unix seconds) names those made together; 0 is one on its own.
+
+    `basis` is a digest of the host, client, scope, probes and ignores under which it was made.
+    """
 
     tenant: str
     sub: str
@@ -229,6 +232,7 @@ class ParityResult:
     baseline_at: float | None
     fingerprint: str
     checks: Sequence[Check]
+    basis: str = ""
 
     @property
     def mismatches(self) -> Sequence[Check]:
@@ -248,7 +252,10 @@ class ParityResult:
 
 @dataclass(frozen=True, slots=True)
 class ParityCounts:
-    """The newest comparisons of a tenant: subjects by outcome; `fresh` are those proven since a given moment."""
+    """The newest comparisons of a tenant: subjects by outcome.
+
+    `fresh` are those proven since a given moment, on a given basis.
+    """
 
     proven: int = 0
     mismatch: int = 0

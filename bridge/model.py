@@ -273,6 +273,12 @@ class Tenant(_Part):
         revision = hashlib.sha256(json.dumps([self.host, client_id, self.scope]).encode()).hexdigest()[:16]
         return TokenKey(self.slug, client_id, sub, self.scope, revision)
 
+    def parity_basis(self) -> str:
+        """Return a digest of what a comparison is made under: with another one it proves nothing any more."""
+        plan = self.parity.model_dump(mode="json", include={"probes", "ignores", "max_apps"})
+        parts = [self.token_key("").credential_revision, plan]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
     def public_document(self) -> dict[str, Any]:
         """Return every field but the secrets, of which only the presence shows."""
         return self.model_dump(mode="json")

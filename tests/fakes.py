@@ -731,10 +731,11 @@ class FakeParity(_Store):
         self._check()
         return max((row.run for row in self.rows.values() if row.tenant == tenant and row.run), default=None)
 
-    def counts(self, tenant: str, *, fresh_since: float) -> ParityCounts:
+    def counts(self, tenant: str, *, fresh_since: float, basis: str) -> ParityCounts:
         rows = self.results(tenant, limit=len(self.rows))
         sizes = {each.value: sum(row.outcome is each for row in rows) for each in Outcome}
-        fresh = sum(row.outcome is Outcome.PROVEN and row.compared_at >= fresh_since for row in rows)
+        proven = (row for row in rows if row.outcome is Outcome.PROVEN and row.basis == basis)
+        fresh = sum(row.compared_at >= fresh_since for row in proven)
         return ParityCounts(**sizes, fresh=fresh)
 
 

@@ -24,6 +24,8 @@ from bridge.texts import checked_origin, checked_text, is_loopback
 PEOPLE = [f"person-{number}" for number in range(10_000)]
 PERCENTAGES = st.floats(min_value=0, max_value=100)
 
+PROBE = {"name": "sales", "app_id": "11111111-2222-3333-4444-555555555555", "dimension": "D", "measure": "M"}
+
 
 def changed(fields: dict[str, object]) -> Tenant:
     return Tenant.model_validate({**tenant_document(), **fields})
@@ -209,6 +211,26 @@ class TestTokenKey:
     def test_stays_with_anything_else(self, changes: dict[str, object]) -> None:
         """A rotated secret of the same client does not end the tokens that the old one got."""
         assert changed(changes).token_key("alice") == self.KEY
+
+    @pytest.mark.parametrize(
+        ("changes", "is_another"),
+        [
+            ({"host": "https://acme.eu.qlikcloud.com"}, True),
+            ({"issuing_client": CLIENT | {"id": "another"}}, True),
+            ({"scope": "user_default offline_access"}, True),
+            ({"parity": {"probes": [PROBE]}}, True),
+            ({"parity": {"ignores": [{"area": "spaces", "item": "*", "reason": "x"}]}}, True),
+            ({"parity": {"max_apps": 1}}, True),
+            ({"parity": {"subjects_needed": 9, "fresh_for_s": 60, "sample_percent": 5}}, False),
+            ({"name": "Acme & Söhne", "issuing_client": CLIENT | {"secret": "hush-other"}}, False),
+        ],
+    )
+    def test_what_a_comparison_is_made_under_has_a_digest(
+        self,
+        changes: dict[str, object],
+        is_another: bool,  # noqa: FBT001 - a case
+    ) -> None:
+        assert (changed(changes).parity_basis() != tenant().parity_basis()) is is_another
 
     def test_tells_subjects_apart_by_case(self) -> None:
         assert tenant().token_key("Alice").digest() != self.KEY.digest()

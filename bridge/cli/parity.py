@@ -1,6 +1,7 @@
 """`qlik-bridge parity SLUG`: prove that OAuth gives people what JWT gave them, and write it down."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bridge.bootstrap import Bridge
 from bridge.cli.common import actor, file_text, print_table, wired
 from bridge.cli.parity_report import Report, as_html, as_json
-from bridge.errors import EXIT_REFUSED, EXIT_UPSTREAM, BadRequest, ConfigError
+from bridge.errors import EXIT_REFUSED, EXIT_UPSTREAM, BadRequest, ConfigError, StoreError
 from bridge.evidence import Baseline, Outcome, ParityResult
 from bridge.model import AuditEvent, Identity
 from bridge.services.parity_people import LeftOut
@@ -22,6 +23,7 @@ T = TypeVar("T")
 STORED = 1_000_000
 """As good as all: a tenant has fewer people."""
 SHOWN = 20
+TELL_EVERY_S = 1.0
 
 
 @click.command()
@@ -68,6 +70,7 @@ class _Run:
         self._slug = slug
         self._people = people
         self._pace = pace
+        self._told_at = 0.0
 
     def take_baselines(self, left_out: Sequence[LeftOut]) -> None:
         taken: list[Baseline] = []
@@ -94,12 +97,13 @@ class _Run:
         return found
 
     def _done(self, run: float) -> list[ParityResult]:
-        """Return what this run compared already, of people whose facts are still the same."""
+        """Return what this run compared already, of people whose facts, and on a basis, that are still the same."""
+        basis = self._bridge.tenants.get(self._slug).tenant.parity_basis()
         stored = ((each, self._bridge.parity.result(self._slug, each.subject.sub)) for each in self._people)
         return [
             result
             for identity, result in stored
-            if result and result.run == run and result.fingerprint == identity.subject.fingerprint()
+            if result and (result.run, result.fingerprint, result.basis) == (run, identity.subject.fingerprint(), basis)
         ]
 
     def _walk(self, people: Sequence[Identity], ask: Callable[[Identity], T], found: list[T]) -> list[LeftOut]:
@@ -115,7 +119,15 @@ class _Run:
                 else:
                     found.append(each)
                 progress.advance(task)
+                self._tell_guardrails()
         return left
+
+    def _tell_guardrails(self) -> None:
+        """Write what was measured so far: a run may take hours, and a mismatch shall be acted on while it goes on."""
+        if self._bridge.clock() - self._told_at >= TELL_EVERY_S:
+            self._told_at = self._bridge.clock()
+            with suppress(StoreError):  # it is counted; the next comparison says that the database is away
+                self._bridge.measures.flush()
 
     def _audit(self, action: str, after: dict[str, int]) -> None:
         self._bridge.audit.append(AuditEvent(self._bridge.clock(), actor(), action, self._slug, "", None, after))

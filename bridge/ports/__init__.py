@@ -257,8 +257,8 @@ class ParityStore(Protocol):
     def latest_run(self, tenant: str) -> float | None:
         """Return the newest run's name (unix seconds); comparisons on their own are of none."""
 
-    def counts(self, tenant: str, *, fresh_since: float) -> ParityCounts:
-        """Return how many subjects there are of each outcome, and how many were proven since then."""
+    def counts(self, tenant: str, *, fresh_since: float, basis: str) -> ParityCounts:
+        """Return how many subjects there are of each outcome, and how many were proven since then on this basis."""
 
 
 class AssertionLedger(Protocol):

@@ -75,6 +75,7 @@ class Parity:
             baseline_at=baseline.taken_at if baseline else None,
             fingerprint=record.subject.fingerprint(),
             checks=checks,
+            basis=state.tenant.parity_basis(),
         )
         self._count(result)
         self._keep(result)
@@ -103,7 +104,8 @@ class Parity:
 
     def counts(self, tenant: Tenant) -> ParityCounts:
         """Return the tenant's subjects by outcome, and how many are freshly proven. Raises StoreError."""
-        return self._store.counts(tenant.slug, fresh_since=self._clock() - tenant.parity.fresh_for_s)
+        since = self._clock() - tenant.parity.fresh_for_s
+        return self._store.counts(tenant.slug, fresh_since=since, basis=tenant.parity_basis())
 
     def _checks(
         self, tenant: Tenant, record: SubjectRecord, baseline: Baseline | None, no_baseline: str, *, must_see: bool

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bridge.errors import UnmetCondition
+from bridge.evidence import ParityCounts
 from bridge.model import Stage, TenantState
 from bridge.services.parity import Parity
 from bridge.services.stages import Condition
@@ -21,16 +22,23 @@ def fresh_parity(parity: Parity) -> Condition:
         plan = state.tenant.parity
         if to.position < Stage.ROLLOUT.position:
             return
-        fresh = parity.counts(state.tenant).fresh
-        if fresh < plan.subjects_needed:
+        counts = parity.counts(state.tenant)
+        if counts.fresh < plan.subjects_needed:
             days = plan.fresh_for_s / 86_400
             yield UnmetCondition(
                 "fresh_parity",
-                f"Parity is proven for {fresh} of {plan.subjects_needed} people in the last {days:g} days."
-                f" {HOW.format(slug=state.tenant.slug)}",
+                f"Parity is proven for {counts.fresh} of {plan.subjects_needed} people in the last {days:g} days."
+                f"{_stale(counts)} {HOW.format(slug=state.tenant.slug)}",
             )
 
     return unmet
+
+
+def _stale(counts: ParityCounts) -> str:
+    """Say why proofs that are there do not count."""
+    stale = counts.proven - counts.fresh
+    why = "are older, or made under other probes, ignores, host, client or scope"
+    return f" {stale} more {why}." if stale else ""
 
 
 def no_open_mismatch(parity: Parity) -> Condition:

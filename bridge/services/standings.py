@@ -42,7 +42,7 @@ class Standings:
     def _of(self, state: TenantState) -> Iterator[tuple[tuple[str, str], int]]:
         """Yield the standings of one tenant. Before it moved on, its people on the JWT path are no stragglers."""
         tenant, now = state.tenant, self._clock()
-        counts = self._parity.counts(tenant.slug, fresh_since=now)
+        counts = self._parity.counts(tenant.slug, fresh_since=now, basis="")
         yield (tenant.slug, Series.PROVEN.value), counts.proven
         yield (tenant.slug, Series.MISMATCHED.value), counts.mismatch
         yield (tenant.slug, Series.UNPROVEN.value), counts.unproven

@@ -32,7 +32,7 @@ UNSEEN = Check(Area.ROWS, "sales", Verdict.NOT_CHECKED, why="the app was reloade
 
 
 def result(sub: str, at: float, *checks: Check) -> ParityResult:
-    return ParityResult("acme", sub, 90.0, at, 50.0, "print", checks)
+    return ParityResult("acme", sub, 90.0, at, 50.0, "print", checks, "b1")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_newest_comparison_of_a_subject_stands(stores: Stores) -> None:
     stores.parity.keep_result(replace(result("alice", 110.0, SAME), baseline_at=None))
     found = stores.parity.result("acme", "alice")
     assert found is not None
-    assert (tuple(found.checks), found.compared_at, found.baseline_at) == ((SAME,), 110.0, None)
+    assert (tuple(found.checks), found.compared_at, found.baseline_at, found.basis) == ((SAME,), 110.0, None, "b1")
     assert found.outcome is Outcome.PROVEN
 
 
@@ -76,10 +76,12 @@ def test_results_are_listed_newest_first_and_by_outcome(stores: Stores) -> None:
 
 
 def test_counts_know_what_is_fresh(stores: Stores) -> None:
-    assert stores.parity.counts("acme", fresh_since=0) == ParityCounts()
+    assert stores.parity.counts("acme", fresh_since=0, basis="b1") == ParityCounts()
     for sub, at, check in (("a", 1.0, SAME), ("b", 9.0, SAME), ("c", 9.0, MISSING), ("d", 9.0, UNSEEN)):
         stores.parity.keep_result(result(sub, at, check))
-    assert stores.parity.counts("acme", fresh_since=9.0) == ParityCounts(proven=2, mismatch=1, unproven=1, fresh=1)
+    counts = stores.parity.counts("acme", fresh_since=9.0, basis="b1")
+    assert counts == ParityCounts(proven=2, mismatch=1, unproven=1, fresh=1)
+    assert stores.parity.counts("acme", fresh_since=9.0, basis="b2") == replace(counts, fresh=0)
 
 
 def test_the_latest_run_is_known(stores: Stores) -> None:

@@ -311,6 +311,12 @@ def test_a_tenant_moves_on_when_enough_people_are_proven(product: Bridge, admin:
     compare(product, "alice")
     compare(product, "bob")
     assert unmet(Stage.ROLLOUT) == []
+    proven_under = state
+    change_tenant(product, "acme", parity=ParityPlan(probes=(), subjects_needed=2))
+    state = product.tenants.get("acme")
+    assert unmet(Stage.ROLLOUT) == ["fresh_parity"], "nobody was compared under these probes"
+    state = proven_under
+    assert unmet(Stage.ROLLOUT) == []
     admin.call("DELETE", admin.assignment("Finance"))
     compare(product, "alice")
     assert unmet(Stage.ROLLOUT) == ["fresh_parity", "no_open_mismatch"]

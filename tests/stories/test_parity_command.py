@@ -160,6 +160,49 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert len(sandbox[0].calls("/oauth/token")) == 3
 
 
+def test_a_run_does_not_go_on_with_what_was_made_under_other_probes(
+    run: Run, people: Callable[..., Path], bridge: Bridge
+) -> None:
+    file = people(*SOME[:2])
+    assert run("acme", "--subjects", file, *FAST).code == 0
+    ignores = [{"area": "spaces", "item": "Playground", "reason": "nobody embeds it"}]
+    change_tenant(bridge, "acme", parity=ParityPlan.model_validate({"max_apps": 1, "ignores": ignores}))
+    before = {sub: result.compared_at for sub in ("alice", "bob") if (result := bridge.parity.result("acme", sub))}
+
+    assert run("acme", "--subjects", file, "--resume", *FAST).code == 0
+
+    after = {sub: result.compared_at for sub in ("alice", "bob") if (result := bridge.parity.result("acme", sub))}
+    assert all(after[sub] > before[sub] for sub in ("alice", "bob"))
+
+
+def test_guardrails_see_a_mismatch_while_the_run_goes_on(
+    run: Run,
+    people: Callable[..., Path],
+    bridge: Bridge,
+    sandbox: tuple[Tenant, Tenant],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file, seen, compare = people(*SOME), list[int](), Parity.compare
+    assert run("acme", "--subjects", file, *FAST).code == 0
+    sandbox[0].control("POST", "switches", {"group_mode": 1})
+    monkeypatch.setattr(sys.modules["bridge.cli.parity"], "TELL_EVERY_S", 0)
+    before = compared_by_guardrails(bridge)
+
+    def looking(self: Parity, slug: str, identity: Identity, *, run: float = 0) -> ParityResult:
+        seen.append(compared_by_guardrails(bridge) - before)
+        return compare(self, slug, identity, run=run)
+
+    monkeypatch.setattr(Parity, "compare", looking)
+    run("acme", "--subjects", file, *FAST)
+
+    assert seen == [0, 1, 2]
+
+
+def compared_by_guardrails(bridge: Bridge) -> int:
+    found = {each.guardrail: each for each in bridge.guardrails.readings("acme")}
+    return round((found["parity_mismatches"].value or 0) / 100 * found["parity_mismatches"].samples)
+
+
 def test_older_rows_are_skipped_and_said(
     run: Run, bridge: Bridge, people: Callable[..., Path], sandbox: tuple[Tenant, Tenant]
 ) -> None:

@@ -48,6 +48,7 @@ class SqlParity:
             "baseline_at": result.baseline_at,
             "fingerprint": result.fingerprint,
             "outcome": result.outcome.value,
+            "basis": result.basis,
             "checks": CHECKS.dump_python(tuple(result.checks), mode="json"),
         }
         with self._database.writing() as connection:
@@ -73,9 +74,10 @@ class SqlParity:
             run: float | None = connection.execute(query).scalar_one_or_none()
         return run
 
-    def counts(self, tenant: str, *, fresh_since: float) -> ParityCounts:
+    def counts(self, tenant: str, *, fresh_since: float, basis: str) -> ParityCounts:
         outcome = PARITY_RESULTS.c.outcome
-        fresh = func.sum(case((PARITY_RESULTS.c.compared_at >= fresh_since, 1), else_=0))
+        is_fresh = (PARITY_RESULTS.c.compared_at >= fresh_since) & (PARITY_RESULTS.c.basis == basis)
+        fresh = func.sum(case((is_fresh, 1), else_=0))
         query = select(outcome, func.count(), fresh).where(PARITY_RESULTS.c.tenant == tenant).group_by(outcome)
         with self._database.reading() as connection:
             found = {name: (count, recent) for name, count, recent in connection.execute(query)}
@@ -96,4 +98,6 @@ def _keep(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
 
 def _result(row: Row[Any]) -> ParityResult:
     checks = CHECKS.validate_python(row.checks)
-    return ParityResult(row.tenant, row.sub, row.run, row.compared_at, row.baseline_at, row.fingerprint, checks)
+    return ParityResult(
+        row.tenant, row.sub, row.run, row.compared_at, row.baseline_at, row.fingerprint, checks, row.basis
+    )

@@ -305,6 +305,7 @@ PARITY_RESULTS = Table(
     Column("baseline_at", Float(53)),
     Column("fingerprint", Text, nullable=False),
     Column("outcome", Text, nullable=False),
+    Column("basis", Text, nullable=False, server_default=""),
     Column("checks", DOCUMENT, nullable=False),
     Index(None, "tenant", "outcome", "compared_at"),
 )
