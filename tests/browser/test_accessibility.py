@@ -145,7 +145,7 @@ def admin_new_tenant(page: Page, site: Site) -> None:
 
 
 def admin_budget(page: Page, site: Site) -> None:
-    sign_in(page, site, "erin", "/admin/budget?people=500&minutes=10")
+    sign_in(page, site, "erin", "/admin/budget?people=500")
 
 
 def admin_settings(page: Page, site: Site) -> None:
