@@ -335,7 +335,8 @@ _BRIDGE: Mapping[str, Explanation] = {
             Cause("The service refuses them.", "In the sign-in service: assign them to the bridge's application."),
             Cause(
                 "The service's tokens do not fit: audience, clock or groups.",
-                "Compare `BRIDGE_OIDC_CLIENT_ID` and `BRIDGE_OIDC_GROUPS_CLAIM` with its application.",
+                "Compare `BRIDGE_OIDC_CLIENT_ID`, `BRIDGE_OIDC_SUBJECT_CLAIM` and `BRIDGE_OIDC_GROUPS_CLAIM` with its"
+                " application.",
             ),
         ),
     ),

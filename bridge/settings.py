@@ -113,6 +113,7 @@ class Settings(BaseModel):
     oidc_issuer: Annotated[str, AfterValidator(checked_address)] | None = None
     oidc_client_id: str | None = None
     oidc_client_secret: SecretStr | None = None
+    oidc_subject_claim: Annotated[str, Field(min_length=1)] = "sub"
     oidc_groups_claim: Annotated[str, Field(min_length=1)] = "groups"
     oidc_scope: Annotated[str, AfterValidator(_asks_who)] = "openid profile email"
     header_user: str = "X-Forwarded-User"

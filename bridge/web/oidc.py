@@ -126,7 +126,8 @@ def _facts(client: Any, tokens: Mapping[str, Any]) -> Facts:  # noqa: ANN401 - A
     claims: Facts | None = tokens.get("userinfo")
     if claims is None:
         raise SignInRefused(NOT_BELIEVED, detail="no ID token")
-    wanted = {"name", "email", current.bridge().settings.oidc_groups_claim}
+    settings = current.bridge().settings
+    wanted = {"name", "email", settings.oidc_groups_claim, settings.oidc_subject_claim}
     if wanted <= claims.keys() or "userinfo_endpoint" not in _provider().metadata():
         return claims
     more = client.userinfo(token=tokens)
@@ -145,7 +146,7 @@ def _identity(facts: Facts) -> Identity:
         )
     try:
         subject = subject_of(
-            sub=facts["sub"],
+            sub=_sub(facts, bridge.settings.oidc_subject_claim),
             name=facts.get("name") or facts.get("preferred_username"),
             email=facts.get("email"),
             groups=facts[claim],
@@ -155,6 +156,21 @@ def _identity(facts: Facts) -> Identity:
             f"What the sign-in service says about you cannot be used: {problem}. An operator must correct its claims."
         ) from None
     return Identity(subject, SOURCE, str(facts["iss"]), min(float(facts["iat"]), bridge.clock()))
+
+
+def _sub(facts: Facts, claim: str) -> object:
+    """Return who they are at the tenants. An address counts once the service says that it is theirs."""
+    if facts.get(claim) is None:
+        raise SignInRefused(
+            f"The sign-in service did not send the claim `{claim}`, which says who you are. An operator must make it"
+            " send that, or name another one in BRIDGE_OIDC_SUBJECT_CLAIM."
+        )
+    if claim == "email" and facts.get("email_verified") is not True:
+        raise SignInRefused(
+            "The sign-in service does not say that it verified your e-mail address, so anybody could have typed it. An"
+            " operator must make it send `email_verified`, or name another claim in BRIDGE_OIDC_SUBJECT_CLAIM."
+        )
+    return facts[claim]
 
 
 @contextmanager

@@ -261,6 +261,43 @@ def test_another_claim_can_hold_the_groups(environment: dict[str, str], ports: l
         assert visitor.get("/admin/").status_code == 200
 
 
+# --- another claim as the subject ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["claims", "userinfo"])
+def test_another_claim_can_be_the_subject(
+    environment: dict[str, str], ports: list[int], service: Service, place: str
+) -> None:
+    service.misbehave(**{place: {"oid": "8f1c"}})
+    with running_product(environment | {"BRIDGE_OIDC_SUBJECT_CLAIM": "oid"}, ports[0]) as product:
+        visitor = product.visitor()
+        visitor.sign_in("ada")
+
+        assert product.known_as(visitor).subject.sub == "8f1c"
+
+
+def test_without_the_claim_of_the_subject_nobody_gets_in(environment: dict[str, str], ports: list[int]) -> None:
+    with running_product(environment | {"BRIDGE_OIDC_SUBJECT_CLAIM": "oid"}, ports[0]) as product:
+        answer = product.visitor().sign_in("ada")
+
+        assert refusal(answer) == REFUSED
+        assert "BRIDGE_OIDC_SUBJECT_CLAIM" in answer.text
+
+
+@pytest.mark.parametrize(("verified", "status"), [(True, 303), (False, 403), ("true", 403), (None, 403)])
+def test_an_address_is_a_subject_only_once_it_was_verified(
+    environment: dict[str, str], ports: list[int], service: Service, verified: object, status: int
+) -> None:
+    service.misbehave(claims={"email_verified": verified}, userinfo={"email_verified": verified})
+    with running_product(environment | {"BRIDGE_OIDC_SUBJECT_CLAIM": "email"}, ports[0]) as product:
+        visitor = product.visitor()
+        answer = visitor.sign_in("ada")
+
+        assert answer.status_code == status
+        assert (SESSION in visitor.http.cookies) is (status == 303)
+        assert ("email_verified" in answer.text) is (status == 403)
+
+
 # --- attacks ---------------------------------------------------------------------------------------------
 
 
