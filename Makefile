@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo install test lint lock clean
+.PHONY: demo install test lint bench lock clean
 
 demo: .venv/.runtime  ## two sandbox tenants, the bridge and a portal; Ctrl-C stops all
 	@.venv/bin/python bridge/sandbox/front_end_build.py || true  # it said why, and so will every embed
@@ -22,6 +22,10 @@ lint: .venv/.dev
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
 	@.venv/bin/python -m mypy
+
+bench: .venv/.dev  ## what the bridge costs, written to docs/benchmarks.md; about five minutes on an idle machine
+	@tests/bench/setup.sh
+	@PYTHONPATH=tests .venv/bin/python -m bench $(BENCH)
 
 lock: .venv/.dev  ## pin every dependency anew, with hashes
 	$(PIP) uv
