@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from webkit import Visitor, Web
 
+from bridge.model import Tenant
 from bridge.roles import Grant, Role
 from bridge.services.tenant_changes import Author
+from bridge.web.admin.declaration import document_of, fields_of, sections
 
 SET_UP = "/admin/tenants/acme/set-up"
 NEW = "/admin/tenants/new"
@@ -243,3 +245,16 @@ def test_a_new_tenant_that_cannot_be(demo: Web, erin: Visitor, wrong: dict[str, 
     assert told in answer.text
     assert 'value="https://initech.example.com"' in answer.text
     assert sorted(demo.tenants.states) == ["acme", "globex"]
+
+
+def test_every_part_of_a_declaration_has_a_field(demo: Web) -> None:
+    form = sections(document_of(demo.tenants.states["acme"].tenant), is_new=True)
+    told = {field.name.partition(".")[0] for field in fields_of(form)}
+
+    assert told == Tenant.model_fields.keys() - {"group_strategy"}  # it has one value
+
+
+def test_a_tenant_is_given_its_own_flags(demo: Web, erin: Visitor, sent: dict[str, str]) -> None:
+    assert change(erin, sent, own_flags="true").status_code == 303
+
+    assert demo.tenants.states["acme"].tenant.own_flags

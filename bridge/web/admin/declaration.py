@@ -90,6 +90,7 @@ BASIC = Section(
                 Field("web_integration_id", "Web integration id", "Legacy pages log in with it; a rollback needs it"),
                 Field("embed_script", "Embed script", "What pages load"),
                 Field("scope", "Scope", "Of impersonation tokens"),
+                Field("own_flags", "Own flags", "true: beside another flag provider", "choice", ("false", "true")),
             ],
         )
     ],
@@ -304,4 +305,6 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, list | tuple):
         return "\n".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
