@@ -79,4 +79,4 @@ class Kills:
 
 def _need_reason(order: Order) -> None:
     if not order.reason.strip():
-        raise BadRequest("The kill switch needs a reason. Say why in `reason`.")
+        raise BadRequest("The kill switch needs a reason: say why.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.errors import BadRequest, BridgeError, Conflict, StageRefused, UnmetCondition
-from bridge.model import Stage, TenantState
+from bridge.model import Rollout, Stage, TenantState
 from bridge.plan import Order, Pause, Ramp, RampStep, Wait, checked_steps
 from bridge.ports import Clock, TenantStore
 from bridge.services.stages import NOT_CHECKED, Stages, check_order, insist
@@ -40,6 +40,7 @@ class Ramps:
     def start(self, slug: str, steps: Sequence[RampStep], order: Order) -> TenantState:
         """Take the first step now and the others when they are due; a ramp that is under way is replaced.
 
+        The ramp that runs already, with no step taken since its start, runs on: nothing is written.
         Raises BadRequest for steps that make no ramp, StageRefused outside stage `rollout` and for unmet conditions,
         UnknownTenant, Conflict, StoreError.
         """
@@ -47,7 +48,7 @@ class Ramps:
         self._need_rollout(state)
         ramp = Ramp(_checked(state, steps), since=self._clock())
         check_order(order)
-        return self._step(state, ramp, order, action="ramp.start")
+        return state if _runs_already(state.rollout, ramp) else self._step(state, ramp, order, action="ramp.start")
 
     def pause(self, slug: str, order: Order) -> TenantState:
         """Stand still at the present percentage until somebody resumes; one that stands still already stays so.
@@ -152,6 +153,12 @@ class Ramps:
     def _pause(self, state: TenantState, order: Order) -> TenantState:
         paused = state.rollout.paused(Pause(order.actor, order.reason, self._clock()))
         return self._stages.write(state, paused, order, action="ramp.pause")
+
+
+def _runs_already(now: Rollout, asked: Ramp) -> bool:
+    """Tell whether *asked* was started before, and stands where its start would put it."""
+    running = now.ramp and replace(now.ramp, since=asked.since, wait=None)
+    return (now.percentage, running) == (asked.next_step.percent, asked.stepped(asked.since))
 
 
 def _ramp(state: TenantState) -> Ramp:

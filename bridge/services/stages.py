@@ -138,12 +138,23 @@ class Stages:
         return moved
 
     def recast(self, slug: str, order: Order, *, add: Cohorts = NOBODY, remove: Cohorts = NOBODY) -> TenantState:
-        """Change who moves first, name by name. Raises as `move` does, BadRequest when nobody is named."""
+        """Change who moves first, name by name. Raises as `move` does, BadRequest when nobody is named.
+
+        What is so already is not written: it is no sign that a person moved on. It does not lose races, unless
+        *order* names a version.
+        """
         check_order(order)
         if add | remove == NOBODY:
             raise BadRequest("Name a subject or a group.")
-        state = self.standing(slug, order)
-        return self._change(state, replace(state.rollout, cohorts=(state.rollout.cohorts - remove) | add), order)
+
+        def change() -> TenantState:
+            state = self.standing(slug, order)
+            cohorts = (state.rollout.cohorts - remove) | add
+            if cohorts == state.rollout.cohorts:
+                return state
+            return self._change(state, replace(state.rollout, cohorts=cohorts), order)
+
+        return insist(change)
 
     def _change(self, state: TenantState, after: Rollout, order: Order) -> TenantState:
         overridden = self.check(state, after, order)
@@ -265,7 +276,7 @@ def _check_shape(move: Move) -> None:
 
 def check_order(order: Order) -> None:
     if order.force and not order.reason.strip():
-        raise BadRequest("A forced move needs a reason. Say why in `reason`.")
+        raise BadRequest("A forced move needs a reason: say why.")
 
 
 def _after(before: Rollout, move: Move) -> Rollout:

@@ -132,6 +132,33 @@ class TestSteps:
         assert bridge.after(HOUR).percentage == 20
         assert bridge.rollout.ramp is None
 
+    def test_the_same_one_again_runs_on(self) -> None:
+        """A request that comes twice starts no hold anew, and is no sign that a person moved on."""
+        bridge = Bridge()
+        once = bridge.start()
+        bridge.clock.advance(HOUR / 2)
+
+        assert bridge.start() == once
+        assert bridge.after(HOUR / 2).percentage == 25
+        assert [action for _, action, _ in bridge.trail()] == ["ramp.start", "ramp.step"]
+
+    def test_the_last_step_again_is_nothing_new(self) -> None:
+        bridge = Bridge()
+        once = bridge.start(read_steps("100 %"))
+
+        assert bridge.start(read_steps("100 %")) == once
+        assert len(bridge.tenants.events) == 1
+
+    def test_the_same_one_again_ends_its_pause(self) -> None:
+        bridge = Bridge()
+        bridge.start()
+        bridge.ramps.pause("acme", Order("guard", "errors"))
+
+        bridge.start()
+
+        assert bridge.ramp.pause is None
+        assert bridge.trail()[-1] == ("erin", "ramp.start", 5)
+
 
 class TestStart:
     @pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.ROLLOUT])

@@ -346,13 +346,30 @@ class TestCohorts:
 
         with pytest.raises(StageRefused):
             desk.stages.recast("acme", Order("erin"), add=bob)
-        with pytest.raises(BadRequest, match="needs a reason"):
+        with pytest.raises(BadRequest, match="needs a reason: say why.$"):
             desk.stages.recast("acme", Order("erin", force=True), add=bob)
         with pytest.raises(BadRequest, match="Name a subject"):
             desk.stages.recast("acme", Order("erin"))
         desk.stages.recast("acme", Order("erin"), remove=alice)
 
         assert desk.tenants.get("acme").rollout.cohorts == Cohorts()
+
+    @pytest.mark.parametrize("change", [{"add": PILOTS}, {"remove": Cohorts(frozenset({"nobody"}))}])
+    def test_what_is_so_already_is_not_written(self, change: dict[str, Cohorts]) -> None:
+        """A write says that a person moved on: it ends a guardrail's hold and begins its window anew."""
+        desk = Desk(state(Stage.ROLLOUT, subjects=["alice"], groups=["Pilots"]))
+
+        assert desk.stages.recast("acme", Order("erin", "again"), **change).rollout.revision == 0
+        assert desk.tenants.events == []
+
+    def test_it_does_not_lose_a_race_it_is_not_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A ramp steps between our reading and our writing: the name joins what stands then."""
+        desk = Desk(state(Stage.ROLLOUT, percentage=5))
+        monkeypatch.setattr(desk.tenants, "move", overtaken(desk))
+
+        assert desk.stages.recast("acme", Order("erin"), add=PILOTS).rollout == Rollout(
+            Stage.ROLLOUT, 25, PILOTS, revision=2
+        )
 
 
 class TestChange:
