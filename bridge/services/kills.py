@@ -1,16 +1,20 @@
 """The kill switch: at once, nobody of a tenant (or of any) gets the OAuth path."""
 
 from dataclasses import replace
+from functools import partial
 
 from bridge.errors import BadRequest
-from bridge.model import AuditEvent, TenantState
-from bridge.plan import Kill, Order
+from bridge.model import AuditEvent, Rollout, TenantState
+from bridge.plan import Kill, Order, Pause
 from bridge.ports import Clock, TenantStore
 from bridge.services.stages import Stages, insist
+from bridge.trail import RAMP
+
+KILLED = "The kill switch is on."
 
 
 class Kills:
-    """Switch the OAuth path off and on again. Stage, percentage, cohorts and tokens stay as they are.
+    """Switch the OAuth path off and on again. Stage, percentage, cohorts and tokens stay as they are; ramps pause.
 
     What it does not change is a retired tenant, which has no JWT path to fall back on: move it back first.
     """
@@ -38,23 +42,40 @@ class Kills:
         return insist(lambda: self._tenants.kill_all() or self._switch_all(order, None, kill)) or kill
 
     def revive_all(self, order: Order) -> None:
-        """Switch the kill switch of all tenants back; a tenant's own stays. Raises as `kill_all` does."""
+        """Switch the kill switch of all tenants back; a tenant's own stays. Raises as `kill_all` does.
+
+        A ramp that nobody looked at meanwhile pauses now: none goes on by itself after a kill switch.
+        """
         _need_reason(order)
+        if self._tenants.kill_all():
+            for slug, state in self._tenants.all().items():
+                if state.rollout.ramp and not state.rollout.ramp.pause:
+                    insist(partial(self._pause, slug))
         insist(lambda: (on := self._tenants.kill_all()) and self._switch_all(order, on, None))
+
+    def _pause(self, slug: str) -> None:
+        state, order = self._tenants.get(slug, fresh=True), Order(RAMP, KILLED)
+        paused = self._paused(state.rollout, order)
+        if paused is not state.rollout:
+            self._stages.write(state, paused, order, action="ramp.pause")
+
+    def _paused(self, rollout: Rollout, order: Order) -> Rollout:
+        return rollout.paused(Pause(order.actor, KILLED, self._clock()))
 
     def _kill(self, order: Order) -> Kill:
         _need_reason(order)
         return Kill(order.actor, order.reason, self._clock())
 
     def _switch(self, slug: str, order: Order, kill: Kill | None) -> TenantState:
-        """Write the switch, unless it stands so already: who was first is kept."""
+        """Write the switch, and the ramp's pause with it, unless it stands so already: who was first is kept."""
 
         def change() -> TenantState:
             state = self._stages.standing(slug, order)
             if (state.rollout.kill is None) is (kill is None):
                 return state
             action = "stage.kill" if kill else "stage.revive"
-            return self._stages.write(state, replace(state.rollout, kill=kill), order, action=action)
+            rollout = self._paused(state.rollout, order) if kill else state.rollout
+            return self._stages.write(state, replace(rollout, kill=kill), order, action=action)
 
         return insist(change)
 

@@ -7,6 +7,7 @@ from bridge.errors import BadRequest, BridgeError, Conflict, StageRefused, Unmet
 from bridge.model import Rollout, Stage, TenantState
 from bridge.plan import Order, Pause, Ramp, RampStep, Wait, checked_steps
 from bridge.ports import Clock, TenantStore
+from bridge.services.kills import KILLED
 from bridge.services.stages import NOT_CHECKED, Stages, check_order, insist
 from bridge.telemetry import Metrics
 from bridge.trail import RAMP
@@ -101,7 +102,7 @@ class Ramps:
         if ramp is None or ramp.pause is not None:
             return
         if state.kill is not None:
-            self._pause(state, Order(RAMP, "The kill switch is on."))
+            self._pause(state, Order(RAMP, KILLED))
         elif not self._decides(state):
             self._pause(state, Order(RAMP, NOT_OURS))
         elif ramp.is_due(self._clock()) and self._clock() >= self._not_before.get(state.tenant.slug, 0):

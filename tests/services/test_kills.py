@@ -120,11 +120,11 @@ class TestOne:
         desk, mute = Desk(state()), Order("erin", reason)
 
         for switch in (desk.kills.kill, desk.kills.revive):
-            with pytest.raises(BadRequest, match="needs a reason: say why.$"):
+            with pytest.raises(BadRequest, match="needs a reason: say why"):
                 switch("acme", mute)
-        with pytest.raises(BadRequest, match="needs a reason: say why.$"):
+        with pytest.raises(BadRequest, match="needs a reason: say why"):
             desk.kills.kill_all(mute)
-        with pytest.raises(BadRequest, match="needs a reason: say why.$"):
+        with pytest.raises(BadRequest, match="needs a reason: say why"):
             desk.kills.revive_all(mute)
         assert desk.tenants.events == []
 

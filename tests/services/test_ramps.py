@@ -430,10 +430,27 @@ class TestEnd:
         bridge.start()
         if everywhere:
             bridge.kills.kill_all(ERIN)
+            bridge.after(1)
         else:
             bridge.kills.kill("acme", ERIN)
 
-        bridge.after(1)
-
         assert bridge.ramp.pause
         assert bridge.ramp.pause.reason == "The kill switch is on."
+        assert bridge.ramp.pause.actor == ("ramp" if everywhere else "erin")
+
+    @pytest.mark.parametrize("everywhere", [True, False])
+    def test_also_when_it_is_switched_back_at_once(self, everywhere: bool) -> None:  # noqa: FBT001 - a case
+        """No worker looks at the ramp meanwhile."""
+        bridge = Bridge()
+        bridge.start()
+        if everywhere:
+            bridge.kills.kill_all(ERIN)
+            bridge.kills.revive_all(ERIN)
+        else:
+            bridge.kills.kill("acme", ERIN)
+            bridge.kills.revive("acme", ERIN)
+
+        assert bridge.after(HOUR).percentage == 5
+        assert bridge.ramp.pause
+        bridge.ramps.resume("acme", ERIN)
+        assert bridge.after(HOUR).percentage == 25
