@@ -133,7 +133,8 @@ class Book:
         return self.limit.window_s / RECENT + self.limit.slot_s
 
     def _live(self, now: float) -> Iterator[Spent]:
-        return (row for row in self.rows if row.slot + self.limit.held_s > now)
+        """Yield what counts. What lies further ahead than anybody is told to wait was written by a clock gone back."""
+        return (row for row in self.rows if -self.limit.held_s < row.slot - now <= self.limit.held_s)
 
     def _coming(self, above: Sequence[Spent], now: float) -> int:
         """Return what higher lanes will need on top of what they spent, going on as they lately did."""

@@ -14,6 +14,7 @@ BUCKETS = 10_000
 """Subjects fall into this many buckets: a percentage has two decimals at most."""
 
 MOST_STEPS = 50
+EXAMPLE = "`5 % for 1 h, 25 % for 1 day, 100 %`"
 LONGEST_HOLD_S = 366 * 86_400
 EVERYBODY = 100.0
 
@@ -233,11 +234,15 @@ def bucket(tenant: str, sub: str) -> int:
 def read_steps(text: str) -> tuple[RampStep, ...]:
     """Return the steps of `5 % for 1 h, 25 % for 1 day, 100 %`. Raises ValueError with every mistake."""
     parts = [" ".join(part.split()).lower() for part in text.split(",")]
+    if not any(parts):
+        raise ValueError(f"write at least one step, as in {EXAMPLE}")
+    if not all(parts):
+        raise ValueError(f"there is an empty step; write them as in {EXAMPLE}")
     found = [_STEP.fullmatch(part) for part in parts]
     wrong = [part for part, match in zip(parts, found, strict=True) if match is None or _is_unknown(match["unit"])]
     if wrong:
         listed = ", ".join(f"`{part[:40]}`" for part in wrong)
-        raise ValueError(f"{listed} is no step; write them as in `5 % for 1 h, 25 % for 1 day, 100 %`")
+        raise ValueError(f"{listed} is no step; write them as in {EXAMPLE}")
     return checked_steps(
         RampStep(float(match["percent"]), _hold_s(match["number"], match["unit"])) for match in found if match
     )

@@ -578,9 +578,9 @@ class FakeBudget(_Store):
         self._check()
         return dict(self.tiers)
 
-    def remove_older(self, before: float) -> None:
+    def keep(self, since: float, until: float) -> None:
         self._check()
-        self.rows = {key: row for key, row in self.rows.items() if row.slot >= before}
+        self.rows = {key: row for key, row in self.rows.items() if since <= row.slot <= until}
 
 
 class FakeDecisions(_Store):

@@ -66,6 +66,14 @@ class TestRoom:
         assert [waiting.room(lane, NOW) > 0 for lane in Lane] == [True, True, False, False]
         assert [waiting.room(Lane.SHADOW, NOW + 200 + after_s) > 0 for after_s in (0, 64, 65)] == [False, False, True]
 
+    def test_a_clock_gone_back_starves_nobody(self) -> None:
+        """What was spent an hour later by the old clock does not count; what is told to come back soon does."""
+        ahead = book(Spent(Lane.PAGE_OPEN, NOW + 3600, 400), Spent(Lane.RENEWAL, NOW + 3600, refused=9))
+
+        assert [ahead.room(lane, NOW) for lane in Lane] == [400, 360, 300, 200]
+        assert ahead.wait_s(Lane.SHADOW, 2, NOW) == 0
+        assert book(Spent(Lane.PAGE_OPEN, NOW + 5, 400)).room(Lane.PAGE_OPEN, NOW) == 0, "another worker's clock"
+
 
 class TestWait:
     def test_nobody_waits_while_there_is_room(self) -> None:

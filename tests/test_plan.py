@@ -30,7 +30,10 @@ class TestText:
     @pytest.mark.parametrize(
         ("text", "mistake"),
         [
-            ("", "`` is no step"),
+            ("", "write at least one step, as in `5 % for 1 h"),
+            (" , ", "write at least one step, as in `5 % for 1 h"),
+            ("5 % for 1 h,, 100 %", "there is an empty step; write them as in `5 % for 1 h"),
+            ("5 % for 1 h, 100 %,", "there is an empty step; write them as in `5 % for 1 h"),
             ("5 % for 1 fortnight, 100 %", "`5 % for 1 fortnight` is no step"),
             ("-5 % for 1 h, 100 %", "`-5 % for 1 h` is no step"),
             ("5 %, 100 %", "5 % needs a time to hold"),

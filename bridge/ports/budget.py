@@ -27,5 +27,5 @@ class BudgetStore(Protocol):
     def closed(self) -> Mapping[tuple[str, int], float]:
         """Return until when each tier is, or was, closed."""
 
-    def remove_older(self, before: float) -> None:
-        """Remove slots that began before that moment (unix seconds)."""
+    def keep(self, since: float, until: float) -> None:
+        """Remove slots that began before *since*, or after *until* (unix seconds), where no clock can be."""

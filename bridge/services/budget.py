@@ -83,9 +83,11 @@ class Budget:
         self._metrics = metrics
         self._tallies = tallies
         self._guard = threading.Lock()
-        self._spent_until: TTLCache[tuple[Account, Lane, int], float] = TTLCache(REMEMBERED, limit.slot_s, timer=clock)
+        self._turned_back: TTLCache[tuple[Account, Lane, int], _Answer] = TTLCache(
+            REMEMBERED, limit.slot_s, timer=clock
+        )
         self._sent_away: dict[tuple[Account, Lane], int] = {}
-        self._sweep_at = clock() + SWEEP_EVERY_S
+        self._swept_at = clock()
         self.limit = limit
         self.tiers = Tiers(clock, store)
 
@@ -152,11 +154,11 @@ class Budget:
     def _refuse_at_once(self, account: Account, lane: Lane, calls: int) -> None:
         """Send away, without asking the store, who would be sent away anyway."""
         with self._guard:
-            until = self._spent_until.get((account, lane, calls), 0)
-            if until <= self._clock():
+            known, now = self._turned_back.get((account, lane, calls)), self._clock()
+            if known is None or not known.at <= now < known.until:
                 return
             self._sent_away[account, lane] = self._sent_away.get((account, lane), 0) + 1
-        self._send_away(account, lane, until - self._clock())
+        self._send_away(account, lane, known.until - now)
 
     def _refuse(self, account: Account, lane: Lane, calls: int, found: "_Found") -> None:
         now = self._clock()
@@ -164,7 +166,7 @@ class Budget:
             self.tiers.note(account.tenant, WRITE_TIER, found.closed_until)
             self.tiers.check(account.tenant, (WRITE_TIER,))
         with self._guard:
-            self._spent_until[account, lane, calls] = now + found.wait_s
+            self._turned_back[account, lane, calls] = _Answer(now, now + found.wait_s)
         self._send_away(account, lane, found.wait_s)
 
     def _send_away(self, account: Account, lane: Lane, wait_s: float) -> None:
@@ -182,11 +184,19 @@ class Budget:
 
     def _sweep(self, now: float) -> None:
         with self._guard:
-            if now < self._sweep_at:
+            if 0 <= now - self._swept_at < SWEEP_EVERY_S:
                 return
-            self._sweep_at = now + SWEEP_EVERY_S
+            self._swept_at = now
         with _unless_away():
-            self._store.remove_older(now - 2 * self.limit.held_s)
+            self._store.keep(now - 2 * self.limit.held_s, now + 2 * self.limit.held_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """When somebody was sent away, and until when; before `at` it says nothing: the clock has gone back."""
+
+    at: float
+    until: float
 
 
 @dataclass(slots=True)

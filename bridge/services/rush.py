@@ -6,8 +6,8 @@ from typing import Any
 
 from bridge.budgeting import DEAREST, Limit
 
-KEPT_PERCENTS = (0, 50, 80, 95)
-"""How many of the people still have a token that lives, in percent: they wait for nobody."""
+ONE_IN = (1, 2, 5, 20)
+"""One person in so many has no token that lives. The others wait for nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +27,21 @@ class Rush:
 
 def rushes(people: int, minutes: float, limit: Limit) -> Sequence[Rush]:
     """Let people come evenly within so many minutes (0: all at once) upon an unspent budget, in every variant."""
-    arrivals = [60 * minutes * number / people for number in range(people)]
-    return [
-        rush(arrivals, calls, kept_percent, limit) for calls in range(DEAREST, 0, -1) for kept_percent in KEPT_PERCENTS
-    ]
+    return [rush(people, minutes, calls, one_in, limit) for calls in range(DEAREST, 0, -1) for one_in in ONE_IN]
 
 
-def rush(arrivals: Sequence[float], calls: int, kept_percent: int, limit: Limit) -> Rush:
-    """Serve them as they come (seconds, in order), as soon as the window has room."""
-    room, served, waits = max(1, limit.budget // calls), list[float](), list[float]()
-    for number, at in enumerate(arrivals):
-        if number * kept_percent // 100 < (number + 1) * kept_percent // 100:
-            waits.append(0)
-            continue
-        turn = max(at, served[-room] + limit.held_s) if len(served) >= room else at
-        served.append(turn)
-        waits.append(turn - at)
-    waits.sort()
-    return Rush(calls, kept_percent, _at(waits, 50), _at(waits, 95), waits[-1])
+def rush(people: int, minutes: float, calls: int, one_in: int, limit: Limit) -> Rush:
+    """Tell how long they wait who are served in turn, as soon as the window has room.
 
+    So many are served at once, and the next so many when the calls of those are free again. They come evenly, so each
+    such block waits longer than the one before it by the same time, and nobody need be served one by one.
+    """
+    room, waiting = max(1, limit.budget // calls), -(-people // one_in)
+    longer_s = max(0.0, limit.held_s - room * one_in * 60 * minutes / people)
 
-def _at(waits: Sequence[float], percent: int) -> float:
-    return waits[min(len(waits) - 1, len(waits) * percent // 100)]
+    def wait_s(percent: int) -> float:
+        """Return the wait of the person at that place, when all stand in the order of their waits."""
+        place = min(people - 1, people * percent // 100) - (people - waiting)
+        return max(0, place // room) * longer_s
+
+    return Rush(calls, 100 - 100 // one_in, wait_s(50), wait_s(95), wait_s(100))

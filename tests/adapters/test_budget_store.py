@@ -77,9 +77,9 @@ def test_a_tier_is_closed_for_the_longest_that_was_said(stores: Stores) -> None:
     assert seen(stores, GLOBEX)[1] == 0
 
 
-def test_what_is_old_is_removed(stores: Stores) -> None:
-    write(stores, PAGE, Spent(Lane.PAGE_OPEN, 200.0, 1))
-    stores.budget.remove_older(150)
+def test_what_is_old_or_of_a_clock_gone_back_is_removed(stores: Stores) -> None:
+    write(stores, PAGE, Spent(Lane.PAGE_OPEN, 200.0, 1), Spent(Lane.PAGE_OPEN, 300.0, 1))
+    stores.budget.keep(150, 250)
 
     assert seen(stores)[0] == [Spent(Lane.PAGE_OPEN, 200.0, 1)]
 

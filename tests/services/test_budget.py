@@ -129,6 +129,20 @@ class TestSpending:
         assert metrics.registry.get_sample_value("bridge_budget_refusals_total", labels) == 51
         assert metrics.registry.get_sample_value("bridge_budget_calls_total", labels) == 10
 
+    def test_a_clock_gone_back_starves_nobody(self, budget: Budget, store: FakeBudget, clock: FakeClock) -> None:
+        """Nor do its rows come back to life when the clock is there again."""
+        spend(budget, 10)
+        refused(budget)
+
+        clock.advance(-3600)
+        spend(budget, 10)
+        refused(budget)
+        clock.advance(310)
+        spend(budget, 1)
+        assert [row.slot for row in store.rows.values() if row.slot > clock()] == []
+        clock.advance(3290)
+        assert budget.state(ACME).left == 10
+
     def test_without_the_store_nothing_is_spent(self, budget: Budget, store: FakeBudget) -> None:
         store.broken = True
         with pytest.raises(StoreError):

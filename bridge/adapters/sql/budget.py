@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, not_, select, update
 
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.tables import BUDGET_CALLS, CLOSED_TIERS
@@ -52,9 +52,9 @@ class SqlBudget:
         with self._database.reading() as connection:
             return {(row.tenant, row.tier): row.until for row in connection.execute(select(CLOSED_TIERS))}
 
-    def remove_older(self, before: float) -> None:
+    def keep(self, since: float, until: float) -> None:
         with self._database.writing() as connection:
-            connection.execute(delete(BUDGET_CALLS).where(BUDGET_CALLS.c.slot < before))
+            connection.execute(delete(BUDGET_CALLS).where(not_(BUDGET_CALLS.c.slot.between(since, until))))
 
 
 def _locked(connection: Connection, tenant: str) -> float:
