@@ -159,6 +159,8 @@ def api_page(page: Page, site: Site) -> None:
 def portal_of_an_operator(page: Page, site: Site) -> None:
     sign_in(page, site, "erin", "/t/globex/")
     expect_state(page, "jwt", "ready")
+    expect_bars(page.locator(BAR_CHART).first, len(products_of(site, "erin", "globex")))
+    expect(page.get_by_role("progressbar")).to_have_count(0)  # what turns while Qlik's code draws is not ours
 
 
 PAGES: list[tuple[str, Callable[[Page, Site], None]]] = [

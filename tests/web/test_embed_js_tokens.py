@@ -68,6 +68,11 @@ def fail_all_attempts(page: Page) -> None:
     assert not wait_for_event(page, "error", ATTEMPTS)["retrying"]
 
 
+def tokens_told(page: Page) -> int:
+    """Return how often the page said that it asked for a token; it asks for news by itself besides."""
+    return [each["step"] for each in events(page, "step")].count("token")
+
+
 def test_embeds_that_ask_at_once_share_one_request(page: Page, world: World) -> None:
     show(page, world, "".join(f'<qlik-embed id="e{number}" ui="classic/chart"></qlik-embed>' for number in range(8)))
 
@@ -90,7 +95,7 @@ def test_a_token_is_renewed_before_its_end_and_given_at_the_next_ask(page: Page,
     world.token_life_s = 3600
     opened(page, world)
     page.clock.fast_forward((3600 - 660) * 1000)
-    assert len(events(page, "step")) == 3, "nothing new"
+    assert tokens_told(page) == 1, "nothing new"
     world.minted = 2  # the bridge has a new one from now on
 
     with page.expect_response(TOKEN):
@@ -123,7 +128,7 @@ def test_nobody_comes_back_before_the_time_that_the_bridge_named(page: Page, wor
     ask_for_token(page)
     wait_for_event(page, "error")
     page.clock.fast_forward(50_000)
-    assert len(events(page, "step")) == 4, "session, load, token and the refusal: nothing was asked"
+    assert tokens_told(page) == 2, "the first and the refusal: nothing was asked"
 
     page.clock.fast_forward(20_000)
     assert token_in_hand(page) == "token-2"
