@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bridge.bootstrap import Bridge
+from bridge.budgeting import DEAREST
 from bridge.cli.common import actor, file_text, print_table, wired
+from bridge.cli.parity_progress import bar, duration
 from bridge.cli.parity_report import Report, as_html, as_json
-from bridge.errors import EXIT_REFUSED, EXIT_UPSTREAM, BadRequest, ConfigError, StoreError
+from bridge.errors import EXIT_REFUSED, EXIT_UPSTREAM, BadRequest, BudgetSpent, ConfigError, StoreError
 from bridge.evidence import Baseline, Outcome, ParityResult
 from bridge.model import AuditEvent, Identity
 from bridge.services.parity_people import LeftOut
@@ -45,6 +45,7 @@ def parity(
     per_minute: float,
 ) -> None:
     """Compare what people of tenant SLUG get by OAuth with what JWT gave; without --subjects, tell what is known."""
+    _check_writable(report, json_file)
     bridge = wired()
     bridge.tenants.get(slug)
     if subjects is None:
@@ -53,13 +54,16 @@ def parity(
         found = Report(bridge, slug, 0, list(bridge.parity.latest(slug, limit=STORED)), [])
     else:
         people, left_out = bridge.roster.read(slug, file_text(subjects))
-        run = _Run(bridge, slug, people, Pace(per_minute))
+        pace = Pace(per_minute, limit=bridge.budget.limit, calls=1 if baseline else DEAREST)
+        run = _Run(bridge, slug, people, pace)
         if baseline:
             run.take_baselines(left_out)
             return
         found = run.compare(left_out, resume=resume)
+    if str(json_file) != "-":
+        _tell(found)
     _write(found, report, json_file)
-    _end(found, quiet=str(json_file) == "-")
+    _end(found)
 
 
 class _Run:
@@ -89,7 +93,7 @@ class _Run:
         waiting = [each for each in self._people if each.subject.sub not in done]
         try:
             left = self._walk(waiting, lambda each: self._bridge.parity.compare(self._slug, each, run=run), results)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BudgetSpent):
             click.echo(f"\nInterrupted after {len(results)} of {len(self._people)}. Go on with --resume.", err=True)
             raise
         found = Report(self._bridge, self._slug, run, results, [*left_out, *left])
@@ -109,18 +113,26 @@ class _Run:
     def _walk(self, people: Sequence[Identity], ask: Callable[[Identity], T], found: list[T]) -> list[LeftOut]:
         """Fill *found* as answers come, so that an interruption loses none; return who was left out."""
         left: list[LeftOut] = []
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-            task = progress.add_task(self._slug, total=len(self._people), completed=len(found))
-            for each in PacedRun(ask, self._pace).over(people):
+        self._tell_pace(len(people))
+        with bar(self._slug, self._pace, done=len(found), total=len(self._people)) as shown:
+            for each in PacedRun(ask, self._pace, shown.wait).over(people):
                 if isinstance(each, LeftOut):
                     left.append(each)
                 else:
                     found.append(each)
-                progress.advance(task)
+                shown.advance()
                 self._tell_guardrails()
         return left
+
+    def _tell_pace(self, people: int) -> None:
+        """Say it when the budget, not `--per-minute`, is what the run will wait for."""
+        pace = self._pace
+        if people > pace.at_once and pace.per_minute > pace.lasting:
+            click.echo(
+                f"--per-minute {pace.per_minute:g} holds for {pace.at_once} new people; the budget lets about"
+                f" {pace.lasting:.0f} a minute through after them. All {people}: {duration(pace.left_s(0, people))}.",
+                err=True,
+            )
 
     def _tell_guardrails(self) -> None:
         """Write what was measured so far: a run may take hours, and a mismatch shall be acted on while it goes on."""
@@ -133,32 +145,60 @@ class _Run:
         self._bridge.audit.append(AuditEvent(self._bridge.clock(), actor(), action, self._slug, "", None, after))
 
 
+def _check_writable(*files: Path | None) -> None:
+    """Find out before anybody is asked: a run may take hours. Raises ConfigError."""
+    problems = [problem for file in files if file and str(file) != "-" if (problem := _try_out(file))]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _try_out(file: Path) -> str:
+    """Say why a file cannot be written. A pipe, which would be at its end afterwards, is not tried out."""
+    is_new = not file.exists()
+    if not is_new and not file.is_file() and not file.is_dir():
+        return ""
+    try:
+        file.open("a").close()
+    except OSError as error:
+        return _unwritable(file, error)
+    if is_new:
+        file.unlink()
+    return ""
+
+
 def _write(found: Report, report: Path | None, json_file: Path | None) -> None:
+    """Write what can be written. Raises ConfigError with what cannot."""
+    problems: list[str] = []
     for file, text in ((report, as_html), (json_file, as_json)):
-        if file is None:
-            continue
         if str(file) == "-":
             click.echo(text(found))
-            continue
-        try:
-            file.write_text(text(found))
-        except OSError as error:
-            raise ConfigError([f"{file} cannot be written: {error.strerror}"]) from None
+        elif file is not None:
+            try:
+                file.write_text(text(found))
+            except OSError as error:
+                problems.append(_unwritable(file, error))
+    if problems:
+        raise ConfigError(problems)
 
 
-def _end(found: Report, *, quiet: bool) -> None:
-    """Print what matters; exit 1 when a difference is open, 3 when the tenant left somebody uncompared."""
-    summary = found.summary()
-    if not quiet:
-        click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in summary.items()))
-        differences = found.differences()
-        if differences:
-            rows = [[str(len(each.subjects)), each.area, each.item, each.verdict, each.why] for each in differences]
-            print_table(["people", "what", "item", "verdict", "why"], rows[:SHOWN])
-        if len(differences) > SHOWN:
-            click.echo(f"... and {len(differences) - SHOWN} more, in the report")
-        _print_left_out(found.left_out)
-    if summary[Outcome.MISMATCH.value]:
+def _unwritable(file: Path, error: OSError) -> str:
+    return f"{file} cannot be written: {error.strerror}"
+
+
+def _tell(found: Report) -> None:
+    click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.summary().items()))
+    differences = found.differences()
+    if differences:
+        rows = [[str(len(each.subjects)), each.area, each.item, each.verdict, each.why] for each in differences]
+        print_table(["people", "what", "item", "verdict", "why"], rows[:SHOWN])
+    if len(differences) > SHOWN:
+        click.echo(f"... and {len(differences) - SHOWN} more, in the report")
+    _print_left_out(found.left_out)
+
+
+def _end(found: Report) -> None:
+    """Exit 1 when a difference is open, 3 when the tenant left somebody uncompared."""
+    if found.summary()[Outcome.MISMATCH.value]:
         raise SystemExit(EXIT_REFUSED)
     if any(each.is_upstream for each in found.left_out):
         raise SystemExit(EXIT_UPSTREAM)

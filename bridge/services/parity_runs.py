@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from bridge.budgeting import DEAREST, QLIKS_OWN, Lane, Limit
 from bridge.errors import (
     BridgeError,
     BudgetSpent,
@@ -24,24 +25,53 @@ TRIES = 5
 LONGEST_WAIT_S = 600.0
 
 
+PATIENCE_S = 3600.0
+"""So long one person waits for the budget; then pages need all of it, and the run ends, to be resumed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast to go. One person costs a JWT login and a mint at most, of Qlik's 100 calls a minute (Tier 2)."""
+    """How fast to go. One person costs a JWT login and a mint at most: `calls`, of what the lane may spend."""
 
     per_minute: float
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    limit: Limit = QLIKS_OWN
+    calls: int = DEAREST
+
+    @property
+    def at_once(self) -> int:
+        """Return how many people the lane lets through before any must wait for the budget."""
+        return self.limit.share_of(Lane.SHADOW) // self.calls
+
+    @property
+    def lasting(self) -> float:
+        """Return how many people a minute the lane lets through in the long run."""
+        return self.at_once * 60 / self.limit.held_s
+
+    def due_s(self, number: int) -> float:
+        """Return when it is that person's turn, counted from 0, when nobody else needs the lane's budget.
+
+        As in a rush: so many are let through, and the next so many when the calls of those are free again.
+        """
+        apart_s = 60 / self.per_minute
+        return number * apart_s + number // self.at_once * max(0.0, self.limit.held_s - self.at_once * apart_s)
+
+    def left_s(self, done: int, people: int) -> float:
+        """Return how long the rest of a run over *people* takes."""
+        return max(0.0, self.due_s(people - 1) - self.due_s(done))
 
 
 class PacedRun(Generic[T]):
-    """Ask *ask* for one person after the other."""
+    """Ask *ask* for one person after the other; *waiting* hears each wait for the budget (seconds), as it begins."""
 
-    def __init__(self, ask: Callable[[Identity], T], pace: Pace) -> None:
+    def __init__(self, ask: Callable[[Identity], T], pace: Pace, waiting: Callable[[float], object] = float) -> None:
         self._ask = ask
         self._pace = pace
+        self._waiting = waiting
 
     def over(self, people: Sequence[Identity]) -> Iterator[T | LeftOut]:
-        """Yield what came of each person, in order, as it comes. Raises StoreError."""
+        """Yield what came of each person, in order, as it comes. Raises StoreError, and BudgetSpent out of patience."""
         due = self._pace.clock()
         for identity in people:
             self._pace.sleep(max(0.0, due - self._pace.clock()))
@@ -52,6 +82,8 @@ class PacedRun(Generic[T]):
         for left in reversed(range(TRIES)):
             try:
                 return self._patiently(identity)
+            except BudgetSpent:
+                raise
             except TenantThrottled as failure:
                 if not left:
                     return _left_out(identity, failure)
@@ -62,11 +94,23 @@ class PacedRun(Generic[T]):
 
     def _patiently(self, identity: Identity) -> T:
         """Wait as long as pages need the budget; nothing was asked of the tenant meanwhile, so no try is lost."""
+        until = self._pace.clock() + PATIENCE_S
         while True:
             try:
                 return self._ask(identity)
             except BudgetSpent as spent:
-                self._pace.sleep(min(spent.retry_after_s or 1.0, LONGEST_WAIT_S))
+                wait_s = min(spent.retry_after_s or 1.0, LONGEST_WAIT_S)
+                if self._pace.clock() + wait_s > until:
+                    raise _out_of_patience(spent) from None
+                self._waiting(wait_s)
+                self._pace.sleep(wait_s)
+
+
+def _out_of_patience(spent: BudgetSpent) -> BudgetSpent:
+    message = f"For {PATIENCE_S / 60:.0f} minutes the budget had no call left for this run: pages needed all of it."
+    return BudgetSpent(
+        message, detail=spent.detail, retry_after_s=spent.retry_after_s, tier=spent.tier, lane=spent.lane
+    )
 
 
 def _left_out(identity: Identity, failure: BridgeError) -> LeftOut:

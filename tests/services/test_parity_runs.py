@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 
-from fakes import FakeClock
+import pytest
+from fakes import FakeBudget, FakeClock, FakeMeasures
+from samples import tenant
 
-from bridge.errors import BridgeError, NotAllowed, TenantThrottled, TenantUnavailable
+from bridge.budgeting import Lane, Limit
+from bridge.errors import BridgeError, BudgetSpent, NotAllowed, TenantThrottled, TenantUnavailable
 from bridge.model import Identity, Subject
+from bridge.services.budget import Budget, claiming
 from bridge.services.parity_people import LeftOut
-from bridge.services.parity_runs import TRIES, Pace, PacedRun
+from bridge.services.parity_runs import PATIENCE_S, TRIES, Pace, PacedRun
+from bridge.telemetry import Metrics
 
 
 def people(*subs: str) -> list[Identity]:
@@ -58,3 +63,49 @@ def test_who_cannot_be_compared_is_left_out_with_the_reason() -> None:
         ("carol", "tenant_throttled", True),
     ]
     assert asked.count("carol") == TRIES
+
+
+class TestBudget:
+    """Two hundred new people of an idle tenant, against the very budget that they spend."""
+
+    def walk(self, pace: Pace, clock: FakeClock) -> tuple[list[float], list[float]]:
+        """Return when each was compared, from the first on, and every wait that was told."""
+        budget = Budget(FakeBudget(), pace.limit, clock, Metrics(), FakeMeasures().tallies)
+        at, told = list[float](), list[float]()
+
+        def ask(_: Identity) -> None:
+            with claiming(Lane.SHADOW):
+                budget.spend(tenant(), then=1)
+                budget.spend(tenant())
+            at.append(clock())
+
+        list(PacedRun(ask, pace, told.append).over(people(*map(str, range(200)))))
+        return [each - at[0] for each in at], told
+
+    @pytest.mark.parametrize("per_minute", [10, 30, 600])
+    def test_it_takes_as_long_as_was_said(self, clock: FakeClock, per_minute: float) -> None:
+        pace = Pace(per_minute, clock, clock.advance)
+
+        at, told = self.walk(pace, clock)
+
+        slack_s = 2 * Limit().slot_s
+        assert at == [pytest.approx(pace.due_s(number), abs=slack_s) for number in range(200)]
+        assert at[-1] == pytest.approx(pace.left_s(0, 200), abs=slack_s)
+        assert pace.left_s(200, 200) == 0
+        assert bool(told) is (per_minute > pace.lasting)
+
+    def test_about_nineteen_a_minute_last(self) -> None:
+        assert Pace(30).lasting == pytest.approx(19.35, abs=0.01)
+        assert (Pace(30).at_once, Pace(30, calls=1).at_once) == (100, 200)
+        assert Pace(30).left_s(0, 200) == pytest.approx(508, abs=1)
+
+    def test_it_does_not_wait_without_end(self, clock: FakeClock) -> None:
+        """Nor does it leave out, one an hour, everybody who follows."""
+        begun = clock()
+
+        def ask(_: Identity) -> None:
+            raise BudgetSpent(retry_after_s=300, lane="shadow")
+
+        with pytest.raises(BudgetSpent, match="For 60 minutes the budget had no call left"):
+            list(PacedRun(ask, Pace(30, clock, clock.advance)).over(people("ada", "bob")))
+        assert clock() - begun == PATIENCE_S

@@ -16,6 +16,7 @@ from storykit import Tenant, change_tenant
 from bridge.bootstrap import Bridge
 from bridge.cli import main
 from bridge.cli.demo import demo_environment
+from bridge.errors import BudgetSpent, SyncRefused
 from bridge.evidence import ParityPlan, ParityResult, RowProbe
 from bridge.model import Content, Identity, Stage, Subject
 from bridge.services.parity import Parity
@@ -163,6 +164,60 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert (resumed.code, compared) == (0, ["alice", "bob", "Ctrl-C", "carol"])
     assert "3 proven" in resumed.out
     assert len(sandbox[0].calls("/oauth/token")) == 3
+
+
+def test_it_says_when_the_budget_sets_the_pace(
+    run: Run, people: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*_: object, **__: object) -> ParityResult:
+        raise SyncRefused
+
+    monkeypatch.setattr(Parity, "compare", refusing)
+
+    done = run("acme", "--subjects", people(*(row(f"user-{number}", "") for number in range(101))), *FAST)
+
+    said = "--per-minute 6000 holds for 100 new people; the budget lets about 19 a minute through after them."
+    assert said + " All 101: about 5 min." in done.err
+    assert "holds for" not in run("acme", "--subjects", people(row("alice", "")), *FAST).err
+
+
+def test_a_run_that_pages_starve_ends_and_can_be_resumed(
+    run: Run, people: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spent(*_: object, **__: object) -> ParityResult:
+        raise BudgetSpent(retry_after_s=30, lane="shadow")
+
+    monkeypatch.setattr(Parity, "compare", spent)
+    monkeypatch.setattr(sys.modules["bridge.services.parity_runs"], "PATIENCE_S", 0)
+
+    done = run("acme", "--subjects", people(*SOME), *FAST)
+
+    assert done.code == 3
+    assert "Interrupted after 0 of 3. Go on with --resume." in done.err
+    assert "the budget had no call left for this run" in done.err
+
+
+def test_files_are_tried_out_before_anybody_is_asked(
+    run: Run, people: Callable[..., Path], sandbox: tuple[Tenant, Tenant], tmp_path: Path
+) -> None:
+    nowhere, fresh = tmp_path / "nowhere" / "report.html", tmp_path / "report.json"
+
+    done = run("acme", "--subjects", people(*SOME), "--report", nowhere, "--json", fresh, *FAST)
+
+    assert done.code == 2
+    assert f"{nowhere} cannot be written: No such file or directory" in done.out
+    assert sandbox[0].calls("/login/jwt-session", "/oauth/token") == []
+    assert not fresh.exists()
+
+
+def test_a_file_that_is_full_takes_nothing_else_with_it(run: Run, people: Callable[..., Path], tmp_path: Path) -> None:
+    document = tmp_path / "report.json"
+
+    done = run("acme", "--subjects", people(*SOME), "--report", "/dev/full", "--json", document, *FAST)
+
+    assert (done.code, "3 proven" in done.out) == (2, True)
+    assert "/dev/full cannot be written: No space left on device" in done.out
+    assert report(document)["summary"]["proven"] == 3
 
 
 def test_a_run_does_not_go_on_with_what_was_made_under_other_probes(
