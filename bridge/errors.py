@@ -226,6 +226,22 @@ class TenantRefused(TenantError):
         self.trace_id = trace_id
         self.skew_s = skew_s
 
+    @property
+    def is_of_the_client(self) -> bool:
+        """Tell whether our OAuth client may not ask at all (Qlik: OAUTH-14): no sync can mend that."""
+        return self.upstream_code == "OAUTH-14"
+
+    def saying(self, message: str, *, detail: str = "") -> "TenantRefused":
+        """Return the same refusal in other words: the likely cause, and what to do."""
+        return TenantRefused(
+            message,
+            detail=detail or self.detail,
+            status=self.status,
+            upstream_code=self.upstream_code,
+            trace_id=self.trace_id,
+            skew_s=self.skew_s,
+        )
+
 
 class TenantThrottled(TenantError):
     """The tenant answered 429: its whole `tier` (1: reads, 2: logins and tokens) is closed for `retry_after_s`."""

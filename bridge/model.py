@@ -12,7 +12,7 @@ from bridge.evidence import ParityPlan
 from bridge.guarding import Guardrails
 from bridge.plan import BUCKETS, Cohorts, Kill, Path, Rollout, Stage, bucket
 from bridge.texts import Origin, PortalHost
-from bridge.webhooks import Webhook, shown_address
+from bridge.webhooks import SHORTEST_SECRET, Webhook, shown_address
 
 __all__ = ["BUCKETS", "Cohorts", "Path", "Rollout", "Stage", "bucket"]
 """Nouns of the plan that belong to every tenant: they can be imported from either."""
@@ -182,6 +182,10 @@ class OAuthClient(_Part):
     key: KeyFile | None = None
     key_id: Text | None = None
 
+    @property
+    def is_locked(self) -> bool:
+        return self.secret is not None and not self.secret
+
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
         if (self.secret is None) == (self.key is None):
@@ -208,6 +212,8 @@ class Content(_Part):
 
 SECRET_HOLDERS = ("issuing_client", "management_client", "notify")
 """The fields of a tenant that have a `secret`."""
+STAND_IN = "*" * SHORTEST_SECRET
+"""Passes for a secret while a tenant whose secrets no key opens is read."""
 
 
 class Tenant(_Part):
@@ -296,16 +302,30 @@ class Tenant(_Part):
         return {
             field: holder.secret.get_secret_value()
             for field, holder in holders.items()
-            if holder is not None and holder.secret is not None
+            if holder is not None and holder.secret
         }
 
+    def locked(self) -> list[str]:
+        """Return the fields whose secret no key opens: it is empty, and must be set again."""
+        holders = {name: getattr(self, name) for name in SECRET_HOLDERS}
+        return [name for name, holder in holders.items() if holder and holder.secret is not None and not holder.secret]
+
     @classmethod
-    def from_documents(cls, document: Mapping[str, Any], secrets: Mapping[str, str]) -> Self:
-        """Join what `public_document` and `secrets` took apart."""
+    def from_documents(cls, document: Mapping[str, Any], secrets: Mapping[str, str] | None) -> Self:
+        """Join what `public_document` and `secrets` took apart; None stands for secrets that no key opens."""
+        if secrets is None:
+            return cls._with_locked(document)
         whole = dict(document)
         for name, secret in secrets.items():
             whole[name] = {**whole[name], "secret": secret}
         return cls.model_validate(whole)
+
+    @classmethod
+    def _with_locked(cls, document: Mapping[str, Any]) -> Self:
+        names = [name for name in SECRET_HOLDERS if (document.get(name) or {}).get("secret")]
+        tenant = cls.from_documents(document, dict.fromkeys(names, STAND_IN))
+        empty = {name: getattr(tenant, name).model_copy(update={"secret": SecretStr("")}) for name in names}
+        return tenant.model_copy(update=empty)
 
 
 @dataclass(frozen=True, slots=True)

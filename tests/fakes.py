@@ -56,6 +56,7 @@ from bridge.plan import Kill
 from bridge.ports import Clock
 from bridge.ports.budget import Decide
 from bridge.roles import OperatorToken
+from bridge.sealing import Holding, SealedValue
 from bridge.telemetry import Step, StepTaken, credentials_masked, note_step, timed
 from bridge.trail import (
     AuditEntry,
@@ -269,6 +270,41 @@ class FakeTokens(_Store):
                 self.doomed[token.token_id] = token
                 del self.rows[digest]
             return [token for token in self.doomed.values() if is_meant(token)]
+
+
+class FakeSealedValues(_Store):
+    """Values by row; the place of the key that opens each is simply written down."""
+
+    def __init__(self, *values: SealedValue, keys: int = 2) -> None:
+        super().__init__()
+        self.values = {(value.holding, value.row): value for value in values}
+        self.keys = keys
+
+    def count(self) -> int:
+        self._check()
+        return len(self.values)
+
+    def batches(self) -> Iterator[Sequence[SealedValue]]:
+        self._check()
+        for holding in (Holding.TOKEN, Holding.SECRETS):
+            yield from ([value] for value in list(self.values.values()) if value.holding is holding)
+
+    def reseal(self, values: Sequence[SealedValue]) -> int:
+        self._check()
+        meant = [value for value in self._as_read(values) if value.place is not None]
+        for value in meant:
+            self.values[value.holding, value.row] = replace(value, place=0, sealed=value.sealed + b"'")
+        return len(meant)
+
+    def drop(self, values: Sequence[SealedValue]) -> int:
+        self._check()
+        meant = [value for value in self._as_read(values) if value.holding is Holding.TOKEN]
+        for value in meant:
+            del self.values[value.holding, value.row]
+        return len(meant)
+
+    def _as_read(self, values: Sequence[SealedValue]) -> Sequence[SealedValue]:
+        return [value for value in values if self.values.get((value.holding, value.row)) == value]
 
 
 class FakeSessions(_Store):

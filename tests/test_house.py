@@ -8,7 +8,7 @@ import pytest
 BRIDGE = Path(__file__).parents[1] / "bridge"
 NOUNS = {
     *("budgeting", "decisions", "diagnosis", "errors", "evidence", "explanations", "guarding", "history"),
-    *("licences", "model", "plan", "roles", "texts", "trail", "webhooks"),
+    *("licences", "model", "plan", "roles", "sealing", "texts", "trail", "webhooks"),
 }
 MAY_IMPORT = {
     "__init__": set[str](),
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "guarding": {"history"},
     "history": set[str](),
     "licences": set[str](),
+    "sealing": set[str](),
     "webhooks": {"texts"},
     "plan": {"texts"},
     "evidence": {"errors", "texts"},

@@ -31,6 +31,7 @@ from fakes import (
     FakeParity,
     FakePeople,
     FakeQlik,
+    FakeSealedValues,
     FakeSessions,
     FakeSubjects,
     FakeTenants,
@@ -71,6 +72,7 @@ from bridge.services.parity_people import Roster
 from bridge.services.ramps import Ramps
 from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
+from bridge.services.sealing import Resealing
 from bridge.services.sessions import Sessions
 from bridge.services.shadow import Shadow
 from bridge.services.shadow_plan import ShadowPlans
@@ -296,6 +298,7 @@ class Web:
             ),
             shadow_plans=ShadowPlans(FakeDirectory(), self.qlik),
             keeper=Keeper(self.metrics),
+            resealing=Resealing(FakeSealedValues(), self.audit, self.clock),
             close_database=lambda: None,
         )
 

@@ -58,20 +58,21 @@ class KeyFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept: dict[str, tuple[int, RSAPrivateKey]] = {}
+        self._kept: dict[str, tuple[tuple[int, ...], RSAPrivateKey]] = {}
         self._guard = threading.Lock()
 
     def load(self, name: str) -> RSAPrivateKey:
         """Return the key in file *name*. Raises ConfigError, which says what to do."""
         path = self._path(name)
         try:
-            changed_at = path.stat().st_mtime_ns
+            found = path.stat()
         except OSError as error:
             raise ConfigError([_missing(path, error)]) from error
+        version = (found.st_mtime_ns, found.st_ino, found.st_size)  # a file put in place may bring its old time along
         with self._guard:
             kept = self._kept.get(name)
-            if kept is None or kept[0] != changed_at:
-                kept = self._kept[name] = (changed_at, _read_key(path))
+            if kept is None or kept[0] != version:
+                kept = self._kept[name] = (version, _read_key(path))
         return kept[1]
 
     def check(self) -> None:

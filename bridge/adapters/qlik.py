@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from bridge.adapters.qlik_answers import REDIRECTED, REDIRECTS, blame_the_clock, document, minted, require_success, user
 from bridge.adapters.qlik_management import ManagementClient
-from bridge.adapters.qlik_proof import proof, token_endpoint
+from bridge.adapters.qlik_proof import blame_the_proof, proof, token_endpoint
 from bridge.adapters.wire import Answer, Patience, Wire, bearer
 from bridge.errors import TenantGarbled, TenantRefused
 from bridge.model import Minted, QlikUser, Tenant
@@ -52,7 +52,7 @@ class HttpQlik:
         try:
             require_success("impersonation", answer, self._clock())
         except TenantRefused as refusal:
-            raise (blame_the_clock(refusal) if client.key else refusal) from None
+            raise blame_the_proof(refusal, client) from None
         return minted("impersonation", answer, asked_scope=tenant.scope, now=self._clock())
 
     @timed(Step.CHECK)

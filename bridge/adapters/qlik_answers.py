@@ -121,14 +121,8 @@ def blame_the_clock(refusal: TenantRefused) -> TenantRefused:
         return refusal
     way = "ahead of" if refusal.skew_s > 0 else "behind"
     cause = f"The tenant's clock is {abs(refusal.skew_s):.0f} s {way} the bridge's"
-    return TenantRefused(
-        f"{TenantRefused.public} {cause}, which is the likely cause: set this machine's clock.",
-        detail=f"{refusal.detail}; {cause}",
-        status=refusal.status,
-        upstream_code=refusal.upstream_code,
-        trace_id=refusal.trace_id,
-        skew_s=refusal.skew_s,
-    )
+    sentence = f"{TenantRefused.public} {cause}, which is the likely cause: set this machine's clock."
+    return refusal.saying(sentence, detail=f"{refusal.detail}; {cause}")
 
 
 def _named(answer: Answer) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from authlib.integrations.requests_client import OAuth2Session
 from cachetools import LRUCache
 from requests import RequestException, Response
 
-from bridge.adapters.qlik_answers import blame_the_clock, minted, require_success
-from bridge.adapters.qlik_proof import proof, token_endpoint
+from bridge.adapters.qlik_answers import minted, require_success
+from bridge.adapters.qlik_proof import blame_the_proof, proof, token_endpoint
 from bridge.adapters.wire import Answer, Patience, failure, read, tamed
 from bridge.errors import TenantGarbled, TenantRefused
 from bridge.model import Minted, OAuthClient, Tenant
@@ -80,7 +80,7 @@ class ManagementClient:
                 token_endpoint(tenant), grant_type=CALL, auth=_in_the_body, allow_redirects=False, **fields
             )
         except TenantRefused as refusal:
-            raise (blame_the_clock(refusal) if client.key else refusal) from None
+            raise blame_the_proof(refusal, client) from None
         except (OAuthError, TypeError):
             raise TenantGarbled(detail=f"{CALL}: not the form of a token") from None
         except (RequestException, ValueError) as error:

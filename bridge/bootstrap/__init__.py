@@ -58,6 +58,7 @@ from bridge.services.parity_people import Roster
 from bridge.services.ramps import Ramps
 from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
+from bridge.services.sealing import Resealing
 from bridge.services.sessions import Sessions
 from bridge.services.shadow import Shadow
 from bridge.services.shadow_plan import ShadowPlans
@@ -112,6 +113,7 @@ class Bridge:
     shadow: Shadow
     shadow_plans: ShadowPlans
     keeper: Keeper
+    resealing: Resealing
     close_database: Callable[[], None]
 
     def close(self) -> None:
@@ -164,6 +166,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
         **watch,
+        resealing=Resealing(stores.sealed, stores.audit, clock),
         close_database=stores.database.close,
     )
 

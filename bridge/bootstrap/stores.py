@@ -16,6 +16,7 @@ from bridge.adapters.sql import (
     SqlOperatorTokens,
     SqlOutbox,
     SqlParity,
+    SqlSealedValues,
     SqlSessions,
     SqlSubjects,
     SqlTenants,
@@ -38,6 +39,7 @@ from bridge.ports import (
     TokenStore,
 )
 from bridge.ports.budget import BudgetStore
+from bridge.ports.sealing import SealedValues
 from bridge.ports.watching import HistoryStore, MeasureStore, Outbox
 from bridge.settings import Settings
 
@@ -62,6 +64,7 @@ class Stores:
     outbox: Outbox
     parity: ParityStore
     budget: BudgetStore
+    sealed: SealedValues
 
 
 def open_stores(settings: Settings, clock: Clock) -> Stores:
@@ -87,4 +90,5 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
         outbox=SqlOutbox(database),
         parity=SqlParity(database),
         budget=SqlBudget(database),
+        sealed=SqlSealedValues(database, vault),
     )

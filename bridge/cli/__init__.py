@@ -16,6 +16,7 @@ from bridge.cli.guardrails import guardrails
 from bridge.cli.keys import keys
 from bridge.cli.operators import operators
 from bridge.cli.parity import parity
+from bridge.cli.sealing import secrets
 from bridge.cli.shadow import shadow
 from bridge.cli.stages import stage
 from bridge.cli.stragglers import stragglers
@@ -48,7 +49,7 @@ COMMANDS = (
         stage,
         stragglers,
     ),
-    *(tenants, tokens),
+    *(secrets, tenants, tokens),
 )
 for command in COMMANDS:
     cli.add_command(command)

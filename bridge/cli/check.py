@@ -9,6 +9,7 @@ import click
 from bridge.bootstrap import Bridge, build
 from bridge.cli.common import json_option, print_json
 from bridge.errors import BridgeError, ConfigError, StoreError
+from bridge.sealing import LOCKED
 from bridge.settings import read_settings, settings_overview
 from bridge.telemetry import configure_logging
 
@@ -47,6 +48,7 @@ def _mistakes(bridge: Bridge) -> Iterator[str]:
     if bridge.oidc:  # no probe of `/readyz`: who is signed in goes on without it
         yield from _what_raises(bridge.oidc.check)
     for slug, state in states.items():
+        yield from (f"tenant {slug}: the secret of `{name}` is locked. {LOCKED}" for name in state.tenant.locked())
         for name in state.tenant.key_files():
             yield from (f"tenant {slug}: {each}" for each in _what_raises(partial(bridge.keys.load, name)))
 

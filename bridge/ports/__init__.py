@@ -211,7 +211,7 @@ class TokenStore(Protocol):
     """Issued tokens, encrypted at rest. Every method may raise StoreError."""
 
     def get(self, key: TokenKey) -> IssuedToken | None:
-        """Return the token kept under *key*, unless it is to be revoked."""
+        """Return the token kept under *key*, unless it is to be revoked, or no encryption key opens it."""
 
     def put(self, token: IssuedToken) -> None:
         """Keep a new token, replacing an older one of the same key, and note the impersonation."""
@@ -220,7 +220,10 @@ class TokenStore(Protocol):
         """Forget this very token; a newer one under the same key stays."""
 
     def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
-        """Take matching tokens out of use at once and return them, with any doomed earlier and not yet dropped."""
+        """Take matching tokens out of use at once and return them, with any doomed earlier and not yet dropped.
+
+        The value of one that no encryption key opens is empty.
+        """
 
 
 class SessionStore(Protocol):

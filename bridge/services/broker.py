@@ -9,7 +9,7 @@ from cachetools import TTLCache
 
 from bridge.budgeting import Lane
 from bridge.errors import BudgetSpent, NotSignedIn, StillOnJwt, SubjectNotProvisioned, TenantError, TenantRefused
-from bridge.model import Identity, IssuedToken, Path, SubjectRecord, Tenant, TenantState
+from bridge.model import Identity, IssuedToken, Minted, Path, SubjectRecord, Tenant, TenantState
 from bridge.ports import Clock, Qlik, TenantStore, TokenStore
 from bridge.services.budget import claiming, for_one_person, is_weaker
 from bridge.services.flight import SingleFlight
@@ -29,8 +29,6 @@ REPLACE_EVERY_S = 60
 ABOUT_THE_SUBJECT = frozenset({400, 401, 403, 404})
 """Which of these means an unknown user is undocumented, so they are treated alike."""
 REFUSES_A_TOKEN = frozenset({401, 403})
-CLIENT_NOT_AUTHORIZED = "OAUTH-14"
-"""Qlik's code for a client that may not ask at all: no sync can mend that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +179,9 @@ class Broker:
         if record.user_id is None:
             raise SubjectNotProvisioned(detail="never synced")
         try:
-            minted = self._qlik.mint(tenant, record.user_id)
+            minted = self._minted(tenant, record.user_id)
         except TenantRefused as refusal:
-            if refusal.status not in ABOUT_THE_SUBJECT or refusal.upstream_code == CLIENT_NOT_AUTHORIZED:
+            if refusal.status not in ABOUT_THE_SUBJECT or refusal.is_of_the_client:
                 raise
             raise SubjectNotProvisioned(detail=refusal.detail) from refusal
         token = IssuedToken(
@@ -198,6 +196,16 @@ class Broker:
         self._end_if_revoked(tenant.slug, record.subject.sub, since=revocations)
         self._metrics.tokens.labels(tenant.slug, "mint").inc()
         return token
+
+    def _minted(self, tenant: Tenant, user_id: str) -> Minted:
+        """Mint; a client that is refused may have got another secret meanwhile, so that is tried once."""
+        try:
+            return self._qlik.mint(tenant, user_id)
+        except TenantRefused:
+            newest = self._tenants.get(tenant.slug, fresh=True).tenant
+            if newest.issuing_client == tenant.issuing_client or newest.token_key("") != tenant.token_key(""):
+                raise
+        return self._qlik.mint(newest, user_id)
 
     def _end_if_revoked(self, slug: str, sub: str, *, since: int) -> None:
         """End a token whose person signed out while it was being minted. Raises NotSignedIn."""
@@ -215,6 +223,8 @@ class Broker:
                 raise TenantRefused(
                     detail="the tenant has another host, client or scope by now; the token is not theirs"
                 )
+            if not token.value:
+                raise TenantRefused(detail=f"token {token.token_id} is locked: none of our encryption keys opens it")
             if state:
                 self._qlik.revoke(state.tenant, token.value)
         except TenantError as failure:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from bridge.diagnosis import ADMINISTRATION, ClientFacts, ClientSecret, key_fingerprint
 from bridge.errors import TenantRefused
 from bridge.model import OAuthClient
+from bridge.sealing import LOCKED
 from bridge.services.doctor_case import Case, Check, HeldBackError, Verdict, amber, green, listed, not_checked, red
 
 IMPERSONATION = "urn:qlik:oauth:user-impersonation"
@@ -138,6 +139,8 @@ def credential(case: Case, client: ClientFacts) -> Verdict:
 
 
 def _by_secret(configured: OAuthClient, client: ClientFacts) -> Verdict:
+    if configured.is_locked:
+        return red("Its secret is locked.", LOCKED)
     if client.auth_methods and "client_secret" not in client.auth_methods:
         cause = f"We prove ourselves by secret, and it takes {listed(client.auth_methods)} alone."
         return red(

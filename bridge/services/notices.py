@@ -110,6 +110,8 @@ class Notices:
             log.warning("notice_not_delivered", tenant=notice.tenant, host=webhook.host, problem=outcome)
 
     def _post(self, notice: Notice, webhook: Webhook) -> str:
+        if not webhook.secret:
+            return "secret_locked"
         body, moment = notice.body.encode(), int(self._clock())
         headers = {
             "Content-Type": "application/json",

@@ -13,6 +13,7 @@ from bridge.errors import BadRequest, BridgeError, Conflict, StageRefused, Unmet
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
 from bridge.plan import Order
 from bridge.ports import Clock, SigningKeys, TenantStore
+from bridge.sealing import LOCKED
 from bridge.services.forecast import Forecast, People, forecast, over_budget
 from bridge.telemetry import Metrics
 
@@ -239,11 +240,18 @@ def missing_parts(tenant: Tenant, keys: SigningKeys) -> Iterator[str]:
         yield "The tenant has no issuing client: give it an `issuing_client` and apply."
     if tenant.web_integration_id is None:
         yield "The tenant has no web integration id, which a rollback needs: give it one and apply."
+    for name in tenant.locked():
+        yield f"The secret of `{name}` is locked. {LOCKED}"
     for name in tenant.key_files():
-        try:
-            keys.load(name)
-        except BridgeError as error:
-            yield f"The key {name} cannot be used: {error.message}"
+        yield from unusable_key(name, keys)
+
+
+def unusable_key(name: str, keys: SigningKeys) -> Iterator[str]:
+    """Say why a key file cannot be used, where it cannot."""
+    try:
+        keys.load(name)
+    except BridgeError as error:
+        yield f"The key {name} cannot be used: {error.message}"
 
 
 def following(stage: Stage) -> Stage:

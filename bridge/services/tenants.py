@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bridge.errors import ConfigError
 from bridge.model import SECRET_HOLDERS, AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
 from bridge.ports import Clock, SigningKeys, TenantStore
-from bridge.services.stages import missing_parts
+from bridge.services.stages import missing_parts, unusable_key
 from bridge.webhooks import ADDRESS, shown_address
 
 M = TypeVar("M", bound=BaseModel)
@@ -164,15 +164,19 @@ class Tenants:
     def plan(self, declared: Sequence[Declared]) -> list[Change]:
         """Return what `apply` would do.
 
-        Raises ConfigError for what the guard or another tenant forbids and for a new tenant that could not have
-        been moved to the stage where it starts, StoreError.
+        Raises ConfigError for what the guard or another tenant forbids, for a key file that is not there, and for a
+        new tenant that could not have been moved to the stage where it starts, StoreError.
         """
         known = self._store.all()
         for each in declared:
             self._guard(each.tenant)
         named = {each.tenant.slug for each in declared}
         others = [Declared(state.tenant, state.rollout) for slug, state in known.items() if slug not in named]
-        mistakes = [*_clashes([*others, *declared]), *self._bad_starts(declared, known)]
+        mistakes = [
+            *_clashes([*others, *declared]),
+            *self._bad_starts(declared, known),
+            *self._missing_keys(declared, known),
+        ]
         if mistakes:
             raise ConfigError(mistakes)
         return [_change(each, known.get(each.tenant.slug)) for each in declared]
@@ -184,6 +188,12 @@ class Tenants:
                 yield f"tenant {RESERVED}: this is an address of the console; choose another slug"
             if each.tenant.slug not in known and each.starting_at.stage is not Stage.LEGACY:
                 yield from (f"tenant {each.tenant.slug}: {part}" for part in missing_parts(each.tenant, self._keys))
+
+    def _missing_keys(self, declared: Sequence[Declared], known: Mapping[str, TenantState]) -> Iterator[str]:
+        """Ask for each key file that a tenant changes to: without it nobody could sign from then on."""
+        for slug, tenant in ((each.tenant.slug, each.tenant) for each in declared if each.tenant.slug in known):
+            for name in sorted(set(tenant.key_files()) - set(known[slug].tenant.key_files())):
+                yield from (f"tenant {slug}: {problem}" for problem in unusable_key(name, self._keys))
 
     def apply(
         self,

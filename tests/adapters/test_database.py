@@ -11,9 +11,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from cryptography.fernet import Fernet
 from fakes import FakeClock
+from pydantic import SecretStr
 from sqlalchemy import event as hooks
 from sqlalchemy import func, select, text
 from stores import sql_stores
+from structlog.testing import capture_logs
 
 from bridge.adapters.sql import Database, SqlAuditLog, SqlTenants, SqlTokens, open_database
 from bridge.adapters.sql.tables import ASSERTIONS, METADATA, TOKENS
@@ -21,6 +23,7 @@ from bridge.adapters.vault import Vault
 from bridge.errors import ConfigError, Conflict, StoreError
 from bridge.model import AuditEvent, Identity, IssuedToken, Rollout, Session, Stage, Subject, Tenant, TokenKey
 from bridge.roles import Grant, OperatorToken, Role
+from bridge.webhooks import Webhook
 
 Change = Callable[[], object]
 
@@ -242,20 +245,49 @@ def test_secrets_and_tokens_are_sealed_in_the_file(
     assert b"secret-token-value" not in stored
 
 
-def test_what_another_key_sealed_names_the_setting(
-    sqlite_database: Database, vault: Vault, acme: Tenant, event: AuditEvent, clock: FakeClock
+def test_what_no_key_opens_locks_one_tenant_and_no_other(
+    sqlite_database: Database, vault: Vault, acme: Tenant, event: AuditEvent
 ) -> None:
-    SqlTenants(sqlite_database, vault).save(acme, starting_at=Rollout(), event=event)
-    SqlTokens(sqlite_database, vault, clock).put(
-        IssuedToken(KEY, "id-1", "value", "user_default", clock(), clock() + 10)
-    )
     stranger = Vault([Fernet.generate_key().decode()])
-    with pytest.raises(StoreError) as failed:
-        SqlTenants(sqlite_database, stranger).all()
-    assert "BRIDGE_ENCRYPTION_KEYS" in failed.value.detail
-    with pytest.raises(StoreError):
-        SqlTokens(sqlite_database, stranger, clock).doom()
-    assert SqlTokens(sqlite_database, vault, clock).get(KEY) is None, "it is out of use all the same"
+    webhook = Webhook(url="https://hooks.example.com/a", secret=SecretStr("webhook-s3cret-of-acme"))
+    whole = acme.model_copy(update={"notify": webhook})
+    SqlTenants(sqlite_database, stranger).save(whole, starting_at=Rollout(), event=event)
+    globex = acme.model_copy(update={"slug": "globex"})
+    SqlTenants(sqlite_database, vault).save(globex, starting_at=Rollout(), event=event)
+    with capture_logs() as logs:
+        states = SqlTenants(sqlite_database, vault).all()
+    assert states["globex"].tenant == globex
+    assert states["acme"].tenant.locked() == ["issuing_client", "management_client", "notify"]
+    assert states["acme"].tenant.secrets() == {}
+    assert states["acme"].tenant.token_key("alice") == acme.token_key("alice")
+    assert states["acme"].tenant.notify is not None
+    assert states["acme"].tenant.notify.url == webhook.url
+    assert [(each["event"], each["tenant"]) for each in logs] == [("tenant_secrets_locked", "acme")]
+
+
+def test_a_token_that_no_key_opens_is_as_if_it_were_not_there(
+    sqlite_database: Database, vault: Vault, clock: FakeClock
+) -> None:
+    token = IssuedToken(KEY, "id-1", "value", "user_default", clock(), clock() + 10)
+    stranger = SqlTokens(sqlite_database, Vault([Fernet.generate_key().decode()]), clock)
+    stranger.put(token)
+    tokens = SqlTokens(sqlite_database, vault, clock)
+    with capture_logs() as logs:
+        assert tokens.get(KEY) is None
+    assert [(each["event"], each["token_id"]) for each in logs] == [("token_locked", "id-1")]
+    tokens.put(replace(token, token_id="id-2"))
+    assert tokens.get(KEY) == replace(token, token_id="id-2")
+
+
+def test_a_token_that_no_key_opens_is_doomed_without_its_value(
+    sqlite_database: Database, vault: Vault, clock: FakeClock
+) -> None:
+    token = IssuedToken(KEY, "id-1", "value", "user_default", clock(), clock() + 10)
+    SqlTokens(sqlite_database, Vault([Fernet.generate_key().decode()]), clock).put(token)
+    tokens = SqlTokens(sqlite_database, vault, clock)
+    assert tokens.doom() == [replace(token, value="")]
+    tokens.drop(token)
+    assert tokens.doom() == []
 
 
 def test_a_document_of_another_version_names_the_tenant(

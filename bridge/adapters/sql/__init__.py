@@ -12,6 +12,7 @@ from bridge.adapters.sql.measures import SqlMeasures
 from bridge.adapters.sql.notices import SqlOutbox
 from bridge.adapters.sql.parity import SqlParity
 from bridge.adapters.sql.records import SqlAssertionLedger, SqlOperatorTokens
+from bridge.adapters.sql.sealing import SqlSealedValues
 from bridge.adapters.sql.sessions import SqlSessions
 from bridge.adapters.sql.subjects import SqlSubjects
 from bridge.adapters.sql.tenants import SqlTenants
@@ -30,6 +31,7 @@ __all__ = [
     "SqlOperatorTokens",
     "SqlOutbox",
     "SqlParity",
+    "SqlSealedValues",
     "SqlSessions",
     "SqlSubjects",
     "SqlTenants",

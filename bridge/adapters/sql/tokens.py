@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from sqlalchemy import Row, delete, select, true, update
 
 from bridge.adapters.sql.database import Database, bump, upsert
@@ -12,6 +13,8 @@ from bridge.adapters.sql.tables import IMPERSONATIONS, TOKENS
 from bridge.adapters.vault import Vault
 from bridge.model import IssuedToken, TokenKey
 from bridge.ports import Clock
+
+log = structlog.get_logger()
 
 
 class SqlTokens:
@@ -28,7 +31,11 @@ class SqlTokens:
         usable = (TOKENS.c.slot == key.digest()) & (TOKENS.c.expires_at > self._clock())
         with self._database.reading() as connection:
             row = connection.execute(select(TOKENS).where(usable)).one_or_none()
-        return None if row is None else self._token(row)
+        token = None if row is None else self._token(row)
+        if token and not token.value:
+            log.warning("token_locked", tenant=key.tenant, token_id=token.token_id)  # the next one takes its place
+            return None
+        return token
 
     def put(self, token: IssuedToken) -> None:
         row = self._row(token)
@@ -53,7 +60,7 @@ class SqlTokens:
             connection.execute(update(TOKENS).where(meant).values(doomed=True, slot=TOKENS.c.token_id))
             rows = connection.execute(select(TOKENS).where(meant, TOKENS.c.doomed)).all()
             bump(connection)
-        return [self._token(row) for row in rows]  # only now: one that cannot be opened is out of use all the same
+        return [self._token(row) for row in rows]
 
     def _row(self, token: IssuedToken) -> dict[str, Any]:
         key = token.key
@@ -76,7 +83,7 @@ class SqlTokens:
         return IssuedToken(
             key=TokenKey(row.tenant, row.client_id, row.sub, row.key_scope, row.credential_revision),
             token_id=row.token_id,
-            value=self._vault.open(row.sealed),
+            value=self._vault.open(row.sealed) or "",
             scope=row.scope,
             issued_at=row.issued_at,
             expires_at=row.expires_at,
