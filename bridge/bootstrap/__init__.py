@@ -166,7 +166,6 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
         **watch,
-        resealing=Resealing(stores.sealed, stores.audit, clock),
         close_database=stores.database.close,
     )
 
@@ -269,12 +268,13 @@ def _doctor(
 def _for_operators(
     settings: Settings, stores: Stores, keys: KeyFiles, rollouts: Rollouts, clock: Clock
 ) -> dict[str, Any]:
-    """Return the two ways of changing tenants (many by a file, one by the console or the API), and the look-up."""
+    """Return the two ways of changing tenants (by a file, by the console or the API), look-up and change of key."""
     declared = Tenants(stores.tenants, keys, clock, _tenant_guard(settings))
     return {
         "declared": declared,
         "tenant_changes": TenantChanges(stores.tenants, declared),
         "lookup": Lookup(stores.subjects, stores.tokens, stores.decisions, rollouts),
+        "resealing": Resealing(stores.sealed, stores.audit, clock),
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 import jwt
-from flask import request
+from flask import g, request
 
 from bridge.sandbox import auth, body
 from bridge.sandbox.errors import ApiError
@@ -72,8 +72,10 @@ def authenticated_client(tenant: Tenant, given: body.Fields) -> Client:
         check_assertion(tenant, client, given)
         return client
     _client_id, secret = credentials(given)
-    if not auth.same(secret, client.client_secret) or "client_secret" not in client.allowed_auth_methods:
+    known = [each for each in client.secrets if auth.same(secret, each.value)]
+    if not known or "client_secret" not in client.allowed_auth_methods:
         raise invalid_client(tenant.switches.wrong_secret_status)
+    g.client_secret = secret
     return client
 
 

@@ -39,8 +39,9 @@ def state(tenant: Tenant) -> dict[str, Any]:
 
 
 def client(entry: Client) -> dict[str, Any]:
-    hidden = ("public_key",)
-    return {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry) if field.name not in hidden}
+    hidden = ("public_key", "secrets")
+    shown = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry) if field.name not in hidden}
+    return shown | {"client_secret": entry.client_secret, "secrets": [secret.value for secret in entry.secrets]}
 
 
 def integration(entry: WebIntegration) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from flask import Blueprint, Response, jsonify
 
-from bridge.sandbox import body, control_state
+from bridge.sandbox import body, control_state, oauth_clients
 from bridge.sandbox.control import only, only_loopback
 from bridge.sandbox.errors import not_found
 from bridge.sandbox.tenant import here
@@ -42,7 +41,8 @@ def patch_client(client_id: str) -> Response:
     if "published" in given:
         client.published_at = now if given.pop("published") else None
     if "secret_age_days" in given:
-        client.secret_created_at = now - _age_days(given.pop("secret_age_days")) * DAY_S
+        created_at = now - _age_days(given.pop("secret_age_days")) * DAY_S
+        client.secrets = [replace(secret, created_at=created_at) for secret in client.secrets]
     for name, value in given.items():
         setattr(client, name, value)
     return jsonify(control_state.client(client))
@@ -56,14 +56,11 @@ def _age_days(given: float) -> float:
 
 @routes.post("/clients/<client_id>/secret")
 def post_secret(client_id: str) -> Response:
-    """Revoke the client's secret and answer a new one."""
+    """Revoke the client's secrets and answer a new one."""
     client = _client(client_id)
-    old = client.client_secret
-    client.client_secret, client.secret_created_at = secrets.token_hex(32), here().now()
-    if here().switches.tokens_of_rotated_secret == "die":  # noqa: S105 - a switch
-        for token in here().memory.tokens.values():
-            token.revoked = token.revoked or token.secret == old
-    return jsonify(client_id=client_id, client_secret=client.client_secret)
+    for secret in list(client.secrets):
+        oauth_clients.end_secret(client, secret)
+    return jsonify(client_id=client_id, client_secret=oauth_clients.new_secret(client).value)
 
 
 def _client(client_id: str) -> Client:

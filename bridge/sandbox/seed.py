@@ -15,6 +15,7 @@ from bridge.sandbox.state import (
     EVERYONE_ID,
     Assignment,
     Client,
+    ClientSecret,
     CspOrigin,
     IdentityProvider,
     Item,
@@ -98,8 +99,9 @@ def _web_integration(slug: str, portal_origins: Sequence[str]) -> WebIntegration
 
 
 def _client(slug: str, role: str) -> Client:
-    now, secret = time.time(), secrets.token_hex(32)
-    return Client(role, hex_id(32), f"{slug} {role}", secret, [], [], [], [], "trusted", now, now)
+    now = time.time()
+    secret = ClientSecret(secrets.token_hex(32), now)
+    return Client(role, hex_id(32), f"{slug} {role}", [secret], [], [], [], [], "trusted", now)
 
 
 def _issuing(slug: str) -> Client:
@@ -121,7 +123,8 @@ def _restore(tenant: Tenant, client: Client) -> None:
     client.allowed_origins = [] if manages else list(tenant.portal_origins)
     client.allowed_auth_methods = ["client_secret"] if manages else ["client_secret", "private_key_jwt"]
     client.consent_method, client.published_at, client.disabled = "trusted", None, False
-    client.secret_created_at = max(client.secret_created_at, client.created_at)
+    client.secrets = client.secrets[-1:] or [ClientSecret(secrets.token_hex(32), client.created_at)]
+    client.secrets[0].created_at = max(client.secrets[0].created_at, client.created_at)
 
 
 def _add_bot(tenant: Tenant, client: Client, kept: dict[str, str]) -> None:

@@ -162,25 +162,42 @@ class CspOrigin:
 
 
 @dataclass
+class ClientSecret:
+    """One of the secrets of a client, which may have several: a new one is deployed before the old one goes."""
+
+    value: str
+    created_at: float
+
+    @property
+    def hint(self) -> str:
+        """Qlik: five characters at most; that they are the secret's last ones is our choice."""
+        return self.value[-5:]
+
+
+@dataclass
 class Client:
     """An OAuth client; `role` tells the seeded ones apart."""
 
     role: str
     client_id: str
     client_name: str
-    client_secret: str
+    secrets: list[ClientSecret]
     allowed_grant_types: list[str]
     allowed_scopes: list[str]
     allowed_origins: list[str]
     allowed_auth_methods: list[str]
     consent_method: str
     created_at: float
-    secret_created_at: float
     key_id: str = ""
     private_key: str = ""
     public_key: Any = None
     published_at: float | None = None
     disabled: bool = False
+
+    @property
+    def client_secret(self) -> str:
+        """Return the newest secret, empty when none is left."""
+        return self.secrets[-1].value if self.secrets else ""
 
     @property
     def consent(self) -> str:

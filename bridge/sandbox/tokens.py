@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import jwt
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 from jwt.algorithms import ECAlgorithm
 
 from bridge.sandbox import auth, errors, events, paging
@@ -31,7 +31,7 @@ def mint(
     token = Token(
         hex_id(), _signed(tenant, kind, now, expires), kind, user.id, client.client_id, scope, grant, now, expires
     )
-    token.secret, token.parent = client.client_secret, parent
+    token.secret, token.parent = g.get("client_secret", ""), parent
     tenant.memory.tokens[token.token] = token
     events.token_issued(tenant, token)
     return token

@@ -184,3 +184,80 @@ def test_planted_mistakes_are_checked(acme: Sandbox) -> None:
     assert read(acme, INTEGRATIONS)["data"] == []
     foreign = acme.call("PATCH", f"/_sandbox/clients/{acme.issuing.client_id}", json={}, headers={"Origin": PORTAL})
     assert foreign.status_code == 403
+
+
+def test_a_client_has_several_secrets_and_each_counts_until_it_is_removed(acme: Sandbox) -> None:
+    path, old = f"{CLIENTS}/{acme.issuing.client_id}/client-secrets", acme.issuing.client_secret
+    made = acme.api("POST", path)
+    assert made.status_code == 201
+    new = dict(made.json or {})
+    assert (new["clientId"], new["hint"]) == (acme.issuing.client_id, new["clientSecret"][-5:])
+    shown = read(acme, f"{CLIENTS}/{acme.issuing.client_id}")
+    assert [each["hint"] for each in shown["clientSecrets"]] == [old[-5:], new["hint"]]
+    assert new["clientSecret"] not in str(shown)
+
+    def proves(secret: str) -> int:
+        lookup = {"field": "subject", "value": "alice"}
+        return acme.post_token(IMPERSONATION, acme.issuing, client_secret=secret, user_lookup=lookup).status_code
+
+    token = acme.token("alice")
+    assert (proves(old), proves(new["clientSecret"])) == (200, 200)
+    assert acme.api("DELETE", f"{path}/{old[-5:]}").status_code == 204
+    assert (proves(old), proves(new["clientSecret"])) == (401, 200)
+    assert acme.me(token)["subject"] == "alice"
+    assert acme.api("DELETE", f"{path}/{old[-5:]}").status_code == 404
+
+
+def test_a_client_has_five_secrets_at_most_and_administrators_change_them(acme: Sandbox) -> None:
+    path = f"{CLIENTS}/{acme.issuing.client_id}/client-secrets"
+    assert [acme.api("POST", path).status_code for _ in range(5)] == [201] * 4 + [409]
+    assert acme.api("POST", path, acme.token("alice")).status_code == 403
+    assert acme.api("POST", f"{CLIENTS}/x/client-secrets").status_code == 404
+    acme.call("POST", "/_sandbox/reset")
+    assert len(acme.issuing.secrets) == 1
+
+
+def test_tokens_end_with_the_secret_that_they_were_minted_by_where_the_switch_says_so(acme: Sandbox) -> None:
+    acme.call("POST", "/_sandbox/switches", json={"tokens_of_rotated_secret": "die"})
+    old = acme.issuing.client_secret
+    of_the_old = acme.token("alice")
+    path = f"{CLIENTS}/{acme.issuing.client_id}/client-secrets"
+    assert acme.api("POST", path).status_code == 201
+    of_the_new = acme.token("alice")
+    assert acme.api("DELETE", f"{path}/{old[-5:]}").status_code == 204
+    assert [acme.api("GET", "/api/v1/users/me", token).status_code for token in (of_the_old, of_the_new)] == [401, 301]
+
+
+def provider_payload(issuer: str, kid: str, pem: str) -> dict[str, Any]:
+    options = {"jwtLoginEnabled": True, "issuer": issuer, "staticKeys": [{"kid": kid, "pem": pem}]}
+    return {"protocol": "jwtAuth", "provider": "external", "description": "next", "options": options}
+
+
+def test_a_second_key_is_a_second_identity_provider_of_the_same_issuer(acme: Sandbox) -> None:
+    first = acme.tenant.identity_providers[0]
+    key = certificates.rsa_key()
+    payload = provider_payload(first.issuer, "portal-2", certificates.self_signed(key, "portal-2"))
+    made = acme.api("POST", PROVIDERS, json=payload)
+    assert made.status_code == 201
+    found = dict(made.json or {})
+    assert found["options"] == payload["options"]
+    assert read(acme, f"{PROVIDERS}/{found['id']}") == found
+    assert acme.api("POST", PROVIDERS, json=payload).status_code == 400
+    assert acme.api("DELETE", f"{PROVIDERS}/{first.id}").status_code == 204
+    assert first.id not in [entry["id"] for entry in read(acme, PROVIDERS)["data"]]
+    assert acme.api("DELETE", f"{PROVIDERS}/{first.id}").status_code == 404
+
+
+@pytest.mark.parametrize("wrong", ["protocol", "keys", "pem", "issuer", "options"])
+def test_an_identity_provider_that_makes_no_sense_is_refused(acme: Sandbox, wrong: str) -> None:
+    payload = provider_payload("https://i.example", "k", acme.tenant.identity_providers[0].certificate)
+    options = payload["options"]
+    changes: dict[str, Any] = {
+        "protocol": {**payload, "protocol": "OIDC"},
+        "keys": {**payload, "options": {**options, "staticKeys": options["staticKeys"] * 2}},
+        "pem": {**payload, "options": {**options, "staticKeys": [{"kid": "k", "pem": "x"}]}},
+        "issuer": {**payload, "options": {**options, "issuer": None}},
+        "options": {**payload, "options": []},
+    }
+    assert acme.api("POST", PROVIDERS, json=changes[wrong]).status_code == 400
+    assert len(acme.tenant.identity_providers) == 2
