@@ -87,9 +87,11 @@ def running_sandbox(acme: int, globex: int, *portal_origins: str, tls: bool = Fa
 
 
 @contextmanager
-def running_bridge(port: int, environment: Mapping[str, str], log: Path) -> Iterator[None]:
+def running_bridge(
+    port: int, environment: Mapping[str, str], log: Path, config: str = "python:bridge.cli.demo_server"
+) -> Iterator[subprocess.Popen[bytes]]:
     """Serve the bridge from a process of its own, as the demo does; its output goes to *log*."""
-    command = [sys.executable, "-m", "gunicorn", "--config=python:bridge.cli.demo_server", f"--chdir={ROOT}"]
+    command = [sys.executable, "-m", "gunicorn", f"--config={config}", f"--chdir={ROOT}"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, f"--bind=127.0.0.1:{port}", "app:app"],
@@ -100,7 +102,7 @@ def running_bridge(port: int, environment: Mapping[str, str], log: Path) -> Iter
         )
         try:
             wait_until(answers(f"http://127.0.0.1:{port}/healthz"), process, "bridge")
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait(PATIENCE_S)
