@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bridge.errors import BadRequest, ConfigError, Mistake, UnknownTenant
-from bridge.model import SECRET_HOLDERS, Rollout, Tenant, TenantState
+from bridge.model import SECRET_HOLDERS, STAND_IN, Rollout, Tenant, TenantState
 from bridge.ports import TenantStore
 from bridge.services.tenants import SECRET_REFERENCES, Change, Declared, Tenants
 from bridge.webhooks import shown_address
@@ -95,7 +95,10 @@ def _with_kept_secrets(
         if not isinstance(sent, Mapping):
             continue
         whole[name] = sent = _with_kept_address(sent, known)
-        if sent.get("secret") in (None, MASK):
+        if _stays_locked(name, sent, known):
+            mistakes.append((f"tenant.{name}.secret", "is locked: no encryption key opens it, so set it again"))
+            whole[name] = {**sent, "secret": STAND_IN}  # so that the other mistakes are found too
+        elif sent.get("secret") in (None, MASK):
             mistakes += _mistakes_of_keeping(name, sent, whole, known)
             whole[name] = {**sent, "secret": _kept(name, sent, known)}
         elif str(sent["secret"]).startswith(SECRET_REFERENCES):
@@ -108,6 +111,11 @@ def _with_kept_address(sent: Mapping[str, Any], known: TenantState | None) -> Ma
     notify = known.tenant.notify if known else None
     is_shown = notify is not None and sent.get("url") == shown_address(notify.url)
     return {**sent, "url": notify.url} if notify and is_shown else sent
+
+
+def _stays_locked(name: str, sent: Mapping[str, Any], known: TenantState | None) -> bool:
+    is_locked = known is not None and name in known.tenant.locked()
+    return is_locked and not sent.get("key") and sent.get("secret") in (None, MASK, "")
 
 
 def _kept(name: str, sent: Mapping[str, Any], known: TenantState | None) -> str | None:

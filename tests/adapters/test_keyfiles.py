@@ -13,9 +13,13 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from fakes import FakeClock
 
 from bridge.adapters.keyfiles import KeyFiles
+from bridge.adapters.qlik_proof import _signing_key, proof
 from bridge.errors import ConfigError
+from bridge.model import OAuthClient, Subject, Tenant
+from bridge.services.signer import Signer
 
 BREAKABLE = 1024
 
@@ -132,3 +136,36 @@ def test_keys_that_others_can_read_are_warned_of(files: KeyFiles) -> None:
         assert list(files.warnings()) == [
             f"{pair.key_path} can be read by others on this machine; run chmod 600 {pair.key_path}"
         ]
+
+
+def test_a_file_put_in_place_with_its_old_time_is_read_again(files: KeyFiles) -> None:
+    pair = files.create("acme", bits=2048)
+    files.load("acme.pem")
+    found = pair.key_path.stat()
+    other = rsa.generate_private_key(65537, 2048)
+    put = pair.key_path.with_name("put.pem")
+    put.write_bytes(pem(other))
+    os.utime(put, ns=(found.st_atime_ns, found.st_mtime_ns))
+    put.rename(pair.key_path)
+    assert files.load("acme.pem").private_numbers() == other.private_numbers()
+
+
+def test_no_signature_parses_a_key_again(
+    files: KeyFiles, acme: Tenant, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To parse a key of 4096 bits takes as long as a hundred signatures."""
+    files.create("acme", bits=2048)
+    files.create("proof", bits=2048)
+    client = OAuthClient(id="issuing", key="proof.pem", key_id="k-2")
+    tenant = acme.model_copy(update={"issuing_client": client})
+    kept = [files.load("acme.pem"), files.load("proof.pem")]
+
+    def parses(*_: object, **__: object) -> None:
+        pytest.fail("a key was parsed")
+
+    monkeypatch.setattr("bridge.adapters.keyfiles.load_pem_private_key", parses)
+    for _ in range(2):
+        Signer(files, clock).for_sync(tenant, Subject("alice", "Alice", "", frozenset()))
+        assert proof(tenant, client, files, clock())["client_assertion"]
+        assert _signing_key(client, files).raw_value is kept[1]
+    assert files.load("acme.pem") is kept[0]

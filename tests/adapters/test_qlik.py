@@ -396,6 +396,33 @@ def test_a_refusal_of_another_form(
     assert (error.status, error.upstream_code, error.trace_id) == (403, code, "")
 
 
+@pytest.mark.parametrize("credential", ["secret", "key"])
+def test_a_client_that_is_not_taken_is_named_with_what_to_do(
+    qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant, credential: str
+) -> None:
+    scripted.answers[TOKEN] = Reply(401, DENIED)
+    asked = signing(tenant, "issuing_client") if credential == "key" else tenant
+    error = refused(TenantRefused, lambda: qlik.mint(asked, "u-1"))
+    assert f"its {credential} was removed" in error.message
+    assert "tenants apply" in error.message
+    assert VALUE not in error.message
+    scripted.answers[TOKEN] = Reply(403, {"errors": [{"code": "OTHER-1"}]})
+    assert refused(TenantRefused, lambda: qlik.mint(asked, "u-1")).message == TenantRefused.public
+
+
+def test_a_locked_secret_is_named_and_nothing_is_sent(
+    qlik: HttpQlik, managed: Tenant, scripted: ScriptedTenant
+) -> None:
+    locked = Tenant.from_documents(managed.public_document(), None)
+    assert locked.locked() == ["issuing_client", "management_client"]
+    calls: list[Callable[[], object]] = [lambda: qlik.mint(locked, "u-1"), lambda: qlik.auto_creates_groups(locked)]
+    for call in calls:
+        error = refused(TenantRefused, call)
+        assert "BRIDGE_ENCRYPTION_KEYS" in error.message
+        assert "locked" in error.detail
+    assert scripted.seen == []
+
+
 @pytest.mark.parametrize(("skew_s", "named"), [(300, "300 s ahead"), (-300, "300 s behind"), (20, ""), (-20, "")])
 def test_a_clock_that_differs_is_named_as_the_cause(
     qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant, skew_s: float, named: str

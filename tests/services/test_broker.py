@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from fakes import (
@@ -450,6 +451,32 @@ class TestRefusedMint:
         assert qlik.names() == ["mint"]
 
     @pytest.mark.usefixtures("remembered")
+    def test_a_client_that_got_another_secret_meanwhile_is_tried_with_that_one(
+        self, broker: Broker, qlik: FakeQlik, tenants: FakeTenants
+    ) -> None:
+        """The old secret was removed while a request that had read it was on its way."""
+        tenants.states["acme"] = state(Stage.OAUTH, issuing_client={**CLIENT, "secret": "hush-newer"})
+        qlik.fail["mint"] = [TenantRefused(status=401, upstream_code="OAUTH-14")]
+
+        token = broker.issue(NOW, identity())
+
+        assert qlik.names() == ["mint", "mint"]
+        assert token.key == NOW.tenant.token_key("alice")
+
+    @pytest.mark.usefixtures("remembered")
+    def test_no_token_is_minted_for_another_host_than_was_asked_for(
+        self, broker: Broker, qlik: FakeQlik, tenants: FakeTenants
+    ) -> None:
+        newer = {**CLIENT, "secret": "hush-newer"}
+        tenants.states["acme"] = state(Stage.OAUTH, host="https://other.example.com", issuing_client=newer)
+        qlik.fail["mint"] = [TenantRefused(status=401, upstream_code="OAUTH-14")]
+
+        with pytest.raises(TenantRefused):
+            broker.issue(NOW, identity())
+
+        assert qlik.names() == ["mint"]
+
+    @pytest.mark.usefixtures("remembered")
     @pytest.mark.parametrize("status", [402, 405, 409, 415, 422])
     def test_other_refusals_are_not_about_the_subject(self, broker: Broker, qlik: FakeQlik, status: int) -> None:
         qlik.fail["mint"] = [TenantRefused(status=status)]
@@ -826,3 +853,13 @@ class TestMeasures:
         qlik.revoked.add(held.value)
         broker.issue(NOW, identity(), rejected=held.token_id)
         assert tally() == {"asked": 1, "rejected": 1}
+
+
+def test_a_token_that_no_key_opens_cannot_be_ended_at_the_tenant_and_is_counted(
+    broker: Broker, qlik: FakeQlik, tokens: FakeTokens, held: IssuedToken
+) -> None:
+    tokens.put(replace(held, value=""))
+
+    assert broker.revoke(tenant="acme") == Revocations(revoked=0, failed=1)
+    assert qlik.calls == []
+    assert tokens.get(held.key) is None

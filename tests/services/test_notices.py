@@ -175,3 +175,15 @@ def test_a_webhook_that_is_gone_by_now_is_not_called(
     notices.deliver()
 
     assert (hooks.posted, outbox.rows) == ([], {})
+
+
+def test_nothing_is_signed_with_a_locked_secret(
+    notices: Notices, hooks: FakeWebhooks, tenants: FakeTenants, metrics: Metrics
+) -> None:
+    tell(notices, ACME.tenant, "acme-7", EVENT)
+    locked = Tenant.from_documents(ACME.tenant.public_document(), None)
+    tenants.states["acme"] = replace(ACME, tenant=locked)
+    notices.deliver()
+
+    assert [webhook.url for webhook, _, _ in hooks.posted] == [OURS.url]
+    assert outcomes(metrics, "secret_locked") == 1

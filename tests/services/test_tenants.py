@@ -363,6 +363,35 @@ class TestApply:
         assert office.store.get("acme").tenant.secrets() == {"issuing_client": "hush-rotated"}
         assert [event.after for event in office.store.events] == [{"issuing_client.secret": "(another secret)"}]
 
+    def test_a_locked_secret_is_set_again(self) -> None:
+        office = Office(TenantState(Tenant.from_documents(tenant().public_document(), None), Rollout(), revision=1))
+        assert office.store.get("acme").tenant.locked() == ["issuing_client"]
+
+        office.apply(declared())
+
+        assert office.store.get("acme").tenant == tenant()
+        assert [event.after for event in office.store.events] == [{"issuing_client.secret": "(secret)"}]
+
+    def test_another_key_that_is_not_there_is_refused(self) -> None:
+        before = state(Stage.OAUTH)
+        office = Office(before)
+        proof = {"id": CLIENT["id"], "key": "gone.pem", "key_id": "k-2"}
+
+        for change in ({"signing_key": "gone.pem", "key_id": "k-2"}, {"issuing_client": proof}):
+            with pytest.raises(ConfigError) as refusal:
+                office.apply(declared(**change))
+            (mistake,) = refusal.value.mistakes
+            assert mistake.startswith("tenant acme: The key gone.pem cannot be used")
+
+        assert office.store.get("acme") == before
+
+    def test_a_key_that_was_missing_before_holds_no_other_change_back(self) -> None:
+        office = Office(state(Stage.OAUTH, signing_key="gone.pem"))
+
+        office.apply(declared(signing_key="gone.pem", name="New"))
+
+        assert office.store.get("acme").tenant.name == "New"
+
     def test_no_change_writes_nothing(self) -> None:
         office = Office(state(Stage.LEGACY))
 

@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -258,3 +259,18 @@ def test_a_tenant_is_given_its_own_flags(demo: Web, erin: Visitor, sent: dict[st
     assert change(erin, sent, own_flags="true").status_code == 303
 
     assert demo.tenants.states["acme"].tenant.own_flags
+
+
+def test_a_locked_secret_must_be_set_again_with_the_next_change(demo: Web, erin: Visitor, sent: dict[str, str]) -> None:
+    """An empty one would otherwise be stored for good, and nobody could put the old key back."""
+    known = demo.tenants.states["acme"]
+    locked = replace(known, tenant=Tenant.from_documents(known.tenant.public_document(), None))
+    demo.tenants.states["acme"] = locked
+    refused = change(erin, sent, quiet_days="20")
+    assert refused.status_code == 400
+    assert "is locked: no encryption key opens it, so set it again" in refused.text
+    assert demo.tenants.states["acme"] == locked
+
+    done = change(erin, sent, **{"quiet_days": "20", "issuing_client.secret": "hush-set-again"})
+    assert done.status_code == 303
+    assert demo.tenants.states["acme"].tenant.secrets()["issuing_client"] == "hush-set-again"
