@@ -61,7 +61,7 @@ def _rotated(bridge: Bridge, reason: str) -> Resealed:
     """Do it, with a progress bar where somebody watches."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("values", total=bridge.resealing.store.count())
         return bridge.resealing.run(
             actor=actor(), reason=reason, step=lambda count: progress.advance(task, advance=count)
