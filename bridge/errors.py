@@ -304,3 +304,21 @@ class StoreError(BridgeError):
 
     public = "The bridge cannot reach its database. Try again shortly."
     exit_code = EXIT_UPSTREAM
+
+
+class UnreadableTenant(StoreError):
+    """What is stored of one tenant makes no sense to this version; `problem` says what, never with a value."""
+
+    public = "What is stored of this tenant cannot be read. An operator must apply it again."
+    exit_code = EXIT_MISCONFIGURED
+    problem = ""
+
+    @classmethod
+    def named(cls, slug: str, problem: str) -> Self:
+        """Return the error for one tenant."""
+        error = cls(
+            f"What is stored of tenant {slug} cannot be read: {problem}."
+            " An operator must apply it again, with `qlik-bridge tenants apply`."
+        )
+        error.problem = problem
+        return error

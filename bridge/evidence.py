@@ -11,7 +11,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Name = Annotated[str, Field(min_length=1, max_length=512)]
+from bridge.texts import Expression, Plain
+
+Name = Annotated[Plain, Field(min_length=1, max_length=512)]
+Asked = Annotated[Expression, Field(min_length=1, max_length=512)]
 
 
 class Area(StrEnum):
@@ -49,8 +52,8 @@ class RowProbe(_Configured):
 
     name: Name
     app_id: Name
-    dimension: Name
-    measure: Name
+    dimension: Asked
+    measure: Asked
 
 
 class Ignore(_Configured):
@@ -73,7 +76,7 @@ class ParityPlan(_Configured):
 
     probes: tuple[RowProbe, ...] = ()
     ignores: tuple[Ignore, ...] = ()
-    sample_percent: Annotated[float, Field(ge=0, le=100)] = 0
+    sample_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0
     subjects_needed: Annotated[int, Field(ge=0, le=1_000_000)] = 5
     fresh_for_s: Annotated[int, Field(ge=60, le=90 * 86_400)] = 7 * 86_400
     max_apps: Annotated[int, Field(ge=0, le=1_000)] = 20

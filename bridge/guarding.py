@@ -82,7 +82,7 @@ class _Part(BaseModel):
 class Rule(_Part):
     """When a guardrail is crossed, and what happens then."""
 
-    threshold: Annotated[float, Field(ge=0)]
+    threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     window_s: Annotated[int, Field(ge=30, le=3600)] = 600
     minimum: Annotated[int, Field(ge=1)] = 10
     action: Literal["step_back", "pause", "off"] = "step_back"

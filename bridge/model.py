@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, 
 from bridge.evidence import ParityPlan
 from bridge.guarding import Guardrails
 from bridge.plan import BUCKETS, Cohorts, Kill, Path, Rollout, Stage, bucket
-from bridge.texts import Origin, PortalHost
+from bridge.texts import Expression, Origin, Plain, PortalHost, WebAddress
 from bridge.webhooks import SHORTEST_SECRET, Webhook, shown_address
 
 __all__ = ["BUCKETS", "Cohorts", "Path", "Rollout", "Stage", "bucket"]
@@ -167,7 +167,7 @@ class AuditEvent:
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 KeyFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Text = Annotated[str, Field(min_length=1, max_length=512)]
+Text = Annotated[Plain, Field(min_length=1, max_length=512)]
 
 
 class _Part(BaseModel):
@@ -198,16 +198,16 @@ class OAuthClient(_Part):
 class Content(_Part):
     """The Qlik objects that the sample pages ask for; each may stay empty."""
 
-    app_id: str = ""
-    sheet_id: str = ""
-    object_id: str = ""
-    field_id: str = ""
-    assistant_id: str = ""
-    agentic_assistant_id: str = ""
-    hypercube_dimension: str = ""
-    hypercube_measure: str = ""
-    master_dimension: str = ""
-    master_measure: str = ""
+    app_id: Plain = ""
+    sheet_id: Plain = ""
+    object_id: Plain = ""
+    field_id: Plain = ""
+    assistant_id: Plain = ""
+    agentic_assistant_id: Plain = ""
+    hypercube_dimension: Expression = ""
+    hypercube_measure: Expression = ""
+    master_dimension: Plain = ""
+    master_measure: Plain = ""
 
 
 SECRET_HOLDERS = ("issuing_client", "management_client", "notify")
@@ -237,7 +237,7 @@ class Tenant(_Part):
     management_client: OAuthClient | None = None
     content: Content = Content()
     parity: ParityPlan = ParityPlan()
-    embed_script: str = "https://cdn.jsdelivr.net/npm/@qlik/embed-web-components@1/dist/index.min.js"
+    embed_script: WebAddress = "https://cdn.jsdelivr.net/npm/@qlik/embed-web-components@1/dist/index.min.js"
     group_strategy: Literal["jwt"] = "jwt"
     sync_max_age_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 8 * 3600
     quiet_days: Annotated[int, Field(ge=1, le=90)] = 14
@@ -317,7 +317,7 @@ class Tenant(_Part):
             return cls._with_locked(document)
         whole = dict(document)
         for name, secret in secrets.items():
-            whole[name] = {**whole[name], "secret": secret}
+            whole[name] = {**(whole.get(name) or {}), "secret": secret}
         return cls.model_validate(whole)
 
     @classmethod
@@ -365,6 +365,14 @@ class TenantState:
     def rollout_document(self) -> dict[str, Any]:
         """Return the rollout as it works now: the kill switch may be that of all tenants."""
         return self.rollout.document() | {"kill": self.kill.document() if self.kill else None}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A tenant that this version cannot make out: what is wrong, and the hosts that are its own all the same."""
+
+    problem: str
+    portal_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from pydantic import (
 from bridge.budgeting import QLIKS_OWN, Limit
 from bridge.errors import ConfigError
 from bridge.roles import Grant, Role
-from bridge.texts import checked_address, checked_origin, is_loopback
+from bridge.texts import WebAddress, checked_address, checked_origin, is_loopback
 from bridge.webhooks import SHORTEST_SECRET as SHORTEST_WEBHOOK_SECRET
-from bridge.webhooks import Webhook, WebhookUrl, shown_address
+from bridge.webhooks import Webhook, shown_address
 
 PREFIX = "BRIDGE_"
 MASK = "**********"
@@ -132,7 +132,7 @@ class Settings(BaseModel):
     ops_networks: Annotated[Networks, Field(validate_default=True)] = LOOPBACK  # type: ignore[assignment]
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     demo_people: Annotated[str, AfterValidator(checked_origin)] | None = None
-    notify_url: WebhookUrl | None = Field(None, repr=False)
+    notify_url: WebAddress | None = Field(None, repr=False)
     notify_secret: Annotated[SecretStr, Field(min_length=SHORTEST_WEBHOOK_SECRET)] | None = None
 
     @field_serializer("notify_url", when_used="json")

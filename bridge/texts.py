@@ -47,6 +47,18 @@ def checked_origin(value: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
 
 
+def checked_web_address(value: str) -> str:
+    """Return *value* when it is an https address (http for loopback hosts alone) without user and fragment."""
+    try:
+        parts = urlsplit(value)
+        checked_origin(f"{parts.scheme}://{parts.netloc}")
+    except ValueError:  # its text may repeat the value
+        raise ValueError("must be https://host[:port][/path] (http is for loopback hosts alone)") from None
+    if parts.fragment or any(character <= " " or character >= "\x7f" for character in value):
+        raise ValueError("must be an address without spaces and without a #fragment")
+    return value
+
+
 def checked_address(value: str) -> str:
     """Return *value* when it is an https address (http for loopback hosts alone) without query or fragment."""
     try:
@@ -80,6 +92,8 @@ def _host_and_port(value: str) -> str:
 
 Origin = Annotated[str, AfterValidator(checked_origin)]
 PortalHost = Annotated[str, AfterValidator(_host_and_port)]
+WebAddress = Annotated[str, AfterValidator(checked_web_address)]
+"""What may be called, or loaded into a page."""
 
 
 def checked_text(value: str, what: str) -> str:
@@ -87,6 +101,29 @@ def checked_text(value: str, what: str) -> str:
     if CONTROL_CHARACTERS.search(value):
         raise ValueError(f"{what} holds control characters")
     return value
+
+
+def plain(value: str) -> str:
+    """Return a text without control characters, or raise ValueError."""
+    return checked_text(value, "a text")
+
+
+def _expression(value: str) -> str:
+    checked_text(re.sub(r"[\t\r\n]", " ", value), "an expression")
+    return value
+
+
+Plain = Annotated[str, AfterValidator(plain)]
+Expression = Annotated[str, AfterValidator(_expression)]
+"""A field or an expression of Qlik's, which may go over several lines."""
+
+
+def lines(text: str) -> list[str]:
+    """Return what was typed, one name a line; what only pads a line is no part of a name.
+
+    Lines end as forms and files end them: a name may hold what Unicode too takes for the end of a line.
+    """
+    return [line for each in re.split(r"\r\n|\r|\n", text) if (line := each.strip())]
 
 
 def iso(unix_s: float) -> str:

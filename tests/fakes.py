@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from pydantic import ValidationError
 
 from bridge.budgeting import Account, Lane, Spent
 from bridge.decisions import NotedDecision
@@ -23,6 +24,7 @@ from bridge.errors import (
     TenantError,
     TenantRefused,
     UnknownTenant,
+    UnreadableTenant,
 )
 from bridge.evidence import (
     Baseline,
@@ -51,6 +53,7 @@ from bridge.model import (
     Tenant,
     TenantState,
     TokenKey,
+    Unreadable,
 )
 from bridge.plan import Kill
 from bridge.ports import Clock
@@ -105,6 +108,7 @@ class FakeTenants(_Store):
     def __init__(self, *states: TenantState) -> None:
         super().__init__()
         self.states = {state.tenant.slug: state for state in states}
+        self.bad: dict[str, Unreadable] = {}
         self.events: list[AuditEvent] = []
         self.killed: Kill | None = None
         self.outbox = FakeOutbox()
@@ -113,9 +117,18 @@ class FakeTenants(_Store):
         self._check()
         return {slug: replace(state, kill_all=self.killed) for slug, state in self.states.items()}
 
+    def unreadable(self) -> Mapping[str, Unreadable]:
+        self._check()
+        return dict(self.bad)
+
+    def read(self) -> tuple[Mapping[str, TenantState], Mapping[str, Unreadable]]:
+        return self.all(), self.unreadable()
+
     def get(self, slug: str, *, fresh: bool = False) -> TenantState:
         del fresh
         self._check()
+        if slug in self.bad:
+            raise UnreadableTenant.named(slug, self.bad[slug].problem)
         if slug not in self.states:
             raise UnknownTenant
         return replace(self.states[slug], kill_all=self.killed)
@@ -138,7 +151,9 @@ class FakeTenants(_Store):
             revision = old.revision if old else 0
             if seen not in {None, revision}:
                 raise Conflict
+            _read_back(tenant)
             self.events.append(event)
+            self.bad.pop(tenant.slug, None)
             self.states[tenant.slug] = TenantState(tenant, old.rollout if old else starting_at, revision=revision + 1)
 
     def move(
@@ -153,6 +168,14 @@ class FakeTenants(_Store):
             self.events.append(event)
             self.outbox.put(*notices)
             return moved
+
+
+def _read_back(tenant: Tenant) -> None:
+    try:
+        Tenant.from_documents(tenant.public_document(), tenant.secrets())
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        raise UnreadableTenant.named(tenant.slug, ".".join(map(str, first["loc"]))) from None
 
 
 class StaleTenants(FakeTenants):

@@ -418,3 +418,71 @@ def test_half_a_character_is_refused_because_no_database_can_keep_it() -> None:
     """JSON can hold a lone surrogate, which no encoding can write down."""
     with pytest.raises(ValueError, match="control characters"):
         checked_text("a\ud800b", "a name")
+
+
+class TestTexts:
+    """What a tenant's texts may hold."""
+
+    PLAIN = ("name", "issuer", "key_id", "required_group", "sync_issuer", "sync_key_id", "web_integration_id")
+    CONTROLS = ("a\x00b", "a\nb", "a\x1bb", "a\x85b")
+
+    @pytest.mark.parametrize("text", CONTROLS, ids=ascii)
+    def test_no_control_characters(self, text: str) -> None:
+        fields: dict[str, object] = {
+            **dict.fromkeys(self.PLAIN, text),
+            "sync_key": "sync.pem",
+            "admits": ["demo", text],
+            "content": {"app_id": text, "master_measure": text},
+            "management_client": {"id": text, "key": "k.pem", "key_id": text},
+            "parity": {
+                "probes": [{**PROBE, "name": text, "app_id": text}],
+                "ignores": [{"area": "spaces", "item": text, "reason": text}],
+            },
+        }
+        with pytest.raises(ValidationError) as refusal:
+            changed(fields)
+
+        assert {".".join(map(str, each["loc"])) for each in refusal.value.errors()} == {
+            *self.PLAIN,
+            *("admits.1", "content.app_id", "content.master_measure", "management_client.id"),
+            *("management_client.key_id", "parity.probes.0.name", "parity.probes.0.app_id"),
+            *("parity.ignores.0.item", "parity.ignores.0.reason"),
+        }
+        assert "control characters" in str(refusal.value)
+
+    def test_expressions_go_over_several_lines(self) -> None:
+        text = "Sum(\r\n\tSales\n)"
+        probe = {**PROBE, "measure": text, "dimension": text}
+        found = changed({"content": {"hypercube_measure": text}, "parity": {"probes": [probe]}})
+
+        assert (found.content.hypercube_measure, found.parity.probes[0].measure) == (text, text)
+        with pytest.raises(ValidationError, match="control characters"):
+            changed({"content": {"hypercube_measure": "Sum(\x00)"}})
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            "javascript:alert(1)",
+            "javascript://x/%0aalert(1)",
+            "data:text/javascript,alert(1)",
+            "http://cdn.example.com/x.js",
+            "//cdn.example.com/x.js",
+            "/x.js",
+            "",
+            "https://evil.example; script-src *//x.js",
+            "https://evil.example 'unsafe-inline'/x.js",
+            "https://user:hush@cdn.example.com/x.js",
+            "https://cdn.example.com/a b.js",
+            "https://cdn.example.com/x.js#y",
+            "https://[",
+        ],
+    )
+    def test_a_script_comes_from_a_web_address(self, script: str) -> None:
+        with pytest.raises(ValidationError, match="must be") as refusal:
+            changed({"embed_script": script})
+
+        assert "hush" not in str(refusal.value)
+
+    @pytest.mark.parametrize("script", ["https://cdn.example.com/x.js?v=1", "http://127.0.0.1:9001/npm/embed.js"])
+    def test_such_an_address_is_kept_as_it_is(self, script: str) -> None:
+        assert changed({"embed_script": script}).embed_script == script

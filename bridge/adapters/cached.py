@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import structlog
 from cachetools import LRUCache
 
-from bridge.errors import StoreError, UnknownTenant
+from bridge.errors import StoreError, UnknownTenant, UnreadableTenant
 from bridge.model import (
     AuditEvent,
     IssuedToken,
@@ -23,6 +23,7 @@ from bridge.model import (
     Tenant,
     TenantState,
     TokenKey,
+    Unreadable,
 )
 from bridge.plan import Kill
 from bridge.ports import Clock, SessionStore, SubjectStore, TenantStore, TokenStore
@@ -138,19 +139,27 @@ class CachedTenants:
 
     def __init__(self, tenants: TenantStore, watch: RevisionWatch) -> None:
         self._tenants = tenants
-        self._copies: _Copies[str, Mapping[str, TenantState]] = _Copies(watch)
+        self._copies: _Copies[str, tuple[Mapping[str, TenantState], Mapping[str, Unreadable]]] = _Copies(watch)
 
     def all(self) -> Mapping[str, TenantState]:
-        return self._copies.get("all", self._tenants.all) or {}
+        return self.read()[0]
+
+    def unreadable(self) -> Mapping[str, Unreadable]:
+        return self.read()[1]
+
+    def read(self) -> tuple[Mapping[str, TenantState], Mapping[str, Unreadable]]:
+        return self._copies.get("all", self._tenants.read) or ({}, {})
 
     def get(self, slug: str, *, fresh: bool = False) -> TenantState:
         if fresh:  # not by way of the copies: whether those may be trusted is another question
             self._copies.clear()
             return self._tenants.get(slug, fresh=True)
-        state = self.all().get(slug)
-        if state is None:
+        states, unreadable = self.read()
+        if slug in unreadable:
+            raise UnreadableTenant.named(slug, unreadable[slug].problem)
+        if slug not in states:
             raise UnknownTenant
-        return state
+        return states[slug]
 
     def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent, seen: int | None = None) -> None:
         try:

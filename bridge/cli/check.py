@@ -8,7 +8,7 @@ import click
 
 from bridge.bootstrap import Bridge, build
 from bridge.cli.common import json_option, print_json
-from bridge.errors import BridgeError, ConfigError, StoreError
+from bridge.errors import BridgeError, ConfigError, StoreError, UnreadableTenant
 from bridge.sealing import LOCKED
 from bridge.settings import read_settings, settings_overview
 from bridge.telemetry import configure_logging
@@ -40,9 +40,10 @@ def check(*, as_json: bool) -> None:
 
 def _mistakes(bridge: Bridge) -> Iterator[str]:
     default = bridge.settings.default_tenant
-    states = bridge.tenants.all()
-    if default and default not in states:
+    states, unreadable = bridge.tenants.read()
+    if default and default not in {*states, *unreadable}:
         yield f"BRIDGE_DEFAULT_TENANT names {default}, which is not applied yet"
+    yield from (UnreadableTenant.named(slug, each.problem).message for slug, each in unreadable.items())
     for probe in bridge.probes:
         yield from _what_raises(probe.check)
     if bridge.oidc:  # no probe of `/readyz`: who is signed in goes on without it

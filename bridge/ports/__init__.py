@@ -22,6 +22,7 @@ from bridge.model import (
     Tenant,
     TenantState,
     TokenKey,
+    Unreadable,
 )
 from bridge.plan import Kill
 from bridge.roles import OperatorToken
@@ -144,17 +145,23 @@ class TenantStore(Protocol):
     """Tenants and their rollouts. Every method may raise StoreError."""
 
     def all(self) -> Mapping[str, TenantState]:
-        """Return every tenant by slug."""
+        """Return every tenant by slug, but for those that cannot be read."""
+
+    def unreadable(self) -> Mapping[str, Unreadable]:
+        """Return the others, by slug: one of them must not take the rest down."""
+
+    def read(self) -> tuple[Mapping[str, TenantState], Mapping[str, Unreadable]]:
+        """Return both, as they were at one moment."""
 
     def get(self, slug: str, *, fresh: bool = False) -> TenantState:
-        """Return one tenant; `fresh` goes past any in-process copy. Raises UnknownTenant."""
+        """Return one tenant; `fresh` goes past any in-process copy. Raises UnknownTenant, UnreadableTenant."""
 
     def save(self, tenant: Tenant, *, starting_at: Rollout, event: AuditEvent, seen: int | None = None) -> None:
         """Create or replace a tenant; the rollout of an existing one stays as it is.
 
         *seen* is the revision that the change was made for (0: there is no such tenant yet); when it is no longer
         the tenant's, raises Conflict. None replaces whatever there is. The audit event is appended in the same
-        transaction: no change without its record.
+        transaction: no change without its record. What could not be read again is not kept: raises UnreadableTenant.
         """
 
     def move(

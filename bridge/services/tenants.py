@@ -1,15 +1,16 @@
 """Tenants as declared in a file: read it, show what would change, change it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge.errors import ConfigError
-from bridge.model import SECRET_HOLDERS, AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
+from bridge.model import SECRET_HOLDERS, AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState, Unreadable
 from bridge.ports import Clock, SigningKeys, TenantStore
 from bridge.services.stages import missing_parts, unusable_key
+from bridge.texts import Plain
 from bridge.webhooks import ADDRESS, shown_address
 
 M = TypeVar("M", bound=BaseModel)
@@ -19,10 +20,10 @@ SECRET_REFERENCES = ("env:", "file:")
 
 
 class _Names(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    subjects: frozenset[str] = frozenset()
-    groups: frozenset[str] = frozenset()
+    subjects: frozenset[Plain] = frozenset()
+    groups: frozenset[Plain] = frozenset()
 
 
 class RolloutDocument(BaseModel):
@@ -31,7 +32,7 @@ class RolloutDocument(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     stage: Stage = Stage.LEGACY
-    percentage: Annotated[float, Field(ge=0, le=100)] = 0
+    percentage: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0
     cohorts: _Names = _Names()
 
     def rollout(self) -> Rollout:
@@ -167,21 +168,25 @@ class Tenants:
         Raises ConfigError for what the guard or another tenant forbids, for a key file that is not there, and for a
         new tenant that could not have been moved to the stage where it starts, StoreError.
         """
-        known = self._store.all()
+        known, unreadable = self._store.read()
         for each in declared:
             self._guard(each.tenant)
         named = {each.tenant.slug for each in declared}
         others = [Declared(state.tenant, state.rollout) for slug, state in known.items() if slug not in named]
         mistakes = [
             *_clashes([*others, *declared]),
-            *self._bad_starts(declared, known),
+            *self._bad_starts(declared, {*known, *unreadable}),
             *self._missing_keys(declared, known),
         ]
         if mistakes:
             raise ConfigError(mistakes)
-        return [_change(each, known.get(each.tenant.slug)) for each in declared]
+        slugs = [each.tenant.slug for each in declared]
+        return [
+            _repair(each, unreadable[slug]) if slug in unreadable else _change(each, known.get(slug))
+            for slug, each in zip(slugs, declared, strict=True)
+        ]
 
-    def _bad_starts(self, declared: Sequence[Declared], known: Mapping[str, TenantState]) -> Iterator[str]:
+    def _bad_starts(self, declared: Sequence[Declared], known: Collection[str]) -> Iterator[str]:
         """Ask of a new tenant what a stage move would have asked of it, and for a slug that it can have."""
         for each in declared:
             if each.tenant.slug not in known and each.tenant.slug == RESERVED:
@@ -242,6 +247,13 @@ def _change(declared: Declared, state: TenantState | None) -> Change:
         if key in old and old[key] != new[key]
     ]
     return Change(declared, False, tuple(fields + renewed), _stage_note(declared, state))
+
+
+def _repair(declared: Declared, unreadable: Unreadable) -> Change:
+    """Replace what nobody can read; the rollout has columns of its own."""
+    fields = _flat(declared.tenant.public_document()).items()
+    note = f"what is stored cannot be read: {unreadable.problem}; all of it is replaced, the stage stays as it is"
+    return Change(declared, False, tuple(Difference(key, None, _told(key, value)) for key, value in fields), note)
 
 
 def _difference(key: str, before: Any, after: Any) -> Difference:  # noqa: ANN401 - any field of a tenant

@@ -1,6 +1,7 @@
 """The embed contract: under `/t/<tenant>/`, and at the root for the tenant of this Host."""
 
 from dataclasses import asdict
+from itertools import chain
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, g, jsonify, make_response, request, send_from_directory
@@ -193,8 +194,10 @@ def _state() -> TenantState:
         return current.tenant(g.slug)
     host = request.host.lower()
     bridge = current.bridge()
-    claimed = (slug for slug, state in bridge.tenants.all().items() if host in state.tenant.portal_hosts)
-    slug = next(claimed, bridge.settings.default_tenant)
+    states, unreadable = bridge.tenants.read()
+    claimed = (slug for slug, state in states.items() if host in state.tenant.portal_hosts)
+    lost = (slug for slug, each in unreadable.items() if host in each.portal_hosts)
+    slug = next(chain(claimed, lost), bridge.settings.default_tenant)
     if slug is None:
         raise UnknownTenant
     return current.tenant(slug)

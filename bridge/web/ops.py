@@ -1,6 +1,7 @@
 """For those who run the bridge: is it alive, is it ready, what does it count."""
 
 from contextlib import suppress
+from typing import Any
 
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -25,7 +26,7 @@ def readyz() -> ResponseReturnValue:
     """Answer 503 while a part is away; which one is nobody's business but the operators'."""
     outcomes = {probe.name: _outcome(probe) for probe in current.bridge().probes}
     is_ready = set(outcomes.values()) <= {"ok"}
-    detail = {"probes": outcomes} if _is_from_ops() else {}
+    detail = {"probes": outcomes, **_unreadable()} if _is_from_ops() else {}
     headers = {} if is_ready else {"Retry-After": "1"}
     return jsonify(ready=is_ready, **detail), 200 if is_ready else 503, headers
 
@@ -37,6 +38,14 @@ def metrics() -> ResponseReturnValue:
     _note_kill_switches()
     _note_budgets()
     return Response(generate_latest(current.bridge().metrics.registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _unreadable() -> dict[str, Any]:
+    """Name the tenants that cannot be read, when there are any: the others are served, so we are ready."""
+    with suppress(StoreError):
+        found = current.bridge().tenants.unreadable()
+        return {"unreadable_tenants": {slug: each.problem for slug, each in found.items()}} if found else {}
+    return {}
 
 
 def _note_kill_switches() -> None:

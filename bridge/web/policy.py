@@ -1,12 +1,11 @@
 """The Content-Security-Policy of a page: strict, wider where Qlik content is embedded."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from flask import g
 
 from bridge.model import Tenant
-from bridge.texts import checked_origin
+from bridge.texts import origin_of
 
 SELF = "'self'"
 ALWAYS = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'")
@@ -30,7 +29,7 @@ def _for_embeds(tenant: Tenant) -> Iterator[str]:
     """
     host = tenant.host
     sources = {
-        "script-src": [SELF, *_origin(tenant.embed_script), host],
+        "script-src": [SELF, origin_of(tenant.embed_script), host],
         "connect-src": [SELF, host, host.replace("http", "ws", 1)],
         "style-src": [SELF, "'unsafe-inline'", host],
         "img-src": [SELF, "data:", "blob:", host],
@@ -39,12 +38,3 @@ def _for_embeds(tenant: Tenant) -> Iterator[str]:
     }
     for name, allowed in sources.items():
         yield " ".join([name, *dict.fromkeys(allowed)])
-
-
-def _origin(address: str) -> list[str]:
-    """Return the origin of a script's address; none where it is a path of ours, or nothing that a header may hold."""
-    try:
-        parts = urlsplit(address)
-        return [checked_origin(f"{parts.scheme}://{parts.netloc}")] if parts.netloc else []
-    except ValueError:
-        return []

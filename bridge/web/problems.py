@@ -41,6 +41,7 @@ STATUS: dict[type[errors.BridgeError], int] = {
     errors.TenantTimeout: 504,
     errors.TenantGarbled: 502,
     errors.StoreError: 503,
+    errors.UnreadableTenant: 503,
 }
 BUSY = 503
 DEFECT = 500

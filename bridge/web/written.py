@@ -4,20 +4,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from bridge.texts import checked_text
+from bridge.texts import plain
 
 LONGEST_REASON = 1000
 
-
-def _written(value: str) -> str:
-    return checked_text(value, "a text")
-
-
-Written = Annotated[str, Field(max_length=512), AfterValidator(_written)]
-Named = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_written)]
+Written = Annotated[str, Field(max_length=512), AfterValidator(plain)]
+Named = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(plain)]
 """A subject or a group, byte for byte as the portal sends it."""
 Reason = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_REASON), AfterValidator(_written)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_REASON), AfterValidator(plain)
 ]
 """Why a change is made; kept in the audit."""
-MaybeReason = Annotated[str, StringConstraints(max_length=LONGEST_REASON), AfterValidator(_written)]
+MaybeReason = Annotated[str, StringConstraints(max_length=LONGEST_REASON), AfterValidator(plain)]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from cryptography.fernet import Fernet
@@ -17,7 +18,8 @@ from sqlalchemy import func, select, text
 from stores import sql_stores
 from structlog.testing import capture_logs
 
-from bridge.adapters.sql import Database, SqlAuditLog, SqlTenants, SqlTokens, open_database
+from bridge.adapters.sql import Database, SqlAuditLog, SqlOperatorTokens, SqlTenants, SqlTokens, open_database
+from bridge.adapters.sql.database import migrations
 from bridge.adapters.sql.tables import ASSERTIONS, METADATA, TOKENS
 from bridge.adapters.vault import Vault
 from bridge.errors import ConfigError, Conflict, StoreError
@@ -290,13 +292,55 @@ def test_a_token_that_no_key_opens_is_doomed_without_its_value(
     assert tokens.doom() == []
 
 
-def test_a_document_of_another_version_names_the_tenant(
-    sqlite_database: Database, vault: Vault, acme: Tenant, event: AuditEvent
-) -> None:
-    tenants = SqlTenants(sqlite_database, vault)
-    tenants.save(acme, starting_at=Rollout(), event=event)
-    with sqlite_database.writing() as connection:
-        connection.execute(text("UPDATE tenants SET document = '{\"slug\": 5}'"))
-    with pytest.raises(StoreError) as failed:
-        tenants.get("acme")
-    assert "acme" in failed.value.detail
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/bridge.db")
+    refuses_newer(database)
+    database.close()
+
+
+def test_a_postgresql_of_a_newer_version_is_left_alone(postgresql_database: Database) -> None:
+    refuses_newer(postgresql_database)
+
+
+def refuses_newer(database: Database) -> None:
+    database.upgrade()
+    with database.writing() as connection:
+        ours = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    try:
+        with pytest.raises(StoreError, match="newer version of the bridge") as failed:
+            database.upgrade()
+        assert failed.value.detail == "revision 9999 is not known here"
+        database.check()
+    finally:
+        with database.writing() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :ours"), {"ours": ours})
+    database.upgrade()
+
+
+def test_going_back_below_roles_makes_nobody_an_admin(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/bridge.db")
+    keeps_admins_alone(database)
+    database.close()
+
+
+def test_nor_does_it_in_postgresql(postgresql_url: str, migrated_postgresql: Database) -> None:
+    with migrated_postgresql._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE downgraded"))
+    database = open_database(postgresql_url.replace("/postgres", "/downgraded"))
+    keeps_admins_alone(database)
+    database.close()
+
+
+def keeps_admins_alone(database: Database) -> None:
+    database.upgrade()
+    operators = SqlOperatorTokens(database)
+    grants = [Grant(role, tenant) for role in Role for tenant in (None, "acme")]
+    for grant in grants:
+        operators.add(OperatorToken(f"{grant.role}-{grant.tenant}", grant, 1), f"hash of {grant}")
+
+    with database.writing() as connection:
+        command.downgrade(migrations(connection), "0007")
+    database.upgrade()
+
+    assert [each.name for each in operators.all()] == ["admin-None"]

@@ -6,9 +6,15 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
-from stores import Stores
+from fakes import FakeClock
+from sqlalchemy import update
+from stores import Stores, cached_stores, sql_stores
 
-from bridge.errors import Conflict, UnknownTenant
+from bridge.adapters.sql import Database
+from bridge.adapters.sql.tables import TENANTS
+from bridge.adapters.vault import Vault
+from bridge.errors import Conflict, UnknownTenant, UnreadableTenant
+from bridge.guarding import Guardrails, Rule
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
 from bridge.plan import Kill, Pause, Ramp, Wait, read_steps
 
@@ -126,3 +132,53 @@ def test_a_change_for_an_old_revision_conflicts_and_leaves_no_trace(
     assert stores.tenants.get("acme").tenant.name == "First"
     stores.tenants.save(acme, starting_at=START, event=event, seen=2)
     assert stores.tenants.get("acme").revision == 3
+
+
+def infinite(tenant: Tenant) -> Tenant:
+    """Return what no document can hold, past every check."""
+    rule = Rule.model_construct(threshold=float("inf"), window_s=600, minimum=10, action="pause")
+    return tenant.model_copy(update={"guardrails": Guardrails().model_copy(update={"throttled": rule})})
+
+
+def test_what_could_not_be_read_again_is_not_kept(stores: Stores, acme: Tenant, event: AuditEvent) -> None:
+    stores.tenants.save(acme, starting_at=START, event=event)
+    with pytest.raises(UnreadableTenant, match=r"acme cannot be read: guardrails\.throttled\.threshold"):
+        stores.tenants.save(infinite(acme), starting_at=START, event=event)
+
+    assert stores.tenants.get("acme") == TenantState(acme, START, revision=1)
+    assert stores.tenants.unreadable() == {}
+
+
+BROKEN: dict[str, tuple[dict[str, object], str]] = {
+    "document": ({"document": {"slug": "acme", "portal_hosts": ["a.example.com", 5]}}, "name: Field required"),
+    "no document": ({"document": [1]}, "not of this version"),
+    "stage": ({"stage": "launch"}, "not of this version"),
+}
+
+
+@pytest.mark.parametrize("kind", ["sql", "cached"])
+@pytest.mark.parametrize("what", BROKEN)
+def test_one_bad_row_takes_no_other_tenant_down(
+    database: Database, vault: Vault, clock: FakeClock, acme: Tenant, event: AuditEvent, kind: str, what: str
+) -> None:
+    tenants = (sql_stores if kind == "sql" else cached_stores)(database, vault, clock).tenants
+    globex = acme.model_copy(update={"slug": "globex"})
+    for each in (acme, globex):
+        tenants.save(each, starting_at=START, event=event)
+    broken, problem = BROKEN[what]
+    with database.writing() as connection:
+        connection.execute(update(TENANTS).where(TENANTS.c.slug == "acme").values(**broken))
+
+    assert list(tenants.all()) == ["globex"]
+    assert problem in tenants.unreadable()["acme"].problem
+    assert tenants.unreadable()["acme"].portal_hosts == ({"a.example.com"} if what == "document" else frozenset())
+    for fresh in (False, True):
+        with pytest.raises(UnreadableTenant, match="acme cannot be read"):
+            tenants.get("acme", fresh=fresh)
+    kill = Kill("erin", "Qlik is down", 1_800_000_000.5, everywhere=True)
+    tenants.set_kill_all(kill, before=None, event=event)
+    assert tenants.get("globex").kill == kill
+    if what != "stage":  # that is in a column of its own, which no declaration replaces
+        tenants.save(acme, starting_at=Rollout(), event=event)
+        assert tenants.get("acme") == TenantState(acme, START, kill, 2)
+        assert tenants.unreadable() == {}

@@ -1,6 +1,8 @@
 """The command line as an operator types it: output, exit codes, and what it leaves in the store."""
 
+import contextlib
 import io
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -286,3 +288,46 @@ def test_wrong_usage_exits_2(run: Run) -> None:
 def test_version_and_help(run: Run) -> None:
     assert run("--version").code == 0
     assert "tenants" in run("--help").out
+
+
+def altered(settings: dict[str, str], statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(settings["BRIDGE_DATABASE_URL"].removeprefix("sqlite:///"))) as file, file:
+        file.execute(statement)
+        file.execute("UPDATE revision SET counter = counter + 1")
+
+
+def test_a_tenant_that_cannot_be_read_is_named_and_mended(applied: Run, settings: dict[str, str]) -> None:
+    altered(
+        settings,
+        """UPDATE tenants SET document = json_set(document, '$.guardrails.throttled', json(
+        '{"threshold": null}')) WHERE slug = 'acme'""",
+    )
+    problem = "acme cannot be read: guardrails.throttled.threshold: Input should be a valid number"
+
+    checked, shown = applied("check"), applied("tenants", "show", "acme")
+    killed = applied("stage", "kill", "--all", "--reason", "Qlik is down")
+    assert (checked.code, shown.code, killed.code) == (2, 2, 0), killed.err
+    assert problem in checked.err
+    assert problem in shown.err
+
+    mended = applied("tenants", "apply", str(EXAMPLE), "--yes")
+    assert mended.code == 0, mended.err
+    assert "acme: change" in mended.out
+    assert "note: what is stored cannot be read: guardrails.throttled.threshold" in mended.out
+    assert applied("tenants", "show", "acme").json()["stage"] == "legacy"
+    assert applied("check").code == 0
+
+
+@pytest.mark.parametrize("command", [["check"], ["tenants", "list"], ["stage", "show"]])
+def test_a_database_of_a_newer_version_is_said_to_be_one(
+    applied: Run, settings: dict[str, str], command: list[str]
+) -> None:
+    altered(settings, "UPDATE alembic_version SET version_num = '9999'")
+
+    told, for_machines = applied(*command), applied(*command, "--json")
+
+    assert "newer version of the bridge" in told.err
+    assert "revision 9999" in told.err
+    assert "Traceback" not in told.err
+    assert (told.code, for_machines.code) == ((2, 2) if command == ["check"] else (3, 3))
+    assert "newer version of the bridge" in for_machines.json()["message"]

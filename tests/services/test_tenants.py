@@ -11,7 +11,7 @@ from fakes import START, FakeClock, FakeKeys, FakeTenants
 from samples import CLIENT, MANAGEMENT, state, tenant, tenant_document
 
 from bridge.errors import ConfigError, StoreError
-from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
+from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState, Unreadable
 from bridge.services.tenants import Change, Declared, Difference, Tenants, read_declared
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "reference" / "tenants.example.toml"
@@ -142,6 +142,11 @@ class TestMistakes:
             ({"group_strategy": "scim"}, "group_strategy"),
             ({"sync_key": "sync.pem"}, "`sync_issuer`, `sync_key_id` and `sync_key` go together"),
             ({"percentage": float("nan")}, "percentage"),
+            ({"percentage": float("inf")}, "percentage: Input should be a finite number"),
+            ({"guardrails": {"throttled": {"threshold": float("inf")}}}, "guardrails.throttled.threshold"),
+            ({"guardrails": {"throttled": {"threshold": float("nan")}}}, "guardrails.throttled.threshold"),
+            ({"parity": {"sample_percent": float("inf")}}, "parity.sample_percent: Input should be a finite number"),
+            ({"cohorts": {"groups": ["a\x07b"]}}, "cohorts.groups"),
             ({"percentage": "many"}, "percentage"),
             ({"cohorts": {"people": ["alice"]}}, "cohorts.people"),
             ({"cohorts": ["alice"]}, "cohorts"),
@@ -415,3 +420,35 @@ class TestApply:
             office.service.apply([change], actor="erin")
 
         assert office.store.all() == {}
+
+
+class TestUnreadable:
+    """One tenant whose row makes no sense to this version."""
+
+    @pytest.fixture
+    def store(self) -> FakeTenants:
+        store = FakeTenants(state(slug="globex"))
+        store.bad["acme"] = Unreadable("host: must be https")
+        return store
+
+    def test_the_plan_says_so_and_replaces_all_of_it(self, store: FakeTenants) -> None:
+        (change,) = Tenants(store, FakeKeys(), FakeClock(), lambda _: None).plan(read(entry(stage="oauth")))
+
+        assert (change.is_new, change.is_empty) == (False, False)
+        assert "host: must be https" in change.note
+        assert Difference("name", None, "Acme") in change.differences
+        assert not [each for each in change.differences if each.field == "stage"]
+
+    def test_applying_mends_it_as_a_change(self, store: FakeTenants) -> None:
+        tenants = Tenants(store, FakeKeys(), FakeClock(), lambda _: None)
+        tenants.apply(tenants.plan(read(entry())), actor="erin")
+
+        assert [(event.action, event.tenant) for event in store.events] == [("tenant.change", "acme")]
+        assert store.get("acme").tenant == tenant(issuing_client=CLIENT)
+
+    def test_another_one_is_changed_beside_it(self, store: FakeTenants) -> None:
+        tenants = Tenants(store, FakeKeys(), FakeClock(), lambda _: None)
+        tenants.apply(tenants.plan(read(entry("globex", name="Globex 2"))), actor="erin")
+
+        assert store.get("globex").tenant.name == "Globex 2"
+        assert store.unreadable()

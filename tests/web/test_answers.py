@@ -44,24 +44,18 @@ def test_a_page_with_embeds_may_use_its_tenant_and_no_other_page_may(demo: Web, 
 
 
 @pytest.mark.parametrize(
-    ("script", "origins"),
+    ("script", "origin"),
     [
-        ("http://127.0.0.1:9001/npm/embed.js", ["http://127.0.0.1:9001"]),
-        ("/static/embed.js", []),
-        ("https://evil.example; script-src *//x.js", []),
-        ("https://evil.example 'unsafe-inline'/x.js", []),
-        ("http://insecure.example/x.js", []),
-        ("https://[", []),
+        ("http://127.0.0.1:9001/npm/embed.js", "http://127.0.0.1:9001"),
+        ("https://cdn.example.com/npm/a;script-src=*,embed.js?v=1", "https://cdn.example.com"),
     ],
 )
-def test_the_embed_script_is_allowed_by_its_origin_alone(
-    demo: Web, alice: Visitor, script: str, origins: list[str]
-) -> None:
+def test_the_embed_script_is_allowed_by_its_origin_alone(demo: Web, alice: Visitor, script: str, origin: str) -> None:
     demo.change(embed_script=script, host="http://127.0.0.1:9001")
 
     found = directives(alice, "/t/acme/")
 
-    assert found["script-src"] == ["'self'", *(origins or ["http://127.0.0.1:9001"])]
+    assert found["script-src"] == list(dict.fromkeys(["'self'", origin, "http://127.0.0.1:9001"]))
     assert found["connect-src"] == ["'self'", "http://127.0.0.1:9001", "ws://127.0.0.1:9001"]
 
 

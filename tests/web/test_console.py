@@ -14,7 +14,7 @@ from samples import state
 from webkit import Visitor, Web
 
 from bridge.evidence import Area, Check, ParityResult, Verdict
-from bridge.model import AuditEvent, Path, Stage
+from bridge.model import AuditEvent, Path, Stage, Unreadable
 from bridge.plan import Kill
 from bridge.roles import Grant, Role
 
@@ -47,6 +47,17 @@ def test_without_a_tenant_it_says_what_to_do_first(demo: Web, erin: Visitor) -> 
     demo.tenants.states = {}
 
     assert "tenants apply tenants.toml" in erin.get("/admin/").text
+
+
+def test_a_tenant_that_cannot_be_read_is_named_to_those_who_may_see_it(demo: Web, erin: Visitor) -> None:
+    demo.tenants.bad["initech"] = Unreadable("host: must be https")
+    value = demo.bridge.operators.new_token("v", actor="test", grant=Grant(Role.VIEWER, "acme"))
+    page = erin.get("/admin/").text
+
+    assert "host: must be https" in page
+    assert shown(page) == ["acme", "globex"]
+    assert "initech" not in demo.visitor().get("/admin/", headers={"Authorization": f"Bearer {value}"}).text
+    assert "initech cannot be read: host: must be https" in erin.get("/admin/tenants/initech").text
 
 
 def test_a_hundred_tenants_come_in_pages(demo: Web, erin: Visitor) -> None:
@@ -294,7 +305,7 @@ def test_an_operator_of_one_tenant_takes_that_one_away(trail: Web) -> None:
 
 
 @pytest.mark.usefixtures("trail")
-@pytest.mark.parametrize("query", ["since=yesterday", "tenant=ACME!", "endpoint=x"])
+@pytest.mark.parametrize("query", ["since=yesterday", "tenant=ACME!", "endpoint=x", "limit=5", "before=60"])
 def test_no_file_holds_other_events_than_asked_for(erin: Visitor, query: str) -> None:
     for name in ("audit.csv", "audit.json"):
         assert erin.get(f"/admin/{name}?{query}").status_code == 400

@@ -54,6 +54,24 @@ def test_several_are_added_at_once_and_one_taken_out_by_one_click(demo: Web, eri
     assert [event.reason for event in demo.tenants.events] == ["they asked", "left"]
 
 
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029"])
+def test_a_name_ends_where_its_line_ends_in_the_form(demo: Web, submit: Submit, inside: str) -> None:
+    demo.at("rollout", 10)
+
+    assert submit("cohorts", add_subjects=f"ada{inside}lovelace\r\nbob\ncy\rdan", reason="x").status_code == 303
+    assert cohorts(demo) == ({f"ada{inside}lovelace", "bob", "cy", "dan"}, set())
+
+
+@pytest.mark.parametrize("inside", ["\x85", "\x1c", "\x1d", "\x1e", "\x0b", "\x0c"])
+def test_a_control_character_makes_no_two_names_of_one(demo: Web, submit: Submit, inside: str) -> None:
+    demo.at("rollout", 10)
+    answer = submit("cohorts", add_subjects=f"ada{inside}lovelace", reason="x")
+
+    assert answer.status_code == 400
+    assert "control characters" in answer.text
+    assert cohorts(demo) == (set(), set())
+
+
 def test_a_button_of_one_name_adds_nobody(demo: Web, submit: Submit) -> None:
     demo.at("rollout", 10, subjects=frozenset({"ada"}))
 

@@ -274,3 +274,19 @@ def test_a_locked_secret_must_be_set_again_with_the_next_change(demo: Web, erin:
     done = change(erin, sent, **{"quiet_days": "20", "issuing_client.secret": "hush-set-again"})
     assert done.status_code == 303
     assert demo.tenants.states["acme"].tenant.secrets()["issuing_client"] == "hush-set-again"
+
+
+@pytest.mark.parametrize("name", ["guardrails.issue_errors.threshold", "parity.sample_percent"])
+@pytest.mark.parametrize("text", ["1e999", "inf", "-inf", "nan"])
+def test_no_number_without_end_is_kept(demo: Web, erin: Visitor, sent: dict[str, str], name: str, text: str) -> None:
+    before = demo.tenants.states["acme"]
+    refused = change(erin, sent, **{name: text})
+
+    assert refused.status_code == 400
+    assert "finite number" in html.unescape(refused.text)
+    assert demo.tenants.states["acme"] == before
+
+
+def test_a_line_of_the_form_is_one_entry(demo: Web, erin: Visitor, sent: dict[str, str]) -> None:
+    assert change(erin, sent, admits="demo\r\nof\u2028one line").status_code == 303
+    assert demo.tenants.states["acme"].tenant.admits == ("demo", "of\u2028one line")

@@ -7,6 +7,7 @@ import pytest
 from webkit import PORTAL_URL, Visitor, Web, problem, web
 
 from bridge.errors import TenantThrottled
+from bridge.model import Unreadable
 
 
 def test_config_needs_nobody(demo: Web) -> None:
@@ -290,6 +291,14 @@ def test_root_routes_belong_to_the_tenant_of_the_host(portal: Web) -> None:
 
     assert claimed.get_json()["issuer"] == "issuer-globex"
     assert problem(unclaimed) == (404, "unknown_tenant")
+
+
+def test_the_host_of_a_tenant_that_cannot_be_read_gets_no_other_one(demo: Web, alice: Visitor) -> None:
+    demo.tenants.bad["initech"] = Unreadable("name: Field required", frozenset({"localhost:8000"}))
+
+    assert problem(alice.get("/config")) == (503, "unreadable_tenant")
+    assert problem(alice.get("/t/initech/config")) == (503, "unreadable_tenant")
+    assert alice.get("/t/acme/config").status_code == 200
 
 
 # --- old frames ------------------------------------------------------------------------------------------

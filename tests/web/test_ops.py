@@ -6,6 +6,7 @@ import pytest
 from webkit import DEMO, Visitor, Web, problem, web
 
 from bridge.errors import BridgeError, StoreError
+from bridge.model import Unreadable
 
 
 @dataclass
@@ -46,6 +47,19 @@ def test_readyz_tells_strangers_whether_and_operations_what(demo: Web, operation
     assert strangers.headers["Retry-After"] == "1"
     assert strangers.get_json() == {"ready": False}
     assert ours.get_json() == {"ready": False, "probes": {"database": "store_error"}}
+
+
+def test_readyz_names_a_tenant_that_cannot_be_read_and_serves_the_others(demo: Web, operations: Visitor) -> None:
+    demo.tenants.bad["initech"] = Unreadable("host: must be https")
+
+    strangers, ours = demo.visitor().get("/readyz"), operations.get("/readyz")
+
+    assert (strangers.status_code, strangers.get_json()) == (200, {"ready": True})
+    assert ours.get_json() == {
+        "ready": True,
+        "probes": {},
+        "unreadable_tenants": {"initech": "host: must be https"},
+    }
 
 
 def test_metrics_are_for_operations(demo: Web, operations: Visitor, alice: Visitor) -> None:

@@ -38,6 +38,7 @@ EXPECTED = {
     "tenant_timeout": 504,
     "tenant_garbled": 502,
     "store_error": 503,
+    "unreadable_tenant": 503,
 }
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Table, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -53,9 +55,8 @@ class Database:
                 connection.execute(text("SET LOCAL lock_timeout = 0"))
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": UPGRADE_LOCK})
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-            config.attributes["connection"] = connection
+            config = migrations(connection)
+            _refuse_newer(connection, config)
             command.upgrade(config, "head")
 
     @contextmanager
@@ -84,6 +85,23 @@ class Database:
     def close(self) -> None:
         """Close every idle connection; the next use opens a new one. For a process that forks."""
         self._engine.dispose()
+
+
+def migrations(connection: Connection) -> Config:
+    """Return what Alembic needs to migrate over this connection, in its transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _refuse_newer(connection: Connection, config: Config) -> None:
+    """Raise StoreError when a newer version has been here: what its tables mean is not known yet."""
+    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+    strange = set(MigrationContext.configure(connection).get_current_heads()) - known
+    if strange:
+        message = "The database is of a newer version of the bridge. Start that version, or one that is newer still."
+        raise StoreError(message, detail=f"revision {', '.join(sorted(strange))} is not known here")
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Tenants and their rollouts in SQL: a document a row, secrets sealed apart from it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,8 +15,8 @@ from bridge.adapters.sql.database import Database, bump, upsert
 from bridge.adapters.sql.notices import put_notices
 from bridge.adapters.sql.tables import SWITCHES, TENANTS
 from bridge.adapters.vault import Vault
-from bridge.errors import Conflict, StoreError, UnknownTenant
-from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState
+from bridge.errors import Conflict, UnknownTenant, UnreadableTenant
+from bridge.model import AuditEvent, Cohorts, Rollout, Stage, Tenant, TenantState, Unreadable
 from bridge.plan import Kill, Pause, Ramp, RampStep, Wait
 from bridge.webhooks import Notice
 
@@ -32,10 +33,24 @@ class SqlTenants:
         self._vault = vault
 
     def all(self) -> Mapping[str, TenantState]:
+        return self.read()[0]
+
+    def unreadable(self) -> Mapping[str, Unreadable]:
+        return self.read()[1]
+
+    def read(self) -> tuple[Mapping[str, TenantState], Mapping[str, Unreadable]]:
+        states: dict[str, TenantState] = {}
+        unreadable: dict[str, Unreadable] = {}
         with self._database.reading() as connection:
             rows = connection.execute(select(TENANTS).order_by(TENANTS.c.slug)).all()
             kill_all = _kill_all(connection)
-        return {row.slug: self._state(row, kill_all) for row in rows}
+        for row in rows:
+            try:
+                states[row.slug] = self._state(row, kill_all)
+            except UnreadableTenant as error:
+                log.warning("tenant_unreadable", tenant=row.slug, problem=error.problem)
+                unreadable[row.slug] = Unreadable(error.problem, _claimed_hosts(row.document))
+        return states, unreadable
 
     def get(self, slug: str, *, fresh: bool = False) -> TenantState:
         del fresh  # nothing here is a copy
@@ -57,9 +72,10 @@ class SqlTenants:
             newer = {**facts, "revision": TENANTS.c.revision + 1}
             same = true() if seen is None else TENANTS.c.revision == seen
             statement = statement.on_conflict_do_update(index_elements=[TENANTS.c.slug], set_=newer, where=same)
-            written = connection.execute(statement.returning(TENANTS.c.revision)).scalar_one_or_none()
-            if written is None or (seen is not None and written != seen + 1):  # nothing of it is committed
+            written = connection.execute(statement.returning(TENANTS)).one_or_none()
+            if written is None or (seen is not None and written.revision != seen + 1):  # nothing of it is committed
                 raise Conflict
+            self._tenant(written)  # as everybody will read it from now on
             append_event(connection, event)
             bump(connection)
 
@@ -93,15 +109,35 @@ class SqlTenants:
             bump(connection)
 
     def _state(self, row: Row[Any], kill_all: Kill | None) -> TenantState:
-        opened = self._vault.open(row.secrets)
-        if opened is None:
-            log.error("tenant_secrets_locked", tenant=row.slug, todo="`qlik-bridge check` says what")
-        try:
-            tenant = Tenant.from_documents(row.document, None if opened is None else json.loads(opened))
-        except (ValidationError, KeyError) as error:
-            detail = f"the stored document of tenant {row.slug} is not of this version ({type(error).__name__})"
-            raise StoreError(detail=detail) from None
-        return TenantState(tenant, _rollout(row), kill_all, row.revision)
+        tenant = self._tenant(row)
+        with _in_words(row.slug):
+            return TenantState(tenant, _rollout(row), kill_all, row.revision)
+
+    def _tenant(self, row: Row[Any]) -> Tenant:
+        with _in_words(row.slug):
+            opened = self._vault.open(row.secrets)
+            if opened is None:
+                log.error("tenant_secrets_locked", tenant=row.slug, todo="`qlik-bridge check` says what")
+            return Tenant.from_documents(row.document, None if opened is None else json.loads(opened))
+
+
+@contextmanager
+def _in_words(slug: str) -> Iterator[None]:
+    """Say what is wrong with the row of one tenant."""
+    try:
+        yield
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        problem = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
+        raise UnreadableTenant.named(slug, problem) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableTenant.named(slug, f"it is not of this version ({type(error).__name__})") from None
+
+
+def _claimed_hosts(document: object) -> frozenset[str]:
+    """Return the portal hosts of a document in which anything may be wrong."""
+    hosts = document.get("portal_hosts") if isinstance(document, Mapping) else None
+    return frozenset(each for each in hosts if isinstance(each, str)) if isinstance(hosts, list) else frozenset()
 
 
 def _columns(rollout: Rollout) -> dict[str, Any]:

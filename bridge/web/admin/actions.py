@@ -7,6 +7,7 @@ from bridge.errors import BadRequest, Conflict
 from bridge.model import Cohorts, TenantState
 from bridge.plan import Order, read_steps
 from bridge.services.stages import insist
+from bridge.texts import lines
 from bridge.web import current
 from bridge.web.api.people import look_up, revoke
 from bridge.web.api.plan import CohortChange
@@ -65,7 +66,7 @@ def _recast(sent: Sent) -> Done:
     """Add the names that were typed, or take out the one whose button was pressed."""
     kinds, fields = ("subjects", "groups"), sent.fields
     gone = {kind: [name] for kind in kinds if (name := fields.get(f"remove_{kind}", ""))}
-    named = {} if gone else {kind: _lines(fields.get(f"add_{kind}", "")) for kind in kinds}
+    named = {} if gone else {kind: lines(fields.get(f"add_{kind}", "")) for kind in kinds}
     change = parsed_form(CohortChange, {"reason": fields.get("reason", ""), "add": named, "remove": gone})
     add = Cohorts(change.add.subjects, change.add.groups)
     remove = Cohorts(change.remove.subjects, change.remove.groups)
@@ -113,11 +114,6 @@ def _at_once(name: str, method: str) -> Callable[[Sent], Done]:
         return "late" if late else ""
 
     return act
-
-
-def _lines(text: str) -> list[str]:
-    """Return what was typed, one name a line; what only pads a line is no part of a name."""
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 ACTIONS: Mapping[str, Callable[[Sent], Done]] = {

@@ -10,6 +10,7 @@ from bridge.errors import Mistake
 from bridge.evidence import Area
 from bridge.guarding import KINDS
 from bridge.model import SECRET_HOLDERS, Content, Tenant
+from bridge.texts import lines
 
 Document = Mapping[str, Any]
 Texts = Mapping[str, str]
@@ -269,7 +270,7 @@ def _is_said(field: Field, texts: Texts) -> bool:
 
 def _value(field: Field, text: str) -> Any:  # noqa: ANN401 - whatever a document holds
     if field.kind == "lines":
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        return lines(text)
     return text.strip() or None
 
 

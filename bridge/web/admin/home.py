@@ -72,6 +72,7 @@ def show(who: Operator, **more: Any) -> str:  # noqa: ANN401 - whatever the temp
         sorts=SORTS,
         stages=list(Stage),
         counts=_counts(everything),
+        unreadable={slug: each for slug, each in current.bridge().tenants.unreadable().items() if who.may_see(slug)},
         share=PathShare(*map(sum, zip(*shares.values(), strict=True))),
         **more,
     )

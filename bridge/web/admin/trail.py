@@ -20,7 +20,8 @@ from bridge.web.api.shapes import AuditQuery
 from bridge.web.operator import Operator, operator
 
 SHOWN = 50
-SEARCHED = AuditQuery.model_fields.keys() - {"before", "limit"}
+PAGING = {"before", "limit"}
+SEARCHED = AuditQuery.model_fields.keys() - PAGING
 COLUMNS = ("id", "at", "actor", "action", "tenant", "reason", "before", "after", "request_id")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet would work such a cell out instead of showing it."""
@@ -85,6 +86,8 @@ def _exported(who: Operator) -> AuditFilter:
     query, problem = _query(who)
     if problem:
         raise BadRequest(problem)
+    if query.model_fields_set & PAGING:
+        raise BadRequest("A file holds every event that is searched for: leave out `before` and `limit`.")
     return _narrowed(who, query)
 
 
