@@ -33,6 +33,21 @@ SHARES = {Lane.PAGE_OPEN: 100, Lane.RENEWAL: 90, Lane.PRE_WARM: 75, Lane.SHADOW:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one worker to log a person in and mint for them, until it ends; the others wait for the outcome.
+
+    Times are unix seconds. `problem` is the code of the error by which it ended, "" while it holds.
+    """
+
+    tenant: str
+    sub: str
+    holder: str
+    begun: float
+    until: float
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """What Qlik answers (rate limiting, Tier 2), and how much of it stays for others: browsers, and what lags."""
 

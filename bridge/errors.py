@@ -293,6 +293,12 @@ class TenantTimeout(TenantError):
     public = "Qlik Cloud did not answer in time. Try again shortly."
 
 
+class StillWaiting(TenantError):
+    """Somebody else's attempt for the same person has no outcome yet, and nobody waits for ever."""
+
+    public = "Another request logs this person in already, and takes too long. Try again shortly."
+
+
 class TenantGarbled(TenantError):
     """The tenant's answer is not what its contract says (HTML, half a JSON, a redirect elsewhere)."""
 

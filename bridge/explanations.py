@@ -139,6 +139,17 @@ _TENANT: Mapping[str, Explanation] = {
             ),
         ),
     ),
+    "still_waiting": Explanation(
+        "another request logs the same person in already, and takes too long",
+        LATER,
+        (
+            Cause("Qlik Cloud is slow.", "See Qlik's status page for the tenant's region, and wait.", "doctor"),
+            Cause(
+                "A worker of the bridge ended while it logged people in.",
+                "Nothing: another one takes over within a quarter of a minute.",
+            ),
+        ),
+    ),
     "tenant_garbled": Explanation(
         "the tenant's answer is not what its contract says; check the host",
         "Nobody gets a new token. " + LATER,

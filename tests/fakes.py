@@ -13,13 +13,14 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from pydantic import ValidationError
 
-from bridge.budgeting import Account, Lane, Spent
+from bridge.budgeting import Account, Lane, Lease, Spent
 from bridge.decisions import NotedDecision
 from bridge.errors import (
     AppRefused,
     BadContent,
     ConfigError,
     Conflict,
+    NotSignedIn,
     StoreError,
     TenantError,
     TenantRefused,
@@ -255,12 +256,17 @@ class FakeSubjects(_Store):
                 self.rows[tenant, sub] = replace(old, synced_at=None)
 
 
+Leased = dict[tuple[str, str], Lease]
+"""Leases by tenant and `sub`: one for a FakeBudget, where they begin, and a FakeTokens, where they end."""
+
+
 class FakeTokens(_Store):
     """`rows` are the tokens in use by digest of their key, `doomed` the others by their id."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, leases: Leased | None = None) -> None:
         super().__init__()
         self.clock = clock
+        self.leases: Leased = {} if leases is None else leases
         self.rows: dict[str, IssuedToken] = {}
         self.doomed: dict[str, IssuedToken] = {}
 
@@ -269,9 +275,15 @@ class FakeTokens(_Store):
         token = self.rows.get(key.digest())
         return token if token is not None and token.expires_at > self.clock() else None
 
-    def put(self, token: IssuedToken) -> None:
+    def put(self, token: IssuedToken, lease: Lease | None = None) -> bool:
         self._check()
-        self.rows[token.key.digest()] = token
+        with self._lock:
+            is_ours = lease is None or _let_go(self.leases, lease)
+            if is_ours:
+                self.rows[token.key.digest()] = token
+            else:
+                self.doomed[token.token_id] = token
+            return is_ours
 
     def drop(self, token: IssuedToken) -> None:
         self._check()
@@ -289,6 +301,9 @@ class FakeTokens(_Store):
 
         self._check()
         with self._lock:
+            for (slug, name), lease in list(self.leases.items()):
+                if tenant in {None, slug} and sub in {None, name} and not lease.problem:
+                    self.leases[slug, name] = replace(lease, problem=NotSignedIn.code(), until=self.clock())
             for digest, token in [(digest, token) for digest, token in self.rows.items() if is_meant(token)]:
                 self.doomed[token.token_id] = token
                 del self.rows[digest]
@@ -328,6 +343,14 @@ class FakeSealedValues(_Store):
 
     def _as_read(self, values: Sequence[SealedValue]) -> Sequence[SealedValue]:
         return [value for value in values if self.values.get((value.holding, value.row)) == value]
+
+
+def _let_go(leases: Leased, lease: Lease) -> bool:
+    known = leases.get((lease.tenant, lease.sub))
+    if known is None or known.holder != lease.holder or known.problem:
+        return False
+    del leases[lease.tenant, lease.sub]
+    return True
 
 
 class FakeSessions(_Store):
@@ -597,18 +620,39 @@ class FakeWebhooks:
 class FakeBudget(_Store):
     """`rows` are calls and refusals by account, lane and slot; `claims` counts the transactions."""
 
-    def __init__(self) -> None:
+    def __init__(self, leases: Leased | None = None) -> None:
         super().__init__()
+        self.leases: Leased = {} if leases is None else leases
         self.rows: dict[tuple[Account, Lane, float], Spent] = {}
         self.tiers: dict[tuple[str, int], float] = {}
         self.claims = 0
 
-    def claim(self, account: Account, decide: Decide, *, since: float) -> None:
+    def claim(self, account: Account, decide: Decide, *, since: float, lease: Lease | None = None) -> bool:
         self._check()
         with self._lock:
             self.claims += 1
+            if lease and not self._is_free(lease):
+                return False
             rows = [row for (payer, _, slot), row in self.rows.items() if payer == account and slot >= since]
-            self._add(account, decide(rows, self.tiers.get((account.tenant, 2), 0)))
+            spent = decide(rows, self.tiers.get((account.tenant, 2), 0))
+            self._add(account, spent)
+            if lease and spent.calls:
+                self.leases[lease.tenant, lease.sub] = lease
+        return True
+
+    def _is_free(self, wanted: Lease) -> bool:
+        known = self.leases.get((wanted.tenant, wanted.sub))
+        return known is None or known.holder == wanted.holder or known.until <= wanted.begun
+
+    def lease(self, tenant: str, sub: str) -> Lease | None:
+        self._check()
+        return self.leases.get((tenant, sub))
+
+    def end_lease(self, lease: Lease, problem: str = "") -> None:
+        self._check()
+        with self._lock:
+            if _let_go(self.leases, lease) and problem:
+                self.leases[lease.tenant, lease.sub] = replace(lease, problem=problem, until=lease.begun)
 
     def give_back(self, account: Account, unused: Spent) -> None:
         self._check()
@@ -640,6 +684,8 @@ class FakeBudget(_Store):
     def keep(self, since: float, until: float) -> None:
         self._check()
         self.rows = {key: row for key, row in self.rows.items() if since <= row.slot <= until}
+        for key in [key for key, lease in self.leases.items() if not since <= lease.until <= until]:
+            del self.leases[key]
 
 
 class FakeDecisions(_Store):

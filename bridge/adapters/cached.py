@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 import structlog
 from cachetools import LRUCache
 
+from bridge.budgeting import Lease
 from bridge.errors import StoreError, UnknownTenant, UnreadableTenant
 from bridge.model import (
     AuditEvent,
@@ -245,9 +246,9 @@ class CachedTokens:
     def _has_life(self, token: IssuedToken) -> bool:
         return token.expires_at - self._clock() >= RENEWAL_LIFE_S
 
-    def put(self, token: IssuedToken) -> None:
+    def put(self, token: IssuedToken, lease: Lease | None = None) -> bool:
         try:
-            self._tokens.put(token)
+            return self._tokens.put(token, lease)
         finally:
             self._copies.forget(token.key)
 

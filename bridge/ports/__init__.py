@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from bridge.budgeting import Lease
 from bridge.decisions import NotedDecision
 from bridge.diagnosis import ClientFacts, CspEntry, Greeting, GroupSettings, JwtProvider
 from bridge.evidence import Baseline, Credential, Holder, OpenedApp, Outcome, ParityCounts, ParityResult, Wanted
@@ -220,8 +221,12 @@ class TokenStore(Protocol):
     def get(self, key: TokenKey) -> IssuedToken | None:
         """Return the token kept under *key*, unless it is to be revoked, or no encryption key opens it."""
 
-    def put(self, token: IssuedToken) -> None:
-        """Keep a new token, replacing an older one of the same key, and note the impersonation."""
+    def put(self, token: IssuedToken, lease: Lease | None = None) -> bool:
+        """Keep a new token, replacing an older one of the same key, and note the impersonation.
+
+        The *lease* under which it was minted ends with that. Was it taken over or revoked meanwhile, the token is
+        doomed from the beginning, and the answer is False.
+        """
 
     def drop(self, token: IssuedToken) -> None:
         """Forget this very token; a newer one under the same key stays."""
@@ -230,6 +235,7 @@ class TokenStore(Protocol):
         """Take matching tokens out of use at once and return them, with any doomed earlier and not yet dropped.
 
         The value of one that no encryption key opens is empty.
+        Leases that match end too, so that no token comes of them later.
         """
 
 

@@ -3,6 +3,7 @@
 import secrets
 import threading
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from cachetools import TTLCache
@@ -11,10 +12,11 @@ from bridge.budgeting import Lane
 from bridge.errors import BudgetSpent, NotSignedIn, StillOnJwt, SubjectNotProvisioned, TenantError, TenantRefused
 from bridge.model import Identity, IssuedToken, Minted, Path, SubjectRecord, Tenant, TenantState
 from bridge.ports import Clock, Qlik, TenantStore, TokenStore
-from bridge.services.budget import claiming, for_one_person, is_weaker
+from bridge.services.budget import claiming, is_weaker
 from bridge.services.flight import SingleFlight
 from bridge.services.groups import GroupSync
 from bridge.services.measures import Measures
+from bridge.services.purse import for_one_person, hand_over
 from bridge.services.rollout import Rollouts
 from bridge.telemetry import Metrics, Step, StepTaken, note_step
 
@@ -80,7 +82,7 @@ class Broker:
 
     def obtain(self, tenant: Tenant, identity: Identity, *, rejected: str = "") -> IssuedToken:
         """Return the token that `issue` would, whatever the flag says: for evidence, never for a page."""
-        with for_one_person():
+        with for_one_person(tenant.slug, identity.subject.sub):
             return self._obtain(tenant, identity, rejected)
 
     def _obtain(self, tenant: Tenant, identity: Identity, rejected: str) -> IssuedToken:
@@ -118,7 +120,7 @@ class Broker:
         doomed = self._tokens.doom(tenant=tenant, sub=sub)
         for token in doomed:
             state = states.get(token.key.tenant)
-            failed += not self._end(state, token)
+            failed += not self._end(state.tenant if state else None, token)
         return Revocations(len(doomed) - failed, failed)
 
     def _held(self, tenant: Tenant, record: SubjectRecord) -> IssuedToken | None:
@@ -192,7 +194,9 @@ class Broker:
             issued_at=self._clock(),
             expires_at=minted.expires_at,
         )
-        self._tokens.put(token)
+        if lost := hand_over(partial(self._tokens.put, token)):
+            self._end(tenant, token)
+            raise lost
         self._end_if_revoked(tenant.slug, record.subject.sub, since=revocations)
         self._metrics.tokens.labels(tenant.slug, "mint").inc()
         return token
@@ -215,18 +219,18 @@ class Broker:
             self.revoke(tenant=slug, sub=sub)
             raise NotSignedIn("The tokens of this person were revoked meanwhile. Sign in and try again.")
 
-    def _end(self, state: TenantState | None, token: IssuedToken) -> bool:
+    def _end(self, tenant: Tenant | None, token: IssuedToken) -> bool:
         """Tell whether the token is over at its tenant; only then is it forgotten here."""
         outcome = "ok"
         try:
-            if state and state.tenant.token_key(token.key.sub) != token.key:
+            if tenant and tenant.token_key(token.key.sub) != token.key:
                 raise TenantRefused(
                     detail="the tenant has another host, client or scope by now; the token is not theirs"
                 )
             if not token.value:
                 raise TenantRefused(detail=f"token {token.token_id} is locked: none of our encryption keys opens it")
-            if state:
-                self._qlik.revoke(state.tenant, token.value)
+            if tenant:
+                self._qlik.revoke(tenant, token.value)
         except TenantError as failure:
             outcome = failure.code()
             log.warning("revocation_failed", tenant=token.key.tenant, error=outcome, detail=failure.detail)

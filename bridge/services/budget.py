@@ -1,7 +1,8 @@
 """Spend calls on a tenant: never more than its budget, by all workers together, the strongest claims first."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from bridge.guarding import Count, Tally
 from bridge.model import Tenant
 from bridge.ports import Clock
 from bridge.ports.budget import BudgetStore
+from bridge.services.leases import Leases, Sleep
+from bridge.services.purse import Purse, purse
 from bridge.services.tiers import Tiers
 from bridge.telemetry import Metrics
 
@@ -24,7 +27,6 @@ REMEMBERED = 10_000
 SWEEP_EVERY_S = 60.0
 
 _lane: ContextVar[Lane] = ContextVar("lane", default=Lane.PAGE_OPEN)
-_purse: ContextVar["_Purse | None"] = ContextVar("purse", default=None)
 
 
 @contextmanager
@@ -42,28 +44,6 @@ def is_weaker(error: BridgeError) -> bool:
     return isinstance(error, BudgetSpent) and _lane.get().outranks(Lane(error.lane))
 
 
-@dataclass(slots=True)
-class _Purse:
-    """What was claimed for one person and not used yet, and how to give it back."""
-
-    account: Account | None = None
-    calls: int = 0
-    give_back: Callable[[int], object] = int
-
-
-@contextmanager
-def for_one_person() -> Iterator[None]:
-    """Let a login of this thread take the call of the mint along; what is left over is given back."""
-    purse = _Purse()
-    token = _purse.set(purse)
-    try:
-        yield
-    finally:
-        _purse.reset(token)
-        if purse.calls:
-            purse.give_back(purse.calls)
-
-
 class Tallies(Protocol):
     """Tells what was measured at tenants since a moment, as ports.watching.MeasureStore does."""
 
@@ -77,7 +57,16 @@ class Budget:
     counted again for a slot: a crowd that waits costs the store next to nothing.
     """
 
-    def __init__(self, store: BudgetStore, limit: Limit, clock: Clock, metrics: Metrics, tallies: Tallies) -> None:
+    def __init__(
+        self,
+        store: BudgetStore,
+        limit: Limit,
+        clock: Clock,
+        metrics: Metrics,
+        tallies: Tallies,
+        *,
+        sleep: Sleep = time.sleep,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -90,23 +79,23 @@ class Budget:
         self._swept_at = clock()
         self.limit = limit
         self.tiers = Tiers(clock, store)
+        self._leases = Leases(store, clock, metrics, sleep)
 
     def spend(self, tenant: Tenant, *, then: int = 0) -> None:
         """Spend one call; for a person, with so many more that follow.
 
         Raises BudgetSpent with the time to wait, TenantThrottled while the tenant said so, StoreError: without the
-        store nobody knows what the others spend.
+        store nobody knows what the others spend; and LeaseHeld while another worker is at the same person.
         """
-        account = _account(tenant)
-        purse = _purse.get()
-        if purse is None:
+        account, mine = _account(tenant), purse()
+        if mine is None:
             self._claim(account, 1)
-        elif purse.calls and purse.account == account:
-            purse.calls -= 1
+        elif mine.calls and mine.account == account:
+            mine.calls -= 1
         else:
-            slot = self._claim(account, 1 + then)
-            purse.account, purse.calls = account, then
-            purse.give_back = partial(self._give_back, account, _lane.get(), slot)
+            slot = self._claim(account, 1 + then, mine)
+            mine.account, mine.calls = account, then
+            mine.give_back = partial(self._give_back, account, _lane.get(), slot)
         self._metrics.budget_spent.labels(tenant.slug, _lane.get().value).inc()
 
     def states(self, tenants: Sequence[Tenant]) -> Sequence[BudgetState]:
@@ -132,11 +121,11 @@ class Budget:
         throttled = tallies.get(account.tenant, {}).get(Count.THROTTLED, 0)
         return BudgetState(account, Book(self.limit, spent.get(account, ())), now, frozen, throttled)
 
-    def _claim(self, account: Account, calls: int) -> float:
+    def _claim(self, account: Account, calls: int, mine: Purse | None = None) -> float:
         """Return the slot from which so many calls were taken."""
         lane, calls, now = _lane.get(), min(calls, DEAREST), self._clock()
         self._refuse_at_once(account, lane, calls)
-        found = _Found()
+        found, lease = _Found(), mine.wanted(self._leases) if mine else None
 
         def decide(rows: Sequence[Spent], closed_until: float) -> Spent:
             found.closed_until = closed_until
@@ -145,10 +134,14 @@ class Budget:
                 return Spent(lane, self.limit.slot(now), calls)
             return Spent(lane, self.limit.slot(now + found.wait_s), refused=self._turned_away(account, lane))
 
-        self._store.claim(account, decide, since=now - self.limit.held_s)
+        is_free = self._store.claim(account, decide, since=now - self.limit.held_s, lease=lease)
         self._sweep(now)
+        if mine and not is_free:
+            raise mine.held()
         if found.wait_s > 0:
             self._refuse(account, lane, calls, found)
+        if mine:
+            mine.lease = lease
         return self.limit.slot(now)
 
     def _refuse_at_once(self, account: Account, lane: Lane, calls: int) -> None:

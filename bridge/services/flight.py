@@ -5,7 +5,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from bridge.errors import BridgeError, TenantTimeout
+from bridge.errors import BridgeError, StillWaiting
+from bridge.services.leases import AGAIN_S, LeaseHeld
 from bridge.telemetry import Step, timed
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ class SingleFlight(Generic[T]):
         self._flights: dict[Hashable, Future[T]] = {}
 
     def run(self, key: Hashable, work: Callable[[], T]) -> T:
-        """Return what *work* returns, run by us or by who came first. A waiter gives up with TenantTimeout."""
+        """Return what *work* returns, run by us or by who came first. A waiter gives up with StillWaiting."""
         with self._guard:
             flight = self._flights.get(key)
             if leading := flight is None:
@@ -47,11 +48,11 @@ class SingleFlight(Generic[T]):
         except TimeoutError:
             if flight.done():  # the work's own TimeoutError, or it landed this very moment
                 return flight.result()
-            raise TenantTimeout(detail="waited too long for another caller's attempt") from None
+            raise StillWaiting(detail="another caller's attempt", retry_after_s=AGAIN_S) from None
 
     def _fly(self, key: Hashable, flight: Future[T], work: Callable[[], T]) -> None:
         try:
-            outcome = work()
+            outcome = _outcome(work)
         except BaseException as error:  # noqa: BLE001 - whatever happened, the waiters must hear of it
             self._land(key)
             flight.set_exception(error)
@@ -63,3 +64,12 @@ class SingleFlight(Generic[T]):
         """Make room first: who comes after the outcome starts anew."""
         with self._guard:
             del self._flights[key]
+
+
+def _outcome(work: Callable[[], T]) -> T:
+    """Return what *work* returns, which begins with a look at what other workers left in the store."""
+    while True:
+        try:
+            return work()
+        except LeaseHeld as held:
+            held.outlast()

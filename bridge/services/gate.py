@@ -14,6 +14,7 @@ from bridge.model import Hypercube, Minted, QlikUser, Tenant
 from bridge.ports import AccessReader, Clock, Engine, Qlik, TenantEvents, TenantSetUp
 from bridge.ports.watching import Directory
 from bridge.services.budget import WRITE_TIER, Budget
+from bridge.services.purse import for_nobody
 from bridge.services.tiers import Tiers
 from bridge.telemetry import Metrics
 from bridge.trail import EventPage, Kind
@@ -155,7 +156,8 @@ class GatedQlik:
         return self._gate.twice("whoami", READ, tenant, lambda: self._qlik.whoami(tenant, access_token))
 
     def revoke(self, tenant: Tenant, access_token: str) -> None:
-        self._gate.twice("revoke", WRITE, tenant, lambda: self._qlik.revoke(tenant, access_token))
+        with for_nobody():
+            self._gate.twice("revoke", WRITE, tenant, lambda: self._qlik.revoke(tenant, access_token))
 
     def auto_creates_groups(self, tenant: Tenant) -> bool:
         return self._gate.twice("group_settings", READ, tenant, lambda: self._qlik.auto_creates_groups(tenant))

@@ -66,7 +66,10 @@ class GroupSync:
         record = self.note(tenant, identity)
         while not self._is_synced(tenant, record):
             work = partial(self._sync_newest, tenant, record)
-            outcome = self._flights.run((tenant.slug, record.subject.sub), work)
+            try:
+                outcome = self._flights.run((tenant.slug, record.subject.sub), work)
+            except TenantError as failure:  # another's, and all that is known of it; ours was bridged if it may be
+                return self._last_good(tenant, self._newest(tenant, record), failure)
             if outcome.subject == record.subject or outcome.asserted_at > record.asserted_at:
                 return outcome
             record = self._newest(tenant, record)  # that login had begun before these facts were noted

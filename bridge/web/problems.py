@@ -40,6 +40,7 @@ STATUS: dict[type[errors.BridgeError], int] = {
     errors.TenantUnavailable: 503,
     errors.TenantTimeout: 504,
     errors.TenantGarbled: 502,
+    errors.StillWaiting: 503,
     errors.StoreError: 503,
     errors.UnreadableTenant: 503,
 }

@@ -26,6 +26,7 @@ from fakes import (
     FakeSubjects,
     FakeTenants,
     FakeTokens,
+    Leased,
 )
 from pydantic import SecretStr
 from scripted import ScriptedTenant
@@ -130,11 +131,11 @@ def database(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture(params=["fake", "sqlite", "postgresql", "cached"])
 def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> Stores:
     if request.param == "fake":
-        audit, tenants = FakeAudit(), FakeTenants()
+        audit, tenants, leases = FakeAudit(), FakeTenants(), Leased()
         return Stores(
             tenants,
             FakeSubjects(),
-            FakeTokens(clock),
+            FakeTokens(clock, leases),
             FakeSessions(),
             FakeLedger(),
             FakeOperatorTokens(),
@@ -145,7 +146,7 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> St
             FakeDecisions(audit),
             FakeJwtUses(),
             FakeParity(),
-            FakeBudget(),
+            FakeBudget(leases),
         )
     if request.param == "cached":
         return cached_stores(request.getfixturevalue("sqlite_database"), vault, clock)

@@ -1,7 +1,7 @@
 """The parts that most services need, in memory."""
 
 import pytest
-from fakes import FakeClock, FakeHistory, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTokens
+from fakes import FakeClock, FakeHistory, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTokens, Leased
 
 from bridge.services.groups import GroupSync
 from bridge.services.history import History
@@ -31,8 +31,13 @@ def subjects() -> FakeSubjects:
 
 
 @pytest.fixture
-def tokens(clock: FakeClock) -> FakeTokens:
-    return FakeTokens(clock)
+def leases() -> Leased:
+    return {}
+
+
+@pytest.fixture
+def tokens(clock: FakeClock, leases: Leased) -> FakeTokens:
+    return FakeTokens(clock, leases)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fakes import FakeBudget, FakeClock, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTenants, FakeTokens
+from fakes import FakeBudget, FakeClock, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTenants, FakeTokens, Leased
 from openfeature import api as openfeature
 from samples import identity, state, tenant
 
@@ -13,10 +13,11 @@ from bridge.budgeting import Lane, Limit
 from bridge.errors import BudgetSpent, StoreError, TenantThrottled, TenantUnavailable
 from bridge.model import IssuedToken, Stage
 from bridge.services.broker import Broker
-from bridge.services.budget import Budget, claiming, for_one_person
+from bridge.services.budget import Budget, claiming
 from bridge.services.gate import FAILURES_BEFORE_PAUSE, PAUSE_S, GatedQlik
 from bridge.services.groups import GroupSync
 from bridge.services.measures import Measures
+from bridge.services.purse import for_one_person
 from bridge.services.rollout import Rollouts
 from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
@@ -27,8 +28,8 @@ TEN = Limit(calls_per_minute=2, margin_percent=0)
 
 
 @pytest.fixture
-def store() -> FakeBudget:
-    return FakeBudget()
+def store(leases: Leased) -> FakeBudget:
+    return FakeBudget(leases)
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ class TestPerson:
         assert budget.state(ACME).spent == 9
 
     def test_the_call_of_a_mint_that_was_not_needed_is_given_back(self, budget: Budget) -> None:
-        with for_one_person():
+        with for_one_person("acme", "alice"):
             budget.spend(ACME, then=1)
             assert budget.state(ACME).spent == 2
 

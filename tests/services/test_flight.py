@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
-from bridge.errors import TenantTimeout, TenantUnavailable
+from bridge.errors import StillWaiting, TenantUnavailable
 from bridge.services.flight import SingleFlight
 from bridge.telemetry import collect_steps
 
@@ -133,7 +133,7 @@ def test_a_waiter_gives_up_and_the_leader_goes_on(pool: ThreadPoolExecutor) -> N
     leader = pool.submit(flights.run, "key", work)
     assert work.begun.wait(LONG_S)
 
-    with pytest.raises(TenantTimeout):
+    with pytest.raises(StillWaiting):
         flights.run("key", lambda: pytest.fail("a second run"))
 
     work.may_end.set()

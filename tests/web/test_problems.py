@@ -36,6 +36,7 @@ EXPECTED = {
     "tenant_throttled": 503,
     "tenant_unavailable": 503,
     "tenant_timeout": 504,
+    "still_waiting": 503,
     "tenant_garbled": 502,
     "store_error": 503,
     "unreadable_tenant": 503,

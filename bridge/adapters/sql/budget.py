@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, not_, select, update
 
+from bridge.adapters.sql import leases
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.tables import BUDGET_CALLS, CLOSED_TIERS
-from bridge.budgeting import Account, Lane, Spent
+from bridge.budgeting import Account, Lane, Lease, Spent
 from bridge.ports.budget import Decide
 
 WRITE_TIER = 2
@@ -20,13 +21,27 @@ class SqlBudget:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, account: Account, decide: Decide, *, since: float) -> None:
+    def claim(self, account: Account, decide: Decide, *, since: float, lease: Lease | None = None) -> bool:
         """Count and write behind one lock: of two workers that see the last call, one gets it."""
         query = select(BUDGET_CALLS).where(_of(account), BUDGET_CALLS.c.slot >= since)
         with self._database.writing() as connection:
             closed_until = _locked(connection, account.tenant)
+            if lease and not leases.is_free(connection, lease):
+                return False
             rows = [_spent(row) for row in connection.execute(query)]
-            _add(connection, account, decide(rows, closed_until))
+            spent = decide(rows, closed_until)
+            _add(connection, account, spent)
+            if lease and spent.calls:
+                leases.take(connection, lease)
+        return True
+
+    def lease(self, tenant: str, sub: str) -> Lease | None:
+        with self._database.reading() as connection:
+            return leases.found(connection, tenant, sub)
+
+    def end_lease(self, lease: Lease, problem: str = "") -> None:
+        with self._database.writing() as connection:
+            leases.end(connection, lease, problem)
 
     def give_back(self, account: Account, unused: Spent) -> None:
         same = _of(account) & (BUDGET_CALLS.c.lane == unused.lane.value) & (BUDGET_CALLS.c.slot == unused.slot)
@@ -55,6 +70,7 @@ class SqlBudget:
     def keep(self, since: float, until: float) -> None:
         with self._database.writing() as connection:
             connection.execute(delete(BUDGET_CALLS).where(not_(BUDGET_CALLS.c.slot.between(since, until))))
+            leases.keep(connection, since, until)
 
 
 def _locked(connection: Connection, tenant: str) -> float:

@@ -234,6 +234,19 @@ CLOSED_TIERS = Table(
     Column("until", Float(53), nullable=False),
 )
 
+LEASES = Table(
+    "leases",
+    METADATA,
+    # Which worker logs a person in and mints for them; the row goes with the token that comes of it.
+    Column("tenant", EXACT, primary_key=True),
+    Column("sub", EXACT, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("begun", Float(53), nullable=False),
+    Column("until", Float(53), nullable=False),
+    # The code of the error by which it ended, "" while it holds.
+    Column("problem", Text, nullable=False),
+)
+
 DECISIONS = Table(
     "decisions",
     METADATA,

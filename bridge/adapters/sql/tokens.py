@@ -6,11 +6,13 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, delete, select, true, update
 
+from bridge.adapters.sql import leases
 from bridge.adapters.sql.database import Database, bump, upsert
 from bridge.adapters.sql.impersonations import KEPT_S, note_impersonation
 from bridge.adapters.sql.sweep import Sweep
 from bridge.adapters.sql.tables import IMPERSONATIONS, TOKENS
 from bridge.adapters.vault import Vault
+from bridge.budgeting import Lease
 from bridge.model import IssuedToken, TokenKey
 from bridge.ports import Clock
 
@@ -37,14 +39,18 @@ class SqlTokens:
             return None
         return token
 
-    def put(self, token: IssuedToken) -> None:
+    def put(self, token: IssuedToken, lease: Lease | None = None) -> bool:
         row = self._row(token)
         with self._database.writing() as connection:
+            is_ours = lease is None or leases.hand_over(connection, lease)
+            if not is_ours:
+                row |= {"slot": token.token_id, "doomed": True}
             statement = upsert(connection, TOKENS).values(row)
             connection.execute(statement.on_conflict_do_update(index_elements=[TOKENS.c.slot], set_=row))
             note_impersonation(connection, token)
         self._sweep.run(self._clock())
         self._impersonations.run(self._clock() - KEPT_S)
+        return is_ours
 
     def drop(self, token: IssuedToken) -> None:
         this = TOKENS.c.slot.in_([token.key.digest(), token.token_id]) & (TOKENS.c.token_id == token.token_id)
@@ -57,6 +63,7 @@ class SqlTokens:
         meant &= true() if tenant is None else TOKENS.c.tenant == tenant
         meant &= true() if sub is None else TOKENS.c.sub == sub
         with self._database.writing() as connection:
+            leases.revoke(connection, tenant=tenant, sub=sub, now=self._clock())
             connection.execute(update(TOKENS).where(meant).values(doomed=True, slot=TOKENS.c.token_id))
             rows = connection.execute(select(TOKENS).where(meant, TOKENS.c.doomed)).all()
             bump(connection)
