@@ -206,6 +206,7 @@ class Metrics:
         self.stage_moves = counter("bridge_stage_moves", "Stage moves.", "tenant", "to")
         self.ramp_steps = counter("bridge_ramp_steps", "Steps that ramps took.", "tenant")
         self.killed = self._gauge("bridge_killed", "1 while a kill switch works.", "tenant")
+        self.state_age = self._gauge("bridge_state_age_seconds", "Age of this worker's copy of the tenants.")
         self.chores = counter("bridge_chores", "Background chores run, by outcome.", "chore", "outcome")
 
     def _about_guards(self) -> None:

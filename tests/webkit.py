@@ -299,6 +299,7 @@ class Web:
             shadow_plans=ShadowPlans(FakeDirectory(), self.qlik),
             keeper=Keeper(self.metrics),
             resealing=Resealing(FakeSealedValues(), self.audit, self.clock),
+            state_age_s=lambda: 0.2,
             close_database=lambda: None,
         )
 

@@ -63,6 +63,10 @@ class RevisionWatch:
         """Call *forget* whenever the counter has changed."""
         self._forgetters.append(forget)
 
+    def age_s(self) -> float:
+        """Return how old the copies may be; infinity before the first look."""
+        return self._clock() - self._good_at
+
     def look(self) -> None:
         """Make sure that copies may be used. Raises StoreError when they are too old to trust."""
         if self._is_due() and self._looking.acquire(blocking=not self._is_trusted()):

@@ -114,6 +114,7 @@ class Bridge:
     shadow_plans: ShadowPlans
     keeper: Keeper
     resealing: Resealing
+    state_age_s: Callable[[], float]
     close_database: Callable[[], None]
 
     def close(self) -> None:
@@ -166,6 +167,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
         **watch,
+        state_age_s=stores.state_age_s,
         close_database=stores.database.close,
     )
 

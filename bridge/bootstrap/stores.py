@@ -1,5 +1,6 @@
 """The database, and all that is kept in it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.adapters.cached import CachedSessions, CachedSubjects, CachedTenants, CachedTokens, RevisionWatch
@@ -65,6 +66,7 @@ class Stores:
     parity: ParityStore
     budget: BudgetStore
     sealed: SealedValues
+    state_age_s: Callable[[], float]
 
 
 def open_stores(settings: Settings, clock: Clock) -> Stores:
@@ -91,4 +93,5 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
         parity=SqlParity(database),
         budget=SqlBudget(database),
         sealed=SqlSealedValues(database, vault),
+        state_age_s=watch.age_s,
     )

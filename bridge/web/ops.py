@@ -26,7 +26,7 @@ def readyz() -> ResponseReturnValue:
     """Answer 503 while a part is away; which one is nobody's business but the operators'."""
     outcomes = {probe.name: _outcome(probe) for probe in current.bridge().probes}
     is_ready = set(outcomes.values()) <= {"ok"}
-    detail = {"probes": outcomes, **_unreadable()} if _is_from_ops() else {}
+    detail = {"probes": outcomes, "state_age_s": _state_age_s(), **_unreadable()} if _is_from_ops() else {}
     headers = {} if is_ready else {"Retry-After": "1"}
     return jsonify(ready=is_ready, **detail), 200 if is_ready else 503, headers
 
@@ -35,6 +35,7 @@ def readyz() -> ResponseReturnValue:
 def metrics() -> ResponseReturnValue:
     if not _is_from_ops():
         raise NotAllowed("Metrics are for the addresses in BRIDGE_OPS_NETWORKS alone.")
+    current.bridge().metrics.state_age.set(_state_age_s())
     _note_kill_switches()
     _note_budgets()
     return Response(generate_latest(current.bridge().metrics.registry), content_type=CONTENT_TYPE_LATEST)
@@ -46,6 +47,14 @@ def _unreadable() -> dict[str, Any]:
         found = current.bridge().tenants.unreadable()
         return {"unreadable_tenants": {slug: each.problem for slug, each in found.items()}} if found else {}
     return {}
+
+
+def _state_age_s() -> float:
+    """Return how old this worker's copy of the tenants is: it grows while the database is away."""
+    bridge = current.bridge()
+    with suppress(StoreError):
+        bridge.tenants.all()
+    return round(bridge.state_age_s(), 1)
 
 
 def _note_kill_switches() -> None:

@@ -273,6 +273,22 @@ def test_a_token_with_life_left_serves_who_waited_too_long(one: Worker, leases: 
     assert one.broker.issue(NOW, identity()) == token
 
 
+def test_the_last_good_login_serves_who_waited_too_long(one: Worker, leases: Leased, clock: FakeClock) -> None:
+    hourly = state(Stage.OAUTH, sync_max_age_s=3_600)
+    token = one.broker.issue(NOW, identity("alice", "A"))
+    clock.advance(3_601)
+    held = somebody_holds(leases, clock)
+
+    def go_on(pause_s: float) -> None:
+        clock.advance(pause_s)
+        leases[ALICE] = replace(held, until=clock() + LEASE_S)
+
+    one.pause = go_on
+    assert one.broker.issue(hourly, identity("alice", "A")) == token
+    with pytest.raises(StillWaiting):
+        one.broker.issue(hourly, identity("alice", at=clock()))  # a group was taken away
+
+
 def test_the_store_away_ends_the_wait(one: Worker, leases: Leased, store: FakeBudget, clock: FakeClock) -> None:
     somebody_holds(leases, clock)
     one.pause = lambda _: setattr(store, "broken", True)

@@ -38,7 +38,11 @@ def test_readyz_tells_strangers_whether_and_operations_what(demo: Web, operation
     probe = FakeProbe()
     demo.probes.append(probe)
     assert demo.visitor().get("/readyz").get_json() == {"ready": True}
-    assert operations.get("/readyz").get_json() == {"ready": True, "probes": {"database": "ok"}}
+    assert operations.get("/readyz").get_json() == {
+        "ready": True,
+        "probes": {"database": "ok"},
+        "state_age_s": 0.2,
+    }
 
     probe.problem = StoreError(detail="disk full")
     strangers, ours = demo.visitor().get("/readyz"), operations.get("/readyz")
@@ -46,7 +50,11 @@ def test_readyz_tells_strangers_whether_and_operations_what(demo: Web, operation
     assert (strangers.status_code, ours.status_code) == (503, 503)
     assert strangers.headers["Retry-After"] == "1"
     assert strangers.get_json() == {"ready": False}
-    assert ours.get_json() == {"ready": False, "probes": {"database": "store_error"}}
+    assert ours.get_json() == {
+        "ready": False,
+        "probes": {"database": "store_error"},
+        "state_age_s": 0.2,
+    }
 
 
 def test_readyz_names_a_tenant_that_cannot_be_read_and_serves_the_others(demo: Web, operations: Visitor) -> None:
