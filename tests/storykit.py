@@ -52,6 +52,13 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], 
         time.sleep(0.02)
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up, f"not within {PATIENCE_S} s"
+        time.sleep(0.02)
+
+
 def answers(url: str) -> Callable[[], bool]:
     def asked() -> bool:
         try:
@@ -92,9 +99,14 @@ def running_bridge(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Serve the bridge from a process of its own, as the demo does; its output goes to *log*."""
     command = [sys.executable, "-m", "gunicorn", f"--config={config}", f"--chdir={ROOT}"]
+    port: int, environment: Mapping[str, str], log: Path, *, workers: int = 1, app: str = "app:app"
+) -> Iterator[int]:
+    """Serve the bridge from a process of its own, whose id is yielded, as the demo does; its output goes to *log*."""
+    command = [sys.executable, "-m", "gunicorn", "--config=python:bridge.cli.demo_server", f"--chdir={ROOT}"]
+    command += [f"--workers={workers}", f"--pythonpath={ROOT / 'tests' / 'stories'}"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, f"--bind=127.0.0.1:{port}", "app:app"],
+            [*command, f"--bind=127.0.0.1:{port}", app],
             cwd=ROOT,
             env=dict(environment),
             stdout=output,
@@ -103,6 +115,7 @@ def running_bridge(
         try:
             wait_until(answers(f"http://127.0.0.1:{port}/healthz"), process, "bridge")
             yield process
+            yield process.pid
         finally:
             process.terminate()
             process.wait(PATIENCE_S)

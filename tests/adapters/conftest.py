@@ -1,10 +1,6 @@
 """Every store four times (fake, SQLite, PostgreSQL, cached), and a scripted tenant."""
 
-import os
 import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,35 +70,6 @@ def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
     database = open_database(f"sqlite:///{tmp_path}/bridge.db", patience_s=1)
     yield database
     database.close()
-
-
-@pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
-    """Start a private server as user postgres (it refuses root), on a free port, for the whole session."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        reason = "PostgreSQL is not installed: apt-get install postgresql"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    folder = Path(tempfile.mkdtemp(prefix="bridge-pg-"))
-    owner = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
-    if owner:
-        shutil.chown(folder, **owner)
-
-    def run(tool: str, *arguments: str) -> None:
-        command = [str(found[-1].with_name(tool)), "-D", str(folder / "data"), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, extra_groups=[], **owner)  # type: ignore[call-overload]
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    run("initdb", "-A", "trust", "-U", "bridge", "-E", "UTF8", "--no-sync")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=50"
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        yield f"postgresql://bridge@127.0.0.1:{port}/postgres"
-    finally:
-        run("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,13 @@
 """Two bridges over one database, as on two machines: what one of them is told, both do within two seconds."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from storykit import PATIENCE_S, Person, Tenant, free_ports, running_bridge
+from storykit import Person, Tenant, free_ports, running_bridge, wait_for
 
 from bridge.bootstrap import build
 from bridge.cli.demo import apply_states, demo_environment
@@ -51,13 +51,6 @@ class Workers:
     def trail(self, actor: str) -> list[dict[str, Any]]:
         events = self.erin.get("/api/v1/audit?tenant=acme").json()["events"]
         return [each for each in reversed(events) if each["actor"] == actor]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < give_up, f"not within {PATIENCE_S} s"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """The budget in SQL: calls by account, lane and slot; one row a tier says until when it is closed, and is the lock."""
 
+import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, not_, select, update
@@ -10,9 +12,11 @@ from bridge.adapters.sql import leases
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.tables import BUDGET_CALLS, CLOSED_TIERS
 from bridge.budgeting import Account, Lane, Lease, Spent
+from bridge.errors import StoreError
 from bridge.ports.budget import Decide
 
 WRITE_TIER = 2
+IN_LINE_S = 10.0
 
 
 class SqlBudget:
@@ -20,20 +24,29 @@ class SqlBudget:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turn = threading.Lock()
 
     def claim(self, account: Account, decide: Decide, *, since: float, lease: Lease | None = None) -> bool:
         """Count and write behind one lock: of two workers that see the last call, one gets it."""
         query = select(BUDGET_CALLS).where(_of(account), BUDGET_CALLS.c.slot >= since)
-        with self._database.writing() as connection:
+        with self._in_turn(), self._database.writing() as connection:
             closed_until = _locked(connection, account.tenant)
-            if lease and not leases.is_free(connection, lease):
+            spent = decide([_spent(row) for row in connection.execute(query)], closed_until)
+            try_for = leases.take if spent.calls else leases.is_free
+            if lease and not try_for(connection, lease):
                 return False
-            rows = [_spent(row) for row in connection.execute(query)]
-            spent = decide(rows, closed_until)
             _add(connection, account, spent)
-            if lease and spent.calls:
-                leases.take(connection, lease)
         return True
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let the threads of this process stand in line here: in the database they would give up after two seconds."""
+        if not self._turn.acquire(timeout=IN_LINE_S):
+            raise StoreError(detail=f"no turn at the budget within {IN_LINE_S:.0f} s")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def lease(self, tenant: str, sub: str) -> Lease | None:
         with self._database.reading() as connection:

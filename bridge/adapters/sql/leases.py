@@ -16,15 +16,18 @@ def found(connection: Connection, tenant: str, sub: str) -> Lease | None:
 
 
 def is_free(connection: Connection, wanted: Lease) -> bool:
-    """Tell whether nobody else is at it. The caller holds the tenant's lock, so it stays so until it is taken."""
+    """Tell whether nobody else is at it."""
     known = found(connection, wanted.tenant, wanted.sub)
     return known is None or known.holder == wanted.holder or known.until <= wanted.begun
 
 
-def take(connection: Connection, lease: Lease) -> None:
+def take(connection: Connection, lease: Lease) -> bool:
+    """Take a lease, or more time for it, unless somebody else is at it; tell which. Says what `is_free` does."""
     row = asdict(lease)
+    free = (LEASES.c.holder == lease.holder) | (LEASES.c.until <= lease.begun)
     taken = upsert(connection, LEASES).values(row)
-    connection.execute(taken.on_conflict_do_update(index_elements=list(LEASES.primary_key), set_=row))
+    taken = taken.on_conflict_do_update(index_elements=list(LEASES.primary_key), set_=row, where=free)
+    return connection.execute(taken.returning(LEASES.c.holder)).first() is not None
 
 
 def hand_over(connection: Connection, lease: Lease) -> bool:

@@ -1,0 +1,214 @@
+"""Two bridges of two workers each over one PostgreSQL, as on two machines, and everybody comes at once."""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count, cycle
+from pathlib import Path
+
+import pytest
+import requests
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import create_engine, delete, text
+from storykit import (
+    PATIENCE_S,
+    PORTAL_ISSUER,
+    Tenant,
+    assertion,
+    change_tenant,
+    free_ports,
+    portal_keys,
+    running_bridge,
+    wait_for,
+)
+
+from bridge.adapters.sql import open_database
+from bridge.adapters.sql.database import bump
+from bridge.adapters.sql.tables import TOKENS
+from bridge.bootstrap import build
+from bridge.cli.demo import apply_states, demo_environment
+from bridge.model import Stage
+from bridge.services.stages import Move
+from bridge.settings import read_settings
+
+CROWD = 400
+LOGIN, MINT = "/login/jwt-session", "/oauth/token"
+HEARD_S = 0.3
+"""Every worker looks for news four times a second."""
+NO_LIMIT = "1000000"
+
+
+@dataclass
+class Machine:
+    base: str
+    master: int
+
+    def workers(self) -> list[int]:
+        return [int(pid) for pid in Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()]
+
+
+@dataclass
+class Machines:
+    """Both of them, the tenant behind, and the portal that vouches for everybody."""
+
+    both: Sequence[Machine]
+    acme: Tenant
+    key: ec.EllipticCurvePrivateKey
+    audience: str
+    database_url: str
+
+    def ask(self, machine: Machine, sub: str) -> requests.Response:
+        signed = assertion(self.key, self.audience, sub, ["Finance"], {})
+        return requests.post(
+            f"{machine.base}/t/acme/access-token", headers={"Authorization": f"Bearer {signed}"}, timeout=PATIENCE_S
+        )
+
+    def at_once(self, people: Iterable[str]) -> list[requests.Response]:
+        """Let them all ask at the same time, at one machine and the other in turn."""
+        asked = list(zip(cycle(self.both), people, strict=False))
+        with ThreadPoolExecutor(len(asked)) as pool:
+            return list(pool.map(lambda each: self.ask(*each), asked))
+
+    def calls(self) -> Counter[tuple[str, str]]:
+        """Return how often each person was logged in and minted for since the last time, failures too."""
+        listed = self.acme.control("GET", "calls").json()
+        self.acme.forget_calls()
+        return Counter((call["path"], call["user"]) for call in listed if call["path"] in {LOGIN, MINT})
+
+    def forget_tokens(self) -> None:
+        """Let every worker forget the tokens, as if they had ended; the logins still count."""
+        database = open_database(self.database_url)
+        with database.writing() as connection:
+            connection.execute(delete(TOKENS))
+            bump(connection)
+        database.close()
+        heard_at = time.monotonic() + HEARD_S
+        wait_for(lambda: time.monotonic() >= heard_at)
+
+    def slow(self, path: str, latency_ms: int, times: int) -> None:
+        self.acme.control("POST", "faults", {"endpoint": path, "latency_ms": latency_ms, "times": times})
+
+
+@pytest.fixture(scope="module")
+def running(
+    sandbox: tuple[Tenant, Tenant],
+    ports: dict[str, int],
+    postgresql_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Machines]:
+    home = tmp_path_factory.mktemp("machines")
+    acme, globex = sandbox
+    for tenant in sandbox:
+        tenant.control("POST", "reset")
+    key, public = portal_keys()
+    (home / "jwks.json").write_text(public)
+    environment = demo_environment(home, ports) | {
+        "BRIDGE_DATABASE_URL": own_database(postgresql_url, "machines"),
+        "BRIDGE_IDENTITY": "assertion",
+        "BRIDGE_ASSERTION_ISSUER": PORTAL_ISSUER,
+        "BRIDGE_ASSERTION_JWKS": str(home / "jwks.json"),
+        "BRIDGE_ADMIN_GROUPS": "assertion:bridge-admins",
+        "BRIDGE_DEMO_PEOPLE": "",
+        "BRIDGE_BUDGET_CALLS_PER_MINUTE": NO_LIMIT,
+    }
+    settings = {name: value for name, value in environment.items() if value}
+    bridge = build(read_settings(settings))
+    apply_states(bridge, home, ports, {"acme": acme.state(), "globex": globex.state()})
+    change_tenant(bridge, admits=("assertion",))
+    for stage in (Stage.SHADOW, Stage.ROLLOUT, Stage.OAUTH):
+        bridge.stages.move("acme", Move(stage, "test", "story", force=True))
+    bridge.close()
+    with ExitStack() as started:
+        both = [
+            Machine(
+                f"http://localhost:{port}",
+                started.enter_context(
+                    running_bridge(port, settings, home / f"{port}.log", workers=2, app="quick_leases:app")
+                ),
+            )
+            for port in free_ports(2)
+        ]
+        yield Machines(both, acme, key, environment["BRIDGE_PUBLIC_URL"], environment["BRIDGE_DATABASE_URL"])
+
+
+@pytest.fixture
+def machines(running: Machines) -> Iterator[Machines]:
+    switches = {"tier2_per_minute": int(NO_LIMIT), "tier1_per_minute": int(NO_LIMIT), "tenant_rate_limit": "off"}
+    running.acme.control("POST", "switches", switches)
+    running.acme.forget_calls()
+    yield running
+    running.acme.control("DELETE", "faults")
+
+
+def own_database(server: str, name: str) -> str:
+    """Make a database beside those of other tests."""
+    engine = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return server.replace("/postgres", f"/{name}")
+
+
+def test_one_person_at_400_pages_costs_one_login_and_one_mint(machines: Machines) -> None:
+    machines.slow(LOGIN, 300, 1)
+    machines.slow(MINT, 300, 1)
+    answers = machines.at_once(["alice"] * CROWD)
+
+    assert Counter(answer.status_code for answer in answers) == {200: CROWD}
+    assert len({answer.text for answer in answers}) == 1
+    assert machines.calls() == {(LOGIN, "alice"): 1, (MINT, "alice"): 1}
+
+
+def test_400_people_cost_one_login_each_and_one_mint_for_each_token(machines: Machines) -> None:
+    people = [f"p{number}" for number in range(CROWD)]
+    once = dict.fromkeys(people, 1)
+    answers = machines.at_once(people)
+    assert Counter(answer.status_code for answer in answers) == {200: CROWD}
+    assert machines.calls() == {(path, sub): 1 for path in (LOGIN, MINT) for sub in once}
+
+    machines.forget_tokens()
+    again = machines.at_once(people)
+    assert Counter(answer.status_code for answer in again) == {200: CROWD}
+    assert machines.calls() == {(MINT, sub): 1 for sub in once}
+    assert len({answer.text for answer in again}) == CROWD
+
+
+def test_a_worker_that_is_killed_loses_its_sockets_and_nothing_else(machines: Machines) -> None:
+    """Eight at a time are on their way to a first token; whoever loses the connection asks at the other machine."""
+    machines.slow(LOGIN, 100, 1_000)
+    first, second = machines.both
+    numbers, lost, killed = count(), [], first.workers()[0]
+    end = time.monotonic() + 2
+
+    def arrive(_: int) -> list[int]:
+        statuses = []
+        while time.monotonic() < end:
+            sub = f"k{next(numbers)}"
+            try:
+                answer = machines.ask(first, sub)
+            except requests.ConnectionError:
+                lost.append(sub)
+                answer = machines.ask(second, sub)
+            statuses.append(answer.status_code)
+        return statuses
+
+    with ThreadPoolExecutor(8) as pool:
+        arriving = [pool.submit(arrive, number) for number in range(8)]
+        wait_for(lambda: len(machines.acme.calls(LOGIN)) >= 8)
+        os.kill(killed, signal.SIGKILL)
+        statuses = [status for each in arriving for status in each.result(PATIENCE_S)]
+
+    assert lost, "the worker was killed while it held leases"
+    assert set(statuses) == {200}
+    calls = machines.calls()
+    assert {sub for (_, sub), times in calls.items() if times > 1} <= set(lost)
+    assert max(calls.values()) <= 2
+    machines.acme.forget_calls()
+    for sub in lost:
+        assert len({machines.ask(machine, sub).text for machine in machines.both}) == 1
+    assert machines.calls() == {}
