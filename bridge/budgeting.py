@@ -46,6 +46,9 @@ class Lease:
     until: float
     problem: str = ""
 
+    def is_in_the_way_of(self, wanted: "Lease") -> bool:
+        return self.holder != wanted.holder and self.until > wanted.begun
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:

@@ -642,7 +642,7 @@ class FakeBudget(_Store):
 
     def _is_free(self, wanted: Lease) -> bool:
         known = self.leases.get((wanted.tenant, wanted.sub))
-        return known is None or known.holder == wanted.holder or known.until <= wanted.begun
+        return known is None or not known.is_in_the_way_of(wanted)
 
     def lease(self, tenant: str, sub: str) -> Lease | None:
         self._check()

@@ -32,7 +32,8 @@ def token(clock: FakeClock) -> IssuedToken:
 
 
 def take(stores: Stores, lease: Lease, calls: int = 2) -> bool:
-    return stores.budget.claim(ACME, lambda *_: Spent(Lane.PAGE_OPEN, 100.0, calls), since=0, lease=lease)
+    account = Account(lease.tenant, "client")
+    return stores.budget.claim(account, lambda *_: Spent(Lane.PAGE_OPEN, 100.0, calls), since=0, lease=lease)
 
 
 def spent(stores: Stores) -> int:

@@ -1,9 +1,10 @@
 """The budget in SQL: calls by account, lane and slot; one row a tier says until when it is closed, and is the lock."""
 
 import threading
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, not_, select, update
@@ -19,34 +20,96 @@ WRITE_TIER = 2
 IN_LINE_S = 10.0
 
 
+@dataclass(slots=True)
+class _Decided:
+    """What is known at a tenant's lock, and what was decided behind it so far."""
+
+    rows: list[Spent]
+    leases: dict[str, Lease]
+    closed_until: float
+    spent: list[Spent] = field(default_factory=list)
+    taken: dict[str, Lease] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Wish:
+    """One thread's claim, and what came of it."""
+
+    account: Account
+    decide: Decide
+    since: float
+    lease: Lease | None
+    is_granted: bool = True
+    outcome: Future[bool] = field(default_factory=Future)
+
+    def ask(self, decided: _Decided) -> None:
+        known = decided.leases.get(self.lease.sub) if self.lease else None
+        if self.lease and known and known.is_in_the_way_of(self.lease):
+            self.is_granted = False
+            return
+        spent = self.decide([row for row in decided.rows if row.slot >= self.since], decided.closed_until)
+        decided.rows.append(spent)
+        decided.spent.append(spent)
+        if self.lease and spent.calls:
+            decided.taken[self.lease.sub] = self.lease
+
+
 class SqlBudget:
     """Implements ports.budget.BudgetStore."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turn = threading.Lock()
+        self._guard, self._turn = threading.Lock(), threading.Lock()
+        self._line: list[_Wish] = []
 
     def claim(self, account: Account, decide: Decide, *, since: float, lease: Lease | None = None) -> bool:
-        """Count and write behind one lock: of two workers that see the last call, one gets it."""
-        query = select(BUDGET_CALLS).where(_of(account), BUDGET_CALLS.c.slot >= since)
-        with self._in_turn(), self._database.writing() as connection:
-            closed_until = _locked(connection, account.tenant)
-            spent = decide([_spent(row) for row in connection.execute(query)], closed_until)
-            try_for = leases.take if spent.calls else leases.is_free
-            if lease and not try_for(connection, lease):
-                return False
-            _add(connection, account, spent)
-        return True
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        """Let the threads of this process stand in line here: in the database they would give up after two seconds."""
-        if not self._turn.acquire(timeout=IN_LINE_S):
+        """Claim for all threads of this process that stand in line: whoever has the turn needs one transaction."""
+        wish = _Wish(account, decide, since, lease)
+        with self._guard:
+            self._line.append(wish)
+        if self._turn.acquire(timeout=IN_LINE_S):
+            try:
+                self._grant_all()
+            finally:
+                self._turn.release()
+        elif self._left(wish):
             raise StoreError(detail=f"no turn at the budget within {IN_LINE_S:.0f} s")
-        try:
-            yield
-        finally:
-            self._turn.release()
+        return wish.outcome.result()
+
+    def _left(self, wish: "_Wish") -> bool:
+        """Leave the line, unless somebody is at this wish right now."""
+        with self._guard:
+            if is_waiting := wish in self._line:
+                self._line.remove(wish)
+        return is_waiting
+
+    def _grant_all(self) -> None:
+        with self._guard:
+            line, self._line = self._line, []
+        wishes: dict[Account, list[_Wish]] = defaultdict(list)
+        for wish in line:
+            wishes[wish.account].append(wish)
+        for account, theirs in wishes.items():
+            try:
+                self._grant(account, theirs)
+            except BaseException as error:  # noqa: BLE001 - whatever happened, those in line must hear of it
+                for wish in theirs:
+                    wish.outcome.set_exception(error)
+
+    def _grant(self, account: Account, wishes: Sequence["_Wish"]) -> None:
+        """Count and write behind one lock: of two workers that see the last call, one gets it."""
+        query = select(BUDGET_CALLS).where(_of(account), BUDGET_CALLS.c.slot >= min(wish.since for wish in wishes))
+        with self._database.writing() as connection:
+            closed_until = _locked(connection, account.tenant)
+            rows = [_spent(row) for row in connection.execute(query)]
+            subs = {wish.lease.sub for wish in wishes if wish.lease}
+            decided = _Decided(rows, leases.known(connection, account.tenant, subs), closed_until)
+            for wish in wishes:
+                wish.ask(decided)
+            _add(connection, account, decided.spent)
+            leases.take(connection, list(decided.taken.values()))
+        for wish in wishes:
+            wish.outcome.set_result(wish.is_granted)
 
     def lease(self, tenant: str, sub: str) -> Lease | None:
         with self._database.reading() as connection:
@@ -98,14 +161,19 @@ def _locked(connection: Connection, tenant: str) -> float:
     return float(until)
 
 
-def _add(connection: Connection, account: Account, spent: Spent) -> None:
-    named = {"tenant": account.tenant, "client": account.client, "lane": spent.lane.value, "slot": spent.slot}
-    row = upsert(connection, BUDGET_CALLS).values(**named, calls=spent.calls, refused=spent.refused)
-    total = {
-        "calls": BUDGET_CALLS.c.calls + row.excluded.calls,
-        "refused": BUDGET_CALLS.c.refused + row.excluded.refused,
-    }
-    connection.execute(row.on_conflict_do_update(index_elements=list(BUDGET_CALLS.primary_key), set_=total))
+def _add(connection: Connection, account: Account, spent: Collection[Spent]) -> None:
+    calls, refused = Counter[tuple[str, float]](), Counter[tuple[str, float]]()
+    for each in spent:
+        calls[each.lane.value, each.slot] += each.calls
+        refused[each.lane.value, each.slot] += each.refused
+    if not calls:
+        return
+    mine = {"tenant": account.tenant, "client": account.client}
+    named = [{**mine, "lane": lane, "slot": slot} for lane, slot in calls]
+    numbers = [{"calls": calls[key], "refused": refused[key]} for key in calls]
+    rows = upsert(connection, BUDGET_CALLS).values([{**name, **n} for name, n in zip(named, numbers, strict=True)])
+    total = {name: BUDGET_CALLS.c[name] + rows.excluded[name] for name in ("calls", "refused")}
+    connection.execute(rows.on_conflict_do_update(index_elements=list(BUDGET_CALLS.primary_key), set_=total))
 
 
 def _of(account: Account) -> ColumnElement[bool]:

@@ -1,5 +1,6 @@
 """Leases in SQL: taken with what is claimed from the budget, ended with the token that is kept."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, true, update
@@ -15,19 +16,17 @@ def found(connection: Connection, tenant: str, sub: str) -> Lease | None:
     return None if row is None else Lease(*row)
 
 
-def is_free(connection: Connection, wanted: Lease) -> bool:
-    """Tell whether nobody else is at it."""
-    known = found(connection, wanted.tenant, wanted.sub)
-    return known is None or known.holder == wanted.holder or known.until <= wanted.begun
+def known(connection: Connection, tenant: str, subs: Collection[str]) -> dict[str, Lease]:
+    """Return the leases on these people. The caller holds the tenant's lock: nobody takes one meanwhile."""
+    query = select(LEASES).where(LEASES.c.tenant == tenant, LEASES.c.sub.in_(subs))
+    return {row.sub: Lease(*row) for row in connection.execute(query)} if subs else {}
 
 
-def take(connection: Connection, lease: Lease) -> bool:
-    """Take a lease, or more time for it, unless somebody else is at it; tell which. Says what `is_free` does."""
-    row = asdict(lease)
-    free = (LEASES.c.holder == lease.holder) | (LEASES.c.until <= lease.begun)
-    taken = upsert(connection, LEASES).values(row)
-    taken = taken.on_conflict_do_update(index_elements=list(LEASES.primary_key), set_=row, where=free)
-    return connection.execute(taken.returning(LEASES.c.holder)).first() is not None
+def take(connection: Connection, taken: Collection[Lease]) -> None:
+    if taken:
+        rows = upsert(connection, LEASES).values([asdict(each) for each in taken])
+        newer = {column.name: rows.excluded[column.name] for column in LEASES.columns}
+        connection.execute(rows.on_conflict_do_update(index_elements=list(LEASES.primary_key), set_=newer))
 
 
 def hand_over(connection: Connection, lease: Lease) -> bool:
