@@ -167,7 +167,6 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
         **watch,
-        state_age_s=stores.state_age_s,
         close_database=stores.database.close,
     )
 

@@ -1,5 +1,6 @@
 """Wires what looks after the others: measures, guardrails, notices, shadow, and the chores of a process."""
 
+from collections.abc import Callable
 from typing import TypedDict
 
 from bridge.adapters.keyfiles import KeyFiles
@@ -77,6 +78,7 @@ class WhoKeepsWatch(TypedDict):
     guardrails: Guardrails
     notices: Notices
     keeper: Keeper
+    state_age_s: Callable[[], float]
 
 
 def who_keeps_watch(
@@ -100,6 +102,7 @@ def who_keeps_watch(
         "guardrails": guardrails,
         "notices": notices,
         "keeper": keeper,
+        "state_age_s": stores.state_age_s,
     }
 
 

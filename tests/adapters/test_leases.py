@@ -106,8 +106,11 @@ def test_a_late_token_does_not_replace_that_of_who_took_over(
     assert {each.token_id for each in stores.tokens.doom()} == {"id-1", "id-2"}, "the late one is still to be ended"
 
 
-@pytest.mark.parametrize("chosen", [{"tenant": "acme", "sub": "alice"}, {"tenant": "acme"}, {"sub": "alice"}, {}])
-@pytest.mark.parametrize("life_s", [LEASE_S, 0])
+@pytest.mark.parametrize(
+    ("chosen", "life_s"),
+    [({"tenant": "acme", "sub": "alice"}, LEASE_S), ({"tenant": "acme"}, 0), ({"sub": "alice"}, LEASE_S), ({}, 0)],
+    ids=str,
+)
 def test_a_revocation_reaches_a_token_that_is_on_its_way(
     stores: Stores, mine: Lease, theirs: Lease, token: IssuedToken, chosen: dict[str, str], life_s: float
 ) -> None:
