@@ -2,18 +2,22 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from stores import Stores
 
 from bridge.adapters.sql import Database, SqlBudget
 from bridge.budgeting import Account, Lane, Spent
+from bridge.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
 ACME, GLOBEX = Account("acme", "client"), Account("globex", "client")
+LONG_S = 10
 PAGE = Spent(Lane.PAGE_OPEN, 100.0, 2)
 
 
@@ -105,6 +109,60 @@ def test_workers_that_claim_at_once_decide_one_after_the_other(database: Databas
         list(pool.map(lambda _: store.claim(ACME, decide, since=0), range(24)))
 
     assert store.spent(0)[ACME] == [Spent(Lane.PAGE_OPEN, 100.0, 10)]
+
+
+@pytest.fixture
+def busy(database: Database) -> Iterator[tuple[SqlBudget, threading.Event]]:
+    """A store at which one thread's claim is under way until the event is set."""
+    store, begun, may_end = SqlBudget(database), threading.Event(), threading.Event()
+
+    def slowly(_rows: Sequence[Spent], _closed: float) -> Spent:
+        begun.set()
+        assert may_end.wait(LONG_S)
+        return PAGE
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(store.claim, ACME, slowly, since=0)
+        assert begun.wait(LONG_S)
+        yield store, may_end
+        may_end.set()
+        assert first.result(LONG_S)
+
+
+def test_threads_that_stand_in_line_share_one_transaction(
+    database: Database, busy: tuple[SqlBudget, threading.Event]
+) -> None:
+    store, may_end = busy
+    begun: list[object] = []
+    note = begun.append
+    event.listen(database._engine, "begin", note)
+    with ThreadPoolExecutor(8) as pool:
+        claims = [
+            pool.submit(store.claim, account, lambda *_: PAGE, since=0)
+            for account in (*[ACME] * 6, *[Account("acme", "the next client")] * 2)
+        ]
+        while len(store._line) < len(claims):
+            assert not any(each.done() for each in claims)
+        may_end.set()
+        assert all(each.result(LONG_S) for each in claims)
+    event.remove(database._engine, "begin", note)
+
+    assert len(begun) == 2, "one for each account"
+    assert store.spent(0)[ACME] == [Spent(Lane.PAGE_OPEN, 100.0, 14)]
+
+
+def test_who_leaves_the_line_has_claimed_nothing(
+    busy: tuple[SqlBudget, threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, may_end = busy
+    monkeypatch.setattr("bridge.adapters.sql.budget.IN_LINE_S", 0.01)
+    with pytest.raises(StoreError):
+        store.claim(GLOBEX, lambda *_: PAGE, since=0)
+    may_end.set()
+    monkeypatch.undo()
+
+    assert store.claim(ACME, lambda *_: PAGE, since=0)
+    assert GLOBEX not in store.spent(0)
 
 
 RACER = """
