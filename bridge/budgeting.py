@@ -47,7 +47,9 @@ class Lease:
     problem: str = ""
 
     def is_in_the_way_of(self, wanted: "Lease") -> bool:
-        return self.holder != wanted.holder and self.until > wanted.begun
+        """Tell whether somebody else holds it; one that ends too far ahead is of before the clock went back."""
+        length = wanted.until - wanted.begun
+        return self.holder != wanted.holder and 0 < self.until - wanted.begun < 2 * length
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,14 @@ def test_one_that_ended_is_taken_over(stores: Stores, mine: Lease, theirs: Lease
     assert stores.budget.lease("acme", "alice") == successor, "it was not the late one's to end"
 
 
+def test_a_clock_that_went_back_keeps_nobody_waiting(stores: Stores, mine: Lease, theirs: Lease) -> None:
+    take(stores, mine)
+    back = replace(theirs, begun=mine.begun - 3600, until=mine.until - 3600)
+
+    assert take(stores, back)
+    assert stores.budget.lease("acme", "alice") == back
+
+
 def test_it_goes_with_the_token_that_came_of_it(stores: Stores, mine: Lease, token: IssuedToken) -> None:
     take(stores, mine)
     assert stores.tokens.put(token, mine)
@@ -158,9 +166,9 @@ def test_without_a_failure_it_is_gone(stores: Stores, mine: Lease) -> None:
 
 def test_those_of_the_dead_are_removed_at_last(stores: Stores, mine: Lease) -> None:
     take(stores, mine)
-    stores.budget.remove_older(mine.until)
+    stores.budget.keep(mine.until, mine.until)
     assert stores.budget.lease("acme", "alice") == mine
-    stores.budget.remove_older(mine.until + 1)
+    stores.budget.keep(mine.until + 1, mine.until + 2)
     assert stores.budget.lease("acme", "alice") is None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, not_, select, true, update
 
 from bridge.adapters.sql.database import upsert
 from bridge.adapters.sql.tables import LEASES
@@ -52,8 +52,8 @@ def revoke(connection: Connection, *, tenant: str | None, sub: str | None, now: 
     connection.execute(update(LEASES).where(holding).values(problem=NotSignedIn.code(), until=now))
 
 
-def remove_older(connection: Connection, before: float) -> None:
-    connection.execute(delete(LEASES).where(LEASES.c.until < before))
+def keep(connection: Connection, since: float, until: float) -> None:
+    connection.execute(delete(LEASES).where(not_(LEASES.c.until.between(since, until))))
 
 
 def _on(tenant: str, sub: str) -> ColumnElement[bool]:
