@@ -18,6 +18,8 @@ from bridge.ports.budget import Decide
 
 WRITE_TIER = 2
 IN_LINE_S = 10.0
+AT_THE_LOCK_S = 8.0
+"""Whoever waits at the lock waits for many: a crowd would give up after what suffices for one."""
 
 
 @dataclass(slots=True)
@@ -151,6 +153,8 @@ class SqlBudget:
 
 def _locked(connection: Connection, tenant: str) -> float:
     """Hold the tenant's row until the transaction ends, and return what it says; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{AT_THE_LOCK_S:.0f}s'")
     is_theirs = (CLOSED_TIERS.c.tenant == tenant) & (CLOSED_TIERS.c.tier == WRITE_TIER)
     query = select(CLOSED_TIERS.c.until).where(is_theirs).with_for_update()
     until = connection.execute(query).scalar_one_or_none()
