@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,15 +95,16 @@ def running_sandbox(acme: int, globex: int, *portal_origins: str, tls: bool = Fa
 
 @contextmanager
 def running_bridge(
-    port: int, environment: Mapping[str, str], log: Path, config: str = "python:bridge.cli.demo_server"
+    port: int,
+    environment: Mapping[str, str],
+    log: Path,
+    config: str = "python:bridge.cli.demo_server",
+    *,
+    options: Sequence[str] = (),
+    app: str = "app:app",
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Serve the bridge from a process of its own, as the demo does; its output goes to *log*."""
-    command = [sys.executable, "-m", "gunicorn", f"--config={config}", f"--chdir={ROOT}"]
-    port: int, environment: Mapping[str, str], log: Path, *, workers: int = 1, app: str = "app:app"
-) -> Iterator[int]:
-    """Serve the bridge from a process of its own, whose id is yielded, as the demo does; its output goes to *log*."""
-    command = [sys.executable, "-m", "gunicorn", "--config=python:bridge.cli.demo_server", f"--chdir={ROOT}"]
-    command += [f"--workers={workers}", f"--pythonpath={ROOT / 'tests' / 'stories'}"]
+    command = [sys.executable, "-m", "gunicorn", f"--config={config}", f"--chdir={ROOT}", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, f"--bind=127.0.0.1:{port}", app],
@@ -115,7 +116,6 @@ def running_bridge(
         try:
             wait_until(answers(f"http://127.0.0.1:{port}/healthz"), process, "bridge")
             yield process
-            yield process.pid
         finally:
             process.terminate()
             process.wait(PATIENCE_S)

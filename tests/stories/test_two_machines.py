@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, text
 from storykit import (
     PATIENCE_S,
     PORTAL_ISSUER,
+    ROOT,
     Tenant,
     assertion,
     change_tenant,
@@ -35,6 +36,7 @@ from bridge.services.stages import Move
 from bridge.settings import read_settings
 
 CROWD = 400
+OPTIONS = ["--workers=2", f"--pythonpath={ROOT / 'tests' / 'stories'}"]
 LOGIN, MINT = "/login/jwt-session", "/oauth/token"
 GROUP, EMAIL = "Finance", "somebody@example.com"
 """What the portal says of everybody."""
@@ -127,15 +129,10 @@ def running(
         bridge.stages.move("acme", Move(stage, "test", "story", force=True))
     bridge.close()
     with ExitStack() as started:
-        both = [
-            Machine(
-                f"http://localhost:{port}",
-                started.enter_context(
-                    running_bridge(port, settings, home / f"{port}.log", workers=2, app="quick_leases:app")
-                ),
-            )
-            for port in free_ports(2)
-        ]
+        both = []
+        for port in free_ports(2):
+            process = running_bridge(port, settings, home / f"{port}.log", options=OPTIONS, app="quick_leases:app")
+            both.append(Machine(f"http://localhost:{port}", started.enter_context(process).pid))
         yield Machines(both, acme, key, environment["BRIDGE_PUBLIC_URL"], environment["BRIDGE_DATABASE_URL"])
 
 
