@@ -66,6 +66,7 @@ def test_readyz_names_a_tenant_that_cannot_be_read_and_serves_the_others(demo: W
     assert ours.get_json() == {
         "ready": True,
         "probes": {},
+        "state_age_s": 0.2,
         "unreadable_tenants": {"initech": "host: must be https"},
     }
 
