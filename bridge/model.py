@@ -121,6 +121,17 @@ class IssuedToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiring:
+    """A token near its end, of somebody seen lately. Somebody renews it until `claimed_until` (unix seconds)."""
+
+    key: TokenKey
+    token_id: str
+    issued_at: float
+    expires_at: float
+    claimed_until: float = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A signed-in browser or page: `id_hash` is the digest of the cookie or bearer, never the value."""
 
@@ -264,8 +275,11 @@ class Tenant(_Part):
 
     def admits_identity(self, identity: Identity) -> bool:
         """Tell whether this person may use this tenant at all; asked before any call upstream."""
-        is_member = self.required_group is None or self.required_group in identity.subject.groups
-        return self.trusts(identity) and is_member
+        return self.trusts(identity) and self.has_member(identity.subject)
+
+    def has_member(self, subject: Subject) -> bool:
+        """Tell whether a person is in the group that this tenant requires, if it does."""
+        return self.required_group is None or self.required_group in subject.groups
 
     def key_files(self) -> list[str]:
         """Return the names of all private keys that this tenant needs."""

@@ -198,6 +198,7 @@ class Metrics:
         self.budget_size = self._gauge("bridge_budget_size", "Calls of a whole window's budget.", "tenant")
         self.budget_frozen = self._gauge("bridge_budget_frozen_seconds", "Wait that the tenant asked for.", "tenant")
         self.lease_waits = counter("bridge_lease_waits", "Waits for another worker, by outcome.", "tenant", "outcome")
+        self.renewals = counter("bridge_renewals", "Tokens renewed ahead, by outcome.", "tenant", "outcome")
         self.revocations = counter("bridge_revocations", "Tokens revoked, by outcome.", "tenant", "outcome")
 
     def _about_migration(self) -> None:

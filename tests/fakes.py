@@ -42,6 +42,7 @@ from bridge.history import KEPT_S, PEOPLE_KEPT_S, TROUBLE, HistoryNotes, Trouble
 from bridge.licences import Licences
 from bridge.model import (
     AuditEvent,
+    Expiring,
     Hypercube,
     Identity,
     IssuedToken,
@@ -59,6 +60,7 @@ from bridge.model import (
 from bridge.plan import Kill
 from bridge.ports import Clock
 from bridge.ports.budget import Decide
+from bridge.ports.renewals import Seen
 from bridge.roles import OperatorToken
 from bridge.sealing import Holding, SealedValue
 from bridge.telemetry import Step, StepTaken, credentials_masked, note_step, timed
@@ -351,6 +353,42 @@ def _let_go(leases: Leased, lease: Lease) -> bool:
         return False
     del leases[lease.tenant, lease.sub]
     return True
+
+
+class FakeRenewals(_Store):
+    """Looks after the tokens of a FakeTokens; `seen` is when by tenant and `sub`, `claims` until when by token id."""
+
+    def __init__(self, tokens: FakeTokens) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.seen: dict[tuple[str, str], float] = {}
+        self.claims: dict[str, float] = {}
+
+    def add(self, seen: Seen) -> None:
+        self._check()
+        owners = {(token.key.tenant, token.key.sub) for token in self.tokens.rows.values()}
+        self.seen.update({who: at for who, at in seen.people.items() if who in owners})
+
+    def due(self, tenant: str, *, now: float, before: float, seen_since: float, limit: int) -> Sequence[Expiring]:
+        self._check()
+        mine = [each for each in self.tokens.rows.values() if each.key.tenant == tenant]
+        near = [each for each in mine if now < each.expires_at < before and self.claims.get(each.token_id, 0) <= now]
+        found = [each for each in near if self.seen.get((tenant, each.key.sub), 0) >= seen_since]
+        ordered = sorted(found, key=lambda each: each.expires_at)[:limit]
+        return [
+            Expiring(each.key, each.token_id, each.issued_at, each.expires_at, self.claims.get(each.token_id, 0))
+            for each in ordered
+        ]
+
+    def claim(self, expiring: Expiring, *, until: float) -> bool:
+        self._check()
+        with self._lock:
+            kept = self.tokens.rows.get(expiring.key.digest())
+            same_moment = self.claims.get(expiring.token_id, 0) == expiring.claimed_until
+            if kept is None or kept.token_id != expiring.token_id or not same_moment:
+                return False
+            self.claims[expiring.token_id] = until
+            return True
 
 
 class FakeSessions(_Store):

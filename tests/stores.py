@@ -17,6 +17,7 @@ from bridge.adapters.sql import (
     SqlOperatorTokens,
     SqlOutbox,
     SqlParity,
+    SqlRenewals,
     SqlSessions,
     SqlSubjects,
     SqlTenants,
@@ -36,6 +37,7 @@ from bridge.ports import (
     TokenStore,
 )
 from bridge.ports.budget import BudgetStore
+from bridge.ports.renewals import RenewalStore
 from bridge.ports.watching import HistoryStore, MeasureStore, Outbox
 
 
@@ -57,6 +59,7 @@ class Stores:
     jwt_uses: JwtUses
     parity: ParityStore
     budget: BudgetStore
+    renewals: RenewalStore
 
 
 def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
@@ -75,6 +78,7 @@ def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         SqlJwtUses(database),
         SqlParity(database),
         SqlBudget(database),
+        SqlRenewals(database),
     )
 
 
@@ -97,4 +101,5 @@ def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         sql.jwt_uses,
         sql.parity,
         sql.budget,
+        sql.renewals,
     )

@@ -31,6 +31,7 @@ from fakes import (
     FakeParity,
     FakePeople,
     FakeQlik,
+    FakeRenewals,
     FakeSealedValues,
     FakeSessions,
     FakeSubjects,
@@ -69,7 +70,9 @@ from bridge.services.parity import Parity
 from bridge.services.parity_baselines import Baselines
 from bridge.services.parity_look import Looks
 from bridge.services.parity_people import Roster
+from bridge.services.prewarm import Prewarm
 from bridge.services.ramps import Ramps
+from bridge.services.renewals import Renewals
 from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
 from bridge.services.sealing import Resealing
@@ -192,7 +195,7 @@ class Web:
         self.engine = FakeEngine(self.qlik, app_acme=FakeApp(), app_globex=FakeApp())
         self.tenants = FakeTenants(*(_tenant(slug) for slug in ("acme", "globex")))
         self.subjects, self.tokens = FakeSubjects(), FakeTokens(self.clock)
-        self.sessions, self.ledger = FakeSessions(), FakeLedger()
+        self.renewals, self.sessions, self.ledger = FakeRenewals(self.tokens), FakeSessions(), FakeLedger()
         self.measures, self.outbox, self.webhooks = FakeMeasures(), self.tenants.outbox, FakeWebhooks()
         self.history = FakeHistory()
         self.jwt_uses, self.events, self.impersonations = FakeJwtUses(), FakeEvents(), FakeImpersonations()
@@ -241,6 +244,20 @@ class Web:
             metrics=self.metrics,
             measures=measures,
         )
+        budget = Budget(self.budget, self.settings.limit, self.clock, self.metrics, self.measures.tallies)
+        renewals = Renewals(
+            store=self.renewals,
+            tenants=self.tenants,
+            subjects=self.subjects,
+            broker=broker,
+            rollouts=rollouts,
+            budget=budget,
+            measures=measures,
+            clock=self.clock,
+            metrics=self.metrics,
+            ahead_s=1800,
+            seen_s=3600,
+        )
         declared = Tenants(self.tenants, keys, self.clock, lambda _tenant: None)
         looks = Looks(self.access, b"secret")
         parity = Parity(
@@ -267,7 +284,7 @@ class Web:
             kills=Kills(self.tenants, stages, self.clock),
             stragglers=Stragglers(self.jwt_uses, self.clock, self.metrics),
             retirements=Retirements(self.jwt_uses, JwtSessions(self.events, self.clock), self.clock),
-            budget=Budget(self.budget, self.settings.limit, self.clock, self.metrics, self.measures.tallies),
+            budget=budget,
             doctor=Doctor(self.tenants, self._doctors_tools(signer)),
             impersonations=ImpersonationJoin(self.impersonations, self.events, self.clock),
             declared=declared,
@@ -300,6 +317,8 @@ class Web:
             keeper=Keeper(self.metrics),
             resealing=Resealing(FakeSealedValues(), self.audit, self.clock),
             state_age_s=lambda: 0.2,
+            renewals=renewals,
+            prewarm=Prewarm(tenants=self.tenants, groups=groups, broker=broker, rollouts=rollouts, clock=self.clock),
             close_database=lambda: None,
         )
 

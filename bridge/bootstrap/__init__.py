@@ -17,6 +17,7 @@ from bridge.adapters.qlik import HttpQlik
 from bridge.adapters.qlik_events import HttpTenantEvents
 from bridge.adapters.qlik_setup import HttpTenantSetUp
 from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
+from bridge.bootstrap.ahead import ahead_of_need
 from bridge.bootstrap.stores import Stores, open_stores
 from bridge.bootstrap.watching import EVERY_SECOND, note_keeper, notebooks, shadows, who_keeps_watch
 from bridge.errors import ConfigError
@@ -55,7 +56,9 @@ from bridge.services.parity_baselines import Baselines
 from bridge.services.parity_conditions import parity_conditions
 from bridge.services.parity_look import Looks
 from bridge.services.parity_people import Roster
+from bridge.services.prewarm import Prewarm
 from bridge.services.ramps import Ramps
+from bridge.services.renewals import Renewals
 from bridge.services.retirement import Retirements
 from bridge.services.rollout import Rollouts
 from bridge.services.sealing import Resealing
@@ -115,6 +118,8 @@ class Bridge:
     keeper: Keeper
     resealing: Resealing
     state_age_s: Callable[[], float]
+    renewals: Renewals
+    prewarm: Prewarm
     close_database: Callable[[], None]
 
     def close(self) -> None:
@@ -124,6 +129,7 @@ class Bridge:
         self.notices.close()
         self.measures.close()
         self.history.close()
+        self.renewals.close()
         self.stragglers.close()
         self.rollouts.close()
         self.close_database()
@@ -146,7 +152,6 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     watch["keeper"].beside(note_keeper(trail["stragglers"], rollouts, metrics))
     watched = [trail["retirements"].conditions, watch["guardrails"].conditions]
     conditions = [doctor.conditions, *parity_conditions(proof["parity"]), *watched]
-    plan = _plan(settings, stores, keys, conditions, watch["keeper"], clock=clock, metrics=metrics)
     who = _who_is_asking(settings, stores, clock)
     return Bridge(
         settings=settings,
@@ -157,7 +162,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         broker=broker,
         app_content=AppContent(engine, broker),
         legacy=LegacyJwts(signer, groups, metrics),
-        **plan,
+        **_plan(settings, stores, keys, conditions, watch["keeper"], clock=clock, metrics=metrics),
         doctor=doctor,
         **proof,
         **_for_operators(settings, stores, keys, rollouts, clock),
@@ -167,6 +172,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
         **watch,
+        **ahead_of_need(settings, stores, groups, broker, rollouts, watch, clock=clock, metrics=metrics),
         close_database=stores.database.close,
     )
 

@@ -17,6 +17,7 @@ from bridge.adapters.sql import (
     SqlOperatorTokens,
     SqlOutbox,
     SqlParity,
+    SqlRenewals,
     SqlSealedValues,
     SqlSessions,
     SqlSubjects,
@@ -40,6 +41,7 @@ from bridge.ports import (
     TokenStore,
 )
 from bridge.ports.budget import BudgetStore
+from bridge.ports.renewals import RenewalStore
 from bridge.ports.sealing import SealedValues
 from bridge.ports.watching import HistoryStore, MeasureStore, Outbox
 from bridge.settings import Settings
@@ -67,6 +69,7 @@ class Stores:
     budget: BudgetStore
     sealed: SealedValues
     state_age_s: Callable[[], float]
+    renewals: RenewalStore
 
 
 def open_stores(settings: Settings, clock: Clock) -> Stores:
@@ -94,4 +97,5 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
         budget=SqlBudget(database),
         sealed=SqlSealedValues(database, vault),
         state_age_s=watch.age_s,
+        renewals=SqlRenewals(database),
     )

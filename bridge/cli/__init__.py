@@ -20,6 +20,7 @@ from bridge.cli.sealing import secrets
 from bridge.cli.shadow import shadow
 from bridge.cli.stages import stage
 from bridge.cli.stragglers import stragglers
+from bridge.cli.sync import sync
 from bridge.cli.tenants import tenants
 from bridge.cli.tokens import tokens
 from bridge.errors import BridgeError, ConfigError, StageRefused
@@ -49,7 +50,7 @@ COMMANDS = (
         stage,
         stragglers,
     ),
-    *(secrets, tenants, tokens),
+    *(secrets, sync, tenants, tokens),
 )
 for command in COMMANDS:
     cli.add_command(command)

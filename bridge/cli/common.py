@@ -79,6 +79,42 @@ def end_revocation(done: Revocations, *, as_json: bool) -> None:
         raise SystemExit(EXIT_UPSTREAM)
 
 
+def check_writable(*files: Path | None) -> None:
+    """Find out before anybody is asked: a run may take hours. Raises ConfigError."""
+    problems = [problem for file in files if file and str(file) != "-" if (problem := _try_out(file))]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _try_out(file: Path) -> str:
+    """Say why a file cannot be written. A pipe, which would be at its end afterwards, is not tried out."""
+    is_new = not file.exists()
+    if not is_new and not file.is_file() and not file.is_dir():
+        return ""
+    try:
+        file.open("a").close()
+    except OSError as error:
+        return unwritable(file, error)
+    if is_new:
+        file.unlink()
+    return ""
+
+
+def unwritable(file: Path, error: OSError) -> str:
+    return f"{file} cannot be written: {error.strerror}"
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file, or to standard output where it is called `-`. Raises ConfigError."""
+    if str(file) == "-":
+        click.echo(text)
+        return
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise ConfigError([unwritable(file, error)]) from None
+
+
 def file_text(file: Path) -> str:
     """Return what a file says. Raises ConfigError."""
     try:

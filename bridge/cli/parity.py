@@ -9,7 +9,7 @@ import click
 
 from bridge.bootstrap import Bridge
 from bridge.budgeting import DEAREST
-from bridge.cli.common import actor, file_text, print_table, wired
+from bridge.cli.common import actor, check_writable, file_text, print_table, unwritable, wired
 from bridge.cli.parity_progress import bar, duration
 from bridge.cli.parity_report import Report, as_html, as_json
 from bridge.errors import EXIT_REFUSED, EXIT_UPSTREAM, BadRequest, BudgetSpent, ConfigError, StoreError
@@ -45,7 +45,7 @@ def parity(
     per_minute: float,
 ) -> None:
     """Compare what people of tenant SLUG get by OAuth with what JWT gave; without --subjects, tell what is known."""
-    _check_writable(report, json_file)
+    check_writable(report, json_file)
     bridge = wired()
     bridge.tenants.get(slug)
     if subjects is None:
@@ -115,7 +115,7 @@ class _Run:
         left: list[LeftOut] = []
         self._tell_pace(len(people))
         with bar(self._slug, self._pace, done=len(found), total=len(self._people)) as shown:
-            for each in PacedRun(ask, self._pace, shown.wait).over(people):
+            for each in PacedRun(ask, self._pace, lambda _why, seconds: shown.wait(seconds)).over(people):
                 if isinstance(each, LeftOut):
                     left.append(each)
                 else:
@@ -145,27 +145,6 @@ class _Run:
         self._bridge.audit.append(AuditEvent(self._bridge.clock(), actor(), action, self._slug, "", None, after))
 
 
-def _check_writable(*files: Path | None) -> None:
-    """Find out before anybody is asked: a run may take hours. Raises ConfigError."""
-    problems = [problem for file in files if file and str(file) != "-" if (problem := _try_out(file))]
-    if problems:
-        raise ConfigError(problems)
-
-
-def _try_out(file: Path) -> str:
-    """Say why a file cannot be written. A pipe, which would be at its end afterwards, is not tried out."""
-    is_new = not file.exists()
-    if not is_new and not file.is_file() and not file.is_dir():
-        return ""
-    try:
-        file.open("a").close()
-    except OSError as error:
-        return _unwritable(file, error)
-    if is_new:
-        file.unlink()
-    return ""
-
-
 def _write(found: Report, report: Path | None, json_file: Path | None) -> None:
     """Write what can be written. Raises ConfigError with what cannot."""
     problems: list[str] = []
@@ -176,13 +155,9 @@ def _write(found: Report, report: Path | None, json_file: Path | None) -> None:
             try:
                 file.write_text(text(found))
             except OSError as error:
-                problems.append(_unwritable(file, error))
+                problems.append(unwritable(file, error))
     if problems:
         raise ConfigError(problems)
-
-
-def _unwritable(file: Path, error: OSError) -> str:
-    return f"{file} cannot be written: {error.strerror}"
 
 
 def _tell(found: Report) -> None:

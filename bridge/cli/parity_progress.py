@@ -26,7 +26,7 @@ class Bar:
         self._progress.update(self._task, advance=1, until=0.0)
 
     def wait(self, seconds: float) -> None:
-        """Say that the budget has no call left for so long."""
+        """Say that the budget has no call left for so long, or that the tenant asked for it."""
         self._progress.update(self._task, until=time.monotonic() + seconds)
         if self._progress.disable and seconds >= LONG_S:
             click.echo(f"Waiting {seconds:.0f} s for the budget.", err=True)

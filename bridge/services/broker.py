@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,6 +32,9 @@ REPLACE_EVERY_S = 60
 ABOUT_THE_SUBJECT = frozenset({400, 401, 403, 404})
 """Which of these means an unknown user is undocumented, so they are treated alike."""
 REFUSES_A_TOKEN = frozenset({401, 403})
+
+Enough = Callable[[IssuedToken], bool]
+"""Tells whether a kept token will do, so that none is minted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,9 @@ class Broker:
             with claiming(Lane.RENEWAL if held and self._is_last_resort(held) else Lane.PAGE_OPEN):
                 token = self._flights.run(
                     tenant.token_key(record.subject.sub),
-                    lambda: self._mint(tenant, identity, record, started=started, revocations=revocations),
+                    lambda: self._mint(
+                        tenant, identity, record, self._is_lively, started=started, revocations=revocations
+                    ),
                 )
             if held:
                 self._measures.note_renewal(tenant.slug, record.subject.sub, failed=False)
@@ -109,6 +115,22 @@ class Broker:
                 log.warning("renewal_failed_served_old", tenant=tenant.slug, error=failure.code())
                 return _kept(held)
             raise
+
+    def warm(self, tenant: Tenant, identity: Identity, is_enough: Enough) -> IssuedToken:
+        """Return the kept token if it is enough, else a new one: ahead of need, whatever the flag says.
+
+        The caller holds the person's purse. An older token or sync bridges nothing here: raises as `issue` does, and
+        BudgetSpent where that serves on.
+        """
+        started, revocations = self._clock(), self._revocations
+        record = self._groups.ensure(tenant, identity, ahead=True)
+        held = self._held(tenant, record)
+        if held and is_enough(held):
+            return held
+        return self._flights.run(
+            tenant.token_key(record.subject.sub),
+            lambda: self._mint(tenant, identity, record, is_enough, started=started, revocations=revocations),
+        )
 
     def revoke(self, *, tenant: str | None = None, sub: str | None = None) -> Revocations:
         """Take matching tokens out of use here at once, and end them at their tenants."""
@@ -162,11 +184,18 @@ class Broker:
             self._replaced[token.key.digest()] = True
 
     def _mint(
-        self, tenant: Tenant, identity: Identity, record: SubjectRecord, *, started: float, revocations: int
+        self,
+        tenant: Tenant,
+        identity: Identity,
+        record: SubjectRecord,
+        is_enough: Enough,
+        *,
+        started: float,
+        revocations: int,
     ) -> IssuedToken:
         """Mint, unless another caller just did; a refusal on a remembered sync is worth one fresh sync."""
         held = self._held(tenant, record)
-        if held and self._is_lively(held):
+        if held and is_enough(held):
             return _kept(held)
         try:
             return self._mint_once(tenant, record, revocations)

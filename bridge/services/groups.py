@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from bridge.errors import (
+    NotAllowed,
     SubjectNotProvisioned,
     SyncRefused,
     TenantError,
@@ -57,18 +58,28 @@ class GroupSync:
             return known
         return self._subjects.note(tenant.slug, subject, identity.asserted_at)
 
-    def ensure(self, tenant: Tenant, identity: Identity) -> SubjectRecord:
+    def admitted(self, tenant: Tenant, identity: Identity) -> SubjectRecord:
+        """Return the newest row of a person who may use the tenant; a login would create anybody else there."""
+        record = self.note(tenant, identity)
+        if not tenant.has_member(record.subject):
+            raise NotAllowed("This person may not use the tenant: they are not in its `required_group`.")
+        return record
+
+    def ensure(self, tenant: Tenant, identity: Identity, *, ahead: bool = False) -> SubjectRecord:
         """Return the subject's row, synced now or recently enough.
 
+        *ahead* of need a sync counts for half of its time, and a failed one is not bridged by the last good one.
         Raises SyncRefused, SubjectNotProvisioned, or the TenantError of a failed sync that may not be
         bridged by the last good one.
         """
         record = self.note(tenant, identity)
-        while not self._is_synced(tenant, record):
-            work = partial(self._sync_newest, tenant, record)
+        while not self._is_synced(tenant, record, ahead=ahead):
+            work = partial(self._sync_newest, tenant, record, ahead=ahead)
             try:
-                outcome = self._flights.run((tenant.slug, record.subject.sub), work)
+                outcome = self._flights.run((tenant.slug, record.subject.sub, ahead), work)
             except TenantError as failure:  # another's, and all that is known of it; ours was bridged if it may be
+                if ahead:
+                    raise
                 return self._last_good(tenant, self._newest(tenant, record), failure)
             if outcome.subject == record.subject or outcome.asserted_at > record.asserted_at:
                 return outcome
@@ -98,21 +109,24 @@ class GroupSync:
         """Mark what the tenant knows of this subject as unknown."""
         self._subjects.forget_sync(tenant.slug, sub)
 
-    def _is_synced(self, tenant: Tenant, record: SubjectRecord) -> bool:
-        return record.is_synced(now=self._clock(), max_age_s=tenant.sync_max_age_s)
+    def _is_synced(self, tenant: Tenant, record: SubjectRecord, *, ahead: bool) -> bool:
+        max_age_s = tenant.sync_max_age_s / 2 if ahead else tenant.sync_max_age_s
+        return record.is_synced(now=self._clock(), max_age_s=max_age_s)
 
     def _newest(self, tenant: Tenant, noted: SubjectRecord) -> SubjectRecord:
         return self._subjects.get(tenant.slug, noted.subject.sub, fresh=True) or noted
 
-    def _sync_newest(self, tenant: Tenant, noted: SubjectRecord) -> SubjectRecord:
+    def _sync_newest(self, tenant: Tenant, noted: SubjectRecord, *, ahead: bool) -> SubjectRecord:
         """Sync from the stored row: another worker may have synced, or know newer groups."""
         record = self._newest(tenant, noted)
-        if self._is_synced(tenant, record):
+        if self._is_synced(tenant, record, ahead=ahead):
             return record
         try:
             user = self._log_in(tenant, record, lambda _, legacy_jwt: self._qlik.log_in(tenant, legacy_jwt))
         except TenantError as failure:
             self._note_failed(tenant, record, failure)
+            if ahead:
+                raise
             return self._last_good(tenant, record, failure)
         return self._accept(tenant, record, user)
 

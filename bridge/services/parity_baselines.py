@@ -1,6 +1,6 @@
 """The JWT side of parity: what a person's JWT session had, taken while they were on the JWT path."""
 
-from bridge.errors import NotAllowed, SubjectNotProvisioned, SyncRefused, TenantError, TenantThrottled
+from bridge.errors import SubjectNotProvisioned, SyncRefused, TenantError, TenantThrottled
 from bridge.evidence import Access, Baseline
 from bridge.model import Identity, Path, QlikUser, SubjectRecord, Tenant, TenantState
 from bridge.ports import Clock, ParityStore
@@ -21,11 +21,8 @@ class Baselines:
         self._clock = clock
 
     def admitted(self, tenant: Tenant, identity: Identity) -> SubjectRecord:
-        """Return the newest row of a person who may use the tenant; a login would create anybody else there."""
-        record = self._groups.note(tenant, identity)
-        if tenant.required_group is not None and tenant.required_group not in record.subject.groups:
-            raise NotAllowed("This person may not use the tenant: they are not in its `required_group`.")
-        return record
+        """Return the newest row of a person who may use the tenant. Raises NotAllowed."""
+        return self._groups.admitted(tenant, identity)
 
     def fitting(self, state: TenantState, record: SubjectRecord) -> tuple[Baseline | None, str]:
         """Return a baseline that can be compared with, or why there is none; on the JWT path one is taken at need.

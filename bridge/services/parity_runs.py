@@ -14,6 +14,7 @@ from bridge.errors import (
     SyncRefused,
     TenantError,
     TenantThrottled,
+    TenantUnavailable,
 )
 from bridge.model import Identity
 from bridge.services.parity_people import LeftOut
@@ -21,12 +22,16 @@ from bridge.services.parity_people import LeftOut
 T = TypeVar("T")
 
 TRIES = 5
-"""How often a throttled comparison is asked again (Qlik: rate limiting, 5 attempts)."""
+"""How often we ask again for somebody when a tenant says when to come back (Qlik: rate limiting, 5 attempts)."""
 LONGEST_WAIT_S = 600.0
 
 
 PATIENCE_S = 3600.0
 """So long one person waits for the budget; then pages need all of it, and the run ends, to be resumed."""
+
+
+Waiting = Callable[[TenantError, float], object]
+"""Is told before each wait: why, and for how many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,9 @@ class Pace:
 
 
 class PacedRun(Generic[T]):
-    """Ask *ask* for one person after the other; *waiting* hears each wait for the budget (seconds), as it begins."""
+    """Ask *ask* for one person after the other; *waiting* hears of each wait as it begins."""
 
-    def __init__(self, ask: Callable[[Identity], T], pace: Pace, waiting: Callable[[float], object] = float) -> None:
+    def __init__(self, ask: Callable[[Identity], T], pace: Pace, waiting: Waiting = lambda *_: None) -> None:
         self._ask = ask
         self._pace = pace
         self._waiting = waiting
@@ -84,11 +89,11 @@ class PacedRun(Generic[T]):
                 return self._patiently(identity)
             except BudgetSpent:
                 raise
-            except TenantThrottled as failure:
-                if not left:
+            except TenantError as failure:
+                if not left or not _says_when(failure):
                     return _left_out(identity, failure)
-                self._pace.sleep(min(failure.retry_after_s or 1.0, LONGEST_WAIT_S))
-            except (NotAllowed, SyncRefused, SubjectNotProvisioned, TenantError) as failure:
+                self._wait(failure, _told_s(failure))
+            except (NotAllowed, SyncRefused, SubjectNotProvisioned) as failure:
                 return _left_out(identity, failure)
         raise AssertionError("the last try returns")  # pragma: no cover
 
@@ -99,11 +104,24 @@ class PacedRun(Generic[T]):
             try:
                 return self._ask(identity)
             except BudgetSpent as spent:
-                wait_s = min(spent.retry_after_s or 1.0, LONGEST_WAIT_S)
+                wait_s = _told_s(spent)
                 if self._pace.clock() + wait_s > until:
                     raise _out_of_patience(spent) from None
-                self._waiting(wait_s)
-                self._pace.sleep(wait_s)
+                self._wait(spent, wait_s)
+
+    def _wait(self, why: TenantError, seconds: float) -> None:
+        self._waiting(why, seconds)
+        self._pace.sleep(seconds)
+
+
+def _told_s(failure: TenantError) -> float:
+    return min(failure.retry_after_s or 1.0, LONGEST_WAIT_S)
+
+
+def _says_when(failure: TenantError) -> bool:
+    """Tell whether it is worth waiting: the tenant asked us to, or failed so often that we pause."""
+    is_pause = isinstance(failure, TenantUnavailable) and failure.retry_after_s is not None
+    return is_pause or isinstance(failure, TenantThrottled)
 
 
 def _out_of_patience(spent: BudgetSpent) -> BudgetSpent:

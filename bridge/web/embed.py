@@ -120,6 +120,7 @@ def post_access_token() -> Response:
     caller.check_csrf()
     rejected = request.headers.get("X-Rejected-Token", "")
     token = current.bridge().broker.issue(state, caller.identity, rejected=rejected)
+    current.bridge().renewals.saw(state.tenant.slug, token.key.sub)
     answer = _token_json(token) if _prefers_json() else make_response(token.value, {"Content-Type": TEXT})
     answer.headers["Token-Id"] = token.token_id
     return answer
@@ -225,6 +226,8 @@ def _session(state: TenantState, caller: Caller) -> dict[str, Any]:
     path = current.bridge().rollouts.path(state, subject)
     if path is Path.JWT:  # on the other path it is the token that counts, once it is issued
         current.bridge().history.note_person(tenant.slug, path, subject.sub)
+    else:  # a page asks for its token once in hours, and for this each minute
+        current.bridge().renewals.saw(tenant.slug, subject.sub)
     return {
         "path": path.value,
         "stage": state.rollout.stage.value,

@@ -18,6 +18,7 @@ from fakes import (
     FakeMeasures,
     FakeOperatorTokens,
     FakeParity,
+    FakeRenewals,
     FakeSessions,
     FakeSubjects,
     FakeTenants,
@@ -99,10 +100,11 @@ def database(request: pytest.FixtureRequest) -> Database:
 def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> Stores:
     if request.param == "fake":
         audit, tenants, leases = FakeAudit(), FakeTenants(), Leased()
+        tokens = FakeTokens(clock, leases)
         return Stores(
             tenants,
             FakeSubjects(),
-            FakeTokens(clock, leases),
+            tokens,
             FakeSessions(),
             FakeLedger(),
             FakeOperatorTokens(),
@@ -114,6 +116,7 @@ def stores(request: pytest.FixtureRequest, clock: FakeClock, vault: Vault) -> St
             FakeJwtUses(),
             FakeParity(),
             FakeBudget(leases),
+            FakeRenewals(tokens),
         )
     if request.param == "cached":
         return cached_stores(request.getfixturevalue("sqlite_database"), vault, clock)

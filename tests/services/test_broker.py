@@ -268,7 +268,7 @@ class TestAtTheSameTime:
         """Between the first look at the store and the flight, another caller's flight may have landed."""
         record = SubjectRecord("acme", subject(), START, "id-alice")
 
-        assert broker._mint(tenant(), identity(), record, started=START, revocations=0) == held
+        assert broker._mint(tenant(), identity(), record, lambda _: True, started=START, revocations=0) == held
         assert qlik.calls == []
 
 

@@ -79,7 +79,7 @@ class TestBudget:
                 budget.spend(tenant())
             at.append(clock())
 
-        list(PacedRun(ask, pace, told.append).over(people(*map(str, range(200)))))
+        list(PacedRun(ask, pace, lambda _, seconds: told.append(seconds)).over(people(*map(str, range(200)))))
         return [each - at[0] for each in at], told
 
     @pytest.mark.parametrize("per_minute", [10, 30, 600])
@@ -109,3 +109,33 @@ class TestBudget:
         with pytest.raises(BudgetSpent, match="For 60 minutes the budget had no call left"):
             list(PacedRun(ask, Pace(30, clock, clock.advance)).over(people("ada", "bob")))
         assert clock() - begun == PATIENCE_S
+
+
+def test_a_short_outage_is_waited_out_and_a_long_one_is_not() -> None:
+    short: list[BridgeError] = [TenantUnavailable(retry_after_s=10)] * 2
+    paused: list[BridgeError] = [TenantUnavailable(retry_after_s=10)] * TRIES
+
+    found, naps = walk(lambda each: each.subject.sub if not short else _raise(short.pop()), "ada")
+    left, long_naps = walk(lambda _: _raise(paused.pop()), "bob")
+
+    assert (found, naps) == (["ada"], [0, 10, 10])
+    assert [each.is_upstream for each in left if isinstance(each, LeftOut)] == [True]
+    assert long_naps == [0] + [10] * (TRIES - 1)
+
+
+def test_each_wait_is_told_with_its_reason() -> None:
+    clock, told = FakeClock(), list[tuple[str, float]]()
+    failures: list[BridgeError] = [BudgetSpent(retry_after_s=2000), TenantThrottled()]
+
+    def ask(identity: Identity) -> str:
+        return _raise(failures.pop(0)) if failures else identity.subject.sub
+
+    pace = Pace(float("inf"), clock, clock.advance)
+    run = PacedRun(ask, pace, lambda failure, seconds: told.append((failure.code(), seconds)))
+
+    assert list(run.over(people("ada"))) == ["ada"]
+    assert told == [("budget_spent", 600), ("tenant_throttled", 1)]
+
+
+def _raise(failure: BridgeError) -> str:
+    raise failure

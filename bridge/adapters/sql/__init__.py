@@ -12,6 +12,7 @@ from bridge.adapters.sql.measures import SqlMeasures
 from bridge.adapters.sql.notices import SqlOutbox
 from bridge.adapters.sql.parity import SqlParity
 from bridge.adapters.sql.records import SqlAssertionLedger, SqlOperatorTokens
+from bridge.adapters.sql.renewals import SqlRenewals
 from bridge.adapters.sql.sealing import SqlSealedValues
 from bridge.adapters.sql.sessions import SqlSessions
 from bridge.adapters.sql.subjects import SqlSubjects
@@ -31,6 +32,7 @@ __all__ = [
     "SqlOperatorTokens",
     "SqlOutbox",
     "SqlParity",
+    "SqlRenewals",
     "SqlSealedValues",
     "SqlSessions",
     "SqlSubjects",

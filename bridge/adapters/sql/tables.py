@@ -81,6 +81,9 @@ TOKENS = Table(
     Column("scope", Text, nullable=False),
     Column("issued_at", Float(53), nullable=False),
     Column("expires_at", Float(53), nullable=False),
+    # When its person was last seen on the path oauth, and until when a worker renews it ahead of its end.
+    Column("seen_at", Float(53), nullable=False, server_default="0"),
+    Column("renewing_until", Float(53), nullable=False, server_default="0"),
     Index(None, "tenant", "sub"),
     Index(None, "expires_at"),
 )

@@ -1,0 +1,116 @@
+"""A long walk over many people at a terminal: a bar with rate and end, waits with their reason, and Ctrl-C."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from types import FrameType
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from bridge.errors import BudgetSpent, TenantError, TenantThrottled
+
+SPEED_OVER_S = 600.0
+"""The rate is that of the last ten minutes: two windows, because a lane is spent in bursts."""
+LINE_EVERY_S = 60.0
+"""Where nobody looks at a bar, a line tells how far it is, this often."""
+
+
+class Patience:
+    """Sleeps that end with Ctrl-C, which a person's login and token in flight do not: what was paid for is kept.
+
+    A second Ctrl-C ends everything at once.
+    """
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+
+    @contextmanager
+    def until_interrupted(self) -> Iterator[None]:
+        before = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep. Raises KeyboardInterrupt after Ctrl-C."""
+        if self._stop.wait(seconds):
+            raise KeyboardInterrupt
+
+    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        self._stop.set()
+
+
+class _RateAndEnd(ProgressColumn):
+    """How many people a minute, and when the last one is done."""
+
+    max_refresh = 1.0
+
+    def render(self, task: Task) -> Text:
+        return Text(rate_and_end(task))
+
+
+class Walk:
+    """The bar of one walk, or lines where standard error is no terminal."""
+
+    def __init__(self, name: str, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        console = Console(stderr=True)
+        self._name = name
+        self._clock = clock
+        self._is_bar = console.is_terminal
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateAndEnd())
+        self._progress = Progress(
+            *columns, console=console, disable=not self._is_bar, speed_estimate_period=SPEED_OVER_S
+        )
+        self._task = self._progress.add_task(name, total=total)
+        self._began_at = clock()
+        self._line_at = float("-inf")
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        with self._progress:
+            yield
+
+    def advance(self) -> None:
+        self._progress.update(self._task, advance=1, description=self._name)
+        if self._clock() - max(self._began_at, self._line_at) >= LINE_EVERY_S:
+            self._line()
+
+    def waiting(self, failure: TenantError, seconds: float) -> None:
+        """Tell why nothing happens for so long."""
+        told = f"waits {seconds:.0f} s: {_why(failure)}"
+        self._progress.update(self._task, description=f"{self._name} {told}")
+        if self._clock() - self._line_at >= LINE_EVERY_S:
+            self._line(told)
+
+    def _line(self, told: str = "") -> None:
+        if self._is_bar:
+            return
+        self._line_at = self._clock()
+        task = self._progress.tasks[0]
+        far = f"{self._name}: {task.completed:,.0f} of {task.total:,.0f}"
+        click.echo(", ".join(filter(None, [far, rate_and_end(task), told])), err=True)
+
+
+def rate_and_end(task: Task, now: Callable[[], datetime] = datetime.now) -> str:
+    """Return the rate and the time of the end in words; "" while nobody knows."""
+    if not task.speed or task.time_remaining is None:
+        return ""
+    end = now() + timedelta(seconds=task.time_remaining)
+    return f"{task.speed * 60:,.0f}/min until {end:%H:%M}"
+
+
+def _why(failure: TenantError) -> str:
+    if isinstance(failure, BudgetSpent):
+        return "the pre-warm lane is spent"
+    if isinstance(failure, TenantThrottled):
+        return "the tenant asks us to slow down"
+    return "the tenant does not answer"
