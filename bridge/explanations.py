@@ -324,6 +324,17 @@ _BRIDGE: Mapping[str, Explanation] = {
             ),
         ),
     ),
+    "unreadable_tenant": Explanation(
+        "what is stored of this one tenant cannot be read by this version, the message says why",
+        "Nobody of this tenant sees a chart; the other tenants go on.",
+        (
+            Cause(
+                "A version that checks more was installed, or somebody changed the database by hand.",
+                "On the machine: `qlik-bridge check` says what is wrong; mend it in the tenants file, then"
+                " `qlik-bridge tenants apply`.",
+            ),
+        ),
+    ),
     "internal_error": Explanation(
         "a defect of the bridge; report it with the request id",
         ON_THE_PAGE,
