@@ -1,11 +1,27 @@
 """The parts that most services need, in memory."""
 
 import pytest
-from fakes import FakeClock, FakeHistory, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTokens, Leased
+from fakes import (
+    FakeClock,
+    FakeHistory,
+    FakeKeys,
+    FakeMeasures,
+    FakeQlik,
+    FakeSubjects,
+    FakeTenants,
+    FakeTokens,
+    Leased,
+)
+from openfeature import api as openfeature
 
+from bridge.ports import Qlik
+from bridge.services.broker import Broker
+from bridge.services.budget import Budget
+from bridge.services.gate import GatedQlik
 from bridge.services.groups import GroupSync
 from bridge.services.history import History
 from bridge.services.measures import Measures
+from bridge.services.rollout import Rollouts
 from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
 
@@ -41,8 +57,50 @@ def tokens(clock: FakeClock, leases: Leased) -> FakeTokens:
 
 
 @pytest.fixture
-def groups(qlik: FakeQlik, subjects: FakeSubjects, clock: FakeClock, metrics: Metrics) -> GroupSync:
-    return GroupSync(qlik, Signer(FakeKeys(), clock), subjects, clock, metrics)
+def gated(qlik: FakeQlik, clock: FakeClock, metrics: Metrics, budget: Budget) -> GatedQlik:
+    """The tenant behind its budget, for the files that have one."""
+    return GatedQlik(qlik, clock, metrics, budget=budget)
+
+
+@pytest.fixture
+def upstream(qlik: FakeQlik) -> Qlik:
+    """The way to the tenant; files about the budget put `gated` in its place."""
+    return qlik
+
+
+@pytest.fixture
+def rollouts(metrics: Metrics) -> Rollouts:
+    return Rollouts(openfeature.get_client("nobody-answers"), metrics, may_block=False)
+
+
+@pytest.fixture
+def broker(
+    upstream: Qlik,
+    groups: GroupSync,
+    *,
+    rollouts: Rollouts,
+    tokens: FakeTokens,
+    tenants: FakeTenants,
+    clock: FakeClock,
+    metrics: Metrics,
+    measures: Measures,
+) -> Broker:
+    """A broker of the tenants that the file names."""
+    return Broker(
+        qlik=upstream,
+        groups=groups,
+        rollouts=rollouts,
+        tokens=tokens,
+        tenants=tenants,
+        clock=clock,
+        metrics=metrics,
+        measures=measures,
+    )
+
+
+@pytest.fixture
+def groups(upstream: Qlik, subjects: FakeSubjects, clock: FakeClock, metrics: Metrics) -> GroupSync:
+    return GroupSync(upstream, Signer(FakeKeys(), clock), subjects, clock, metrics)
 
 
 @pytest.fixture

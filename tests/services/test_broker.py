@@ -63,28 +63,6 @@ def tenants() -> FakeTenants:
 
 
 @pytest.fixture
-def broker(
-    qlik: FakeQlik,
-    groups: GroupSync,
-    tokens: FakeTokens,
-    tenants: FakeTenants,
-    clock: FakeClock,
-    metrics: Metrics,
-    measures: Measures,
-) -> Broker:
-    return Broker(
-        qlik=qlik,
-        groups=groups,
-        rollouts=Rollouts(openfeature.get_client("nobody-answers"), metrics, may_block=False),
-        tokens=tokens,
-        tenants=tenants,
-        clock=clock,
-        metrics=metrics,
-        measures=measures,
-    )
-
-
-@pytest.fixture
 def held(broker: Broker, qlik: FakeQlik) -> IssuedToken:
     """Alice's token, issued just now."""
     token = broker.issue(NOW, identity())

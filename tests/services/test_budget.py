@@ -5,21 +5,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fakes import FakeBudget, FakeClock, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTenants, FakeTokens, Leased
-from openfeature import api as openfeature
+from fakes import FakeBudget, FakeClock, FakeMeasures, FakeQlik, FakeTenants, Leased
 from samples import identity, state, tenant
 
 from bridge.budgeting import Lane, Limit
 from bridge.errors import BudgetSpent, StoreError, TenantThrottled, TenantUnavailable
 from bridge.model import IssuedToken, Stage
+from bridge.ports import Qlik
 from bridge.services.broker import Broker
 from bridge.services.budget import Budget, claiming
 from bridge.services.gate import FAILURES_BEFORE_PAUSE, PAUSE_S, GatedQlik
-from bridge.services.groups import GroupSync
 from bridge.services.measures import Measures
 from bridge.services.purse import for_one_person
-from bridge.services.rollout import Rollouts
-from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
 
 ACME, GLOBEX = tenant("acme"), tenant("globex")
@@ -44,24 +41,13 @@ def budget(make: Callable[..., Budget]) -> Budget:
 
 
 @pytest.fixture
-def gated(qlik: FakeQlik, clock: FakeClock, metrics: Metrics, budget: Budget) -> GatedQlik:
-    return GatedQlik(qlik, clock, metrics, budget=budget)
+def upstream(gated: GatedQlik) -> Qlik:
+    return gated
 
 
 @pytest.fixture
-def broker(
-    gated: GatedQlik, subjects: FakeSubjects, tokens: FakeTokens, clock: FakeClock, metrics: Metrics, measures: Measures
-) -> Broker:
-    return Broker(
-        qlik=gated,
-        groups=GroupSync(gated, Signer(FakeKeys(), clock), subjects, clock, metrics),
-        rollouts=Rollouts(openfeature.get_client("nobody-answers"), metrics, may_block=False),
-        tokens=tokens,
-        tenants=FakeTenants(NOW),
-        clock=clock,
-        metrics=metrics,
-        measures=measures,
-    )
+def tenants() -> FakeTenants:
+    return FakeTenants(NOW)
 
 
 NOW = state(Stage.OAUTH)

@@ -7,28 +7,24 @@ from fakes import (
     TOKEN_LIFE_S,
     FakeBudget,
     FakeClock,
-    FakeKeys,
     FakeMeasures,
     FakeQlik,
     FakeSubjects,
     FakeTenants,
-    FakeTokens,
     Leased,
 )
-from openfeature import api as openfeature
 from samples import identity, state
 
 from bridge.budgeting import Lane, Limit
 from bridge.errors import BudgetSpent, NotAllowed, SubjectNotProvisioned, TenantRefused, TenantTimeout
 from bridge.model import Stage
+from bridge.ports import Qlik
 from bridge.services.broker import Broker
 from bridge.services.budget import Budget
 from bridge.services.gate import GatedQlik
 from bridge.services.groups import GroupSync
-from bridge.services.measures import Measures
 from bridge.services.prewarm import Got, Prepared, Prewarm, Tokens, minutes_at_most, per_minute, summary
 from bridge.services.rollout import Rollouts
-from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
 
 TEN = Limit(calls_per_minute=2, margin_percent=0)
@@ -46,32 +42,12 @@ def budget(leases: Leased, clock: FakeClock, metrics: Metrics) -> Budget:
 
 
 @pytest.fixture
-def gated(qlik: FakeQlik, clock: FakeClock, metrics: Metrics, budget: Budget) -> GatedQlik:
-    return GatedQlik(qlik, clock, metrics, budget=budget)
+def upstream(gated: GatedQlik) -> Qlik:
+    return gated
 
 
 @pytest.fixture
-def prewarm(
-    gated: GatedQlik,
-    subjects: FakeSubjects,
-    tokens: FakeTokens,
-    tenants: FakeTenants,
-    clock: FakeClock,
-    metrics: Metrics,
-    measures: Measures,
-) -> Prewarm:
-    groups = GroupSync(gated, Signer(FakeKeys(), clock), subjects, clock, metrics)
-    rollouts = Rollouts(openfeature.get_client("nobody-answers"), metrics, may_block=False)
-    broker = Broker(
-        qlik=gated,
-        groups=groups,
-        rollouts=rollouts,
-        tokens=tokens,
-        tenants=tenants,
-        clock=clock,
-        metrics=metrics,
-        measures=measures,
-    )
+def prewarm(groups: GroupSync, broker: Broker, rollouts: Rollouts, tenants: FakeTenants, clock: FakeClock) -> Prewarm:
     return Prewarm(tenants=tenants, groups=groups, broker=broker, rollouts=rollouts, clock=clock)
 
 

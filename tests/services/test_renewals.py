@@ -8,7 +8,6 @@ import pytest
 from fakes import (
     FakeBudget,
     FakeClock,
-    FakeKeys,
     FakeMeasures,
     FakeQlik,
     FakeRenewals,
@@ -23,14 +22,13 @@ from samples import identity, state
 from bridge.budgeting import Lane, Limit
 from bridge.errors import StoreError, TenantRefused, TenantUnavailable
 from bridge.model import IssuedToken, Stage
+from bridge.ports import Qlik
 from bridge.services.broker import Broker
 from bridge.services.budget import Budget
 from bridge.services.gate import GatedQlik
-from bridge.services.groups import GroupSync
 from bridge.services.measures import Measures
 from bridge.services.renewals import A_RUN, CLAIM_S, SEEN_AGAIN_S, Renewals
 from bridge.services.rollout import Rollouts
-from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
 
 NOW = state(Stage.OAUTH)
@@ -50,30 +48,8 @@ def budget(leases: Leased, clock: FakeClock, metrics: Metrics) -> Budget:
 
 
 @pytest.fixture
-def gated(qlik: FakeQlik, clock: FakeClock, metrics: Metrics, budget: Budget) -> GatedQlik:
-    return GatedQlik(qlik, clock, metrics, budget=budget)
-
-
-@pytest.fixture
-def broker(
-    gated: GatedQlik,
-    subjects: FakeSubjects,
-    tokens: FakeTokens,
-    tenants: FakeTenants,
-    clock: FakeClock,
-    metrics: Metrics,
-    measures: Measures,
-) -> Broker:
-    return Broker(
-        qlik=gated,
-        groups=GroupSync(gated, Signer(FakeKeys(), clock), subjects, clock, metrics),
-        rollouts=Rollouts(openfeature.get_client("nobody-answers"), metrics, may_block=False),
-        tokens=tokens,
-        tenants=tenants,
-        clock=clock,
-        metrics=metrics,
-        measures=measures,
-    )
+def upstream(gated: GatedQlik) -> Qlik:
+    return gated
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ class SqlTenants:
         with _in_words(row.slug):
             opened = self._vault.open(row.secrets)
             if opened is None:
-                log.error("tenant_secrets_locked", tenant=row.slug, todo="`qlik-bridge check` says what")
+                log.error("tenant_secrets_locked", tenant=row.slug, see="qlik-bridge check")
             return Tenant.from_documents(row.document, None if opened is None else json.loads(opened))
 
 
