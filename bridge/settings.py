@@ -121,6 +121,7 @@ class Settings(BaseModel):
     header_email: str = "X-Forwarded-Email"
     header_groups: str = "X-Forwarded-Groups"
     trusted_proxies: Networks = ()
+    private_networks: Networks = ()
     admin_groups: GrantedGroups = ()
     operator_groups: GrantedGroups = ()
     viewer_groups: GrantedGroups = ()

@@ -72,7 +72,7 @@ class FakeSetUp:
 class RightSetUps:
     """Stands for what reads tenants over HTTP: each answers, and nothing is wrong with it."""
 
-    def __init__(self, keys: SigningKeys, clock: Clock) -> None:
+    def __init__(self, keys: SigningKeys, clock: Clock, **_: object) -> None:
         self._keys = keys
         self._clock = clock
 

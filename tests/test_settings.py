@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 from pydantic import ValidationError
 from samples import tenant
 
-from bridge.bootstrap import _tenant_guard
+from bridge.bootstrap.guard import tenant_guard
 from bridge.errors import ConfigError
 from bridge.settings import Settings, read_settings, settings_overview
 
@@ -296,6 +296,6 @@ def test_a_tenants_webhook_on_loopback_is_for_a_bridge_on_loopback_alone() -> No
     hook = {"url": "http://127.0.0.1:9/hook", "secret": "s" * 16}
     here = tenant(notify=hook)
 
-    _tenant_guard(read(BRIDGE_PUBLIC_URL="http://localhost:8000"))(here)
+    tenant_guard(read(BRIDGE_PUBLIC_URL="http://localhost:8000"))(here)
     with pytest.raises(ConfigError, match="loopback"):
-        _tenant_guard(read())(here)
+        tenant_guard(read())(here)

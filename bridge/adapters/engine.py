@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -20,6 +21,7 @@ from websockets.uri import parse_uri
 
 from bridge.adapters import engine_answers
 from bridge.adapters.engine_access import app_seen
+from bridge.adapters.reach import ANYWHERE, Reach
 from bridge.adapters.wire import CHUNK, Answer, Patience, bearer, causes, failure, parsed, trust
 from bridge.errors import AppRefused, BadContent, BridgeError, TenantGarbled, TenantTimeout, TenantUnavailable
 from bridge.evidence import Credential, OpenedApp, Wanted
@@ -44,9 +46,10 @@ silent.disabled = True
 class WebSocketEngine:
     """Implements ports.Engine. No error of its methods repeats a token."""
 
-    def __init__(self, clock: Clock, *, patience: Patience = PATIENCE) -> None:
+    def __init__(self, clock: Clock, *, patience: Patience = PATIENCE, reach: Reach = ANYWHERE) -> None:
         self._clock = clock
         self._patience = patience
+        self._reach = reach
         self._trust = trust()
 
     def sheets(self, tenant: Tenant, access_token: str, app_id: str) -> Sequence[Mapping[str, Any]]:
@@ -96,8 +99,8 @@ class WebSocketEngine:
         address = tenant.host.replace("http", "ws", 1) + path
         with ExitStack() as open_ones:
             try:
-                place = (parts.hostname, parts.port or PORTS[parts.scheme])
-                wire = open_ones.enter_context(socket.create_connection(place, self._patience.connect_s))
+                place = (parts.hostname or "", parts.port or PORTS[parts.scheme])
+                wire = open_ones.enter_context(self._reach.connect(place, partial(_connected, place, self._patience)))
                 if parts.scheme == "https":
                     wire.settimeout(self._patience.read_s)
                     wire = open_ones.enter_context(self._trust.wrap_socket(wire, server_hostname=parts.hostname))
@@ -122,6 +125,10 @@ class WebSocketEngine:
         if any(isinstance(each, OSError | EOFError) for each in chain):
             return TenantUnavailable(detail=detail)
         return TenantGarbled(detail=detail)
+
+
+def _connected(place: tuple[str, int], patience: Patience) -> socket.socket:
+    return socket.create_connection(place, patience.connect_s)
 
 
 def _path(app_id: str, identity: str) -> str:

@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 from bridge.adapters.qlik_answers import REDIRECTED, REDIRECTS, blame_the_clock, document, minted, require_success, user
 from bridge.adapters.qlik_management import ManagementClient
 from bridge.adapters.qlik_proof import blame_the_proof, proof, token_endpoint
+from bridge.adapters.reach import ANYWHERE, Reach
 from bridge.adapters.wire import Answer, Patience, Wire, bearer
 from bridge.errors import TenantGarbled, TenantRefused
 from bridge.model import Minted, QlikUser, Tenant
@@ -23,11 +24,13 @@ DEFAULT_PORTS = {"https": 443, "http": 80}
 class HttpQlik:
     """Implements ports.Qlik. No error of its methods repeats a JWT, cookie, token or secret."""
 
-    def __init__(self, keys: SigningKeys, clock: Clock, *, patience: Patience | None = None) -> None:
-        self._wire = Wire(patience)
+    def __init__(
+        self, keys: SigningKeys, clock: Clock, *, patience: Patience | None = None, reach: Reach = ANYWHERE
+    ) -> None:
+        self._wire = Wire(patience, reach)
         self._keys = keys
         self._clock = clock
-        self._management = ManagementClient(keys, clock, self._wire.patience)
+        self._management = ManagementClient(keys, clock, self._wire.patience, reach)
 
     def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
         """Trade the JWT for a session (Qlik: POST /login/jwt-session), ask who it is, let it go."""

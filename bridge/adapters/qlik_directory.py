@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from bridge.adapters.qlik_answers import document
 from bridge.adapters.qlik_management import ManagementClient
+from bridge.adapters.reach import ANYWHERE, Reach
 from bridge.adapters.wire import Patience
 from bridge.errors import TenantGarbled, TenantRefused
 from bridge.licences import Allotment, Licences
@@ -19,8 +20,10 @@ LICENCE_SETTINGS, LICENCES = "/api/v1/licenses/settings", "/api/v1/licenses/over
 class HttpDirectory:
     """Implements ports.watching.Directory."""
 
-    def __init__(self, keys: SigningKeys, clock: Clock, *, patience: Patience | None = None) -> None:
-        self._management = ManagementClient(keys, clock, patience or Patience())
+    def __init__(
+        self, keys: SigningKeys, clock: Clock, *, patience: Patience | None = None, reach: Reach = ANYWHERE
+    ) -> None:
+        self._management = ManagementClient(keys, clock, patience or Patience(), reach)
 
     def user_status(self, tenant: Tenant, sub: str) -> str | None:
         """Ask for one user (Qlik: GET /api/v1/users, filter on subject, which ignores case: we do not)."""

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from bridge.adapters.qlik_answers import document
 from bridge.adapters.qlik_management import ManagementClient
+from bridge.adapters.reach import ANYWHERE, Reach
 from bridge.adapters.wire import Patience
 from bridge.errors import TenantGarbled
 from bridge.model import Tenant
@@ -22,8 +23,10 @@ MAX_PAGES = 20
 class HttpTenantEvents:
     """Implements ports.TenantEvents."""
 
-    def __init__(self, keys: SigningKeys, clock: Clock, *, patience: Patience | None = None) -> None:
-        self._management = ManagementClient(keys, clock, patience or Patience())
+    def __init__(
+        self, keys: SigningKeys, clock: Clock, *, patience: Patience | None = None, reach: Reach = ANYWHERE
+    ) -> None:
+        self._management = ManagementClient(keys, clock, patience or Patience(), reach)
 
     def provider_ids(self, tenant: Tenant) -> Mapping[tuple[str, str], str]:
         """Read the JWT identity providers (Qlik: GET /api/v1/identity-providers)."""

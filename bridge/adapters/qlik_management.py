@@ -10,6 +10,7 @@ from requests import RequestException, Response
 
 from bridge.adapters.qlik_answers import minted, require_success
 from bridge.adapters.qlik_proof import blame_the_proof, proof, token_endpoint
+from bridge.adapters.reach import ANYWHERE, Reach
 from bridge.adapters.wire import Answer, Patience, failure, read, tamed
 from bridge.errors import TenantGarbled, TenantRefused
 from bridge.model import Minted, OAuthClient, Tenant
@@ -25,10 +26,11 @@ DEAD = 401
 class ManagementClient:
     """Reads a tenant's settings; each tenant's token is kept until shortly before its end."""
 
-    def __init__(self, keys: SigningKeys, clock: Clock, patience: Patience) -> None:
+    def __init__(self, keys: SigningKeys, clock: Clock, patience: Patience, reach: Reach = ANYWHERE) -> None:
         self._keys = keys
         self._clock = clock
         self._patience = patience
+        self._reach = reach
         self._kept: LRUCache[tuple[str, OAuthClient], tuple[OAuth2Session, float]] = LRUCache(TENANTS)
         self._guard = threading.Lock()
 
@@ -58,7 +60,7 @@ class ManagementClient:
             session, until = self._kept.get((tenant.host, client), (None, 0.0))
         if session is None or self._clock() >= until:
             session = OAuth2Session(client.id, scope=SCOPE)
-            until = self._sign_in(tamed(session, self._patience), tenant, client).expires_at - MARGIN_S
+            until = self._sign_in(tamed(session, self._patience, self._reach), tenant, client).expires_at - MARGIN_S
             with self._guard:
                 self._kept[tenant.host, client] = (session, until)
         return session

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 from bridge.adapters.qlik_answers import clock_ahead_s, document, require_success
 from bridge.adapters.qlik_management import ManagementClient
 from bridge.adapters.qlik_setup_answers import client_facts, csp_entry, group_settings, jwt_provider, texts
+from bridge.adapters.reach import ANYWHERE, Reach
 from bridge.adapters.wire import Patience, Wire
 from bridge.diagnosis import ClientFacts, CspEntry, Greeting, GroupSettings, JwtProvider
 from bridge.errors import TenantGarbled, TenantRefused
@@ -26,10 +27,12 @@ NOT_FOUND = 404
 class HttpTenantSetUp:
     """Implements ports.TenantSetUp."""
 
-    def __init__(self, keys: SigningKeys, clock: Clock, *, patience: Patience | None = None) -> None:
-        self._wire = Wire(patience)
+    def __init__(
+        self, keys: SigningKeys, clock: Clock, *, patience: Patience | None = None, reach: Reach = ANYWHERE
+    ) -> None:
+        self._wire = Wire(patience, reach)
         self._clock = clock
-        self._management = ManagementClient(keys, clock, self._wire.patience)
+        self._management = ManagementClient(keys, clock, self._wire.patience, reach)
 
     def greet(self, tenant: Tenant) -> Greeting:
         """Ask what anybody may ask (Qlik: GET /.well-known/oauth-authorization-server)."""

@@ -1,4 +1,4 @@
-"""HTTP calls that cannot run away: no redirects, no cookies, no environment, time limits, capped bodies."""
+"""HTTP calls that cannot run away: within reach, no redirects, cookies or environment, time limits, capped bodies."""
 
 import io
 import json
@@ -16,6 +16,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
+from bridge.adapters.reach import ANYWHERE, Reach
 from bridge.errors import TenantError, TenantGarbled, TenantTimeout, TenantUnavailable
 
 MAX_BODY = 1_000_000
@@ -61,9 +62,9 @@ def _refuse_constant(name: str) -> None:
 class Wire:
     """One pool of connections for everybody; it keeps nothing of one caller for the next."""
 
-    def __init__(self, patience: Patience | None = None) -> None:
+    def __init__(self, patience: Patience | None = None, reach: Reach = ANYWHERE) -> None:
         self.patience = patience or Patience()
-        self._session = tamed(Session(), self.patience)
+        self._session = tamed(Session(), self.patience, reach)
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, document: object = None
@@ -84,7 +85,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def tamed(session: Session, patience: Patience) -> Session:
+def tamed(session: Session, patience: Patience, reach: Reach = ANYWHERE) -> Session:
     """Make *session* keep to the rules of this file, and return it."""
     session.trust_env = False  # a netrc file would replace our Authorization
     session.get_redirect_target = _nowhere  # type: ignore[assignment, method-assign]  # not even parsed by the library
@@ -95,7 +96,7 @@ def tamed(session: Session, patience: Patience) -> Session:
     session.headers["Accept"] = "application/json"
     session.headers["User-Agent"] = "qlik-bridge"
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _Bounded(patience))
+        session.mount(scheme, _Bounded(patience, reach))
     return session
 
 
@@ -142,8 +143,10 @@ class _Body(io.BytesIO):
 class _Bounded(HTTPAdapter):
     """Reads each body here, within its limits, so that no library above can wait or grow without end."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, reach: Reach) -> None:
         super().__init__(pool_connections=100, pool_maxsize=CONNECTIONS)
+        self._reach = reach
+        self.poolmanager.pool_classes_by_scheme = reach.pools()
         self._patience = patience
 
     def send(self, request: PreparedRequest, *_: Any, **options: Any) -> Response:  # noqa: ANN401

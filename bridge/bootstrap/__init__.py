@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
-from urllib.parse import urlsplit
 
 from bridge.adapters.access import HttpAccess
 from bridge.adapters.engine import WebSocketEngine
@@ -16,12 +15,12 @@ from bridge.adapters.oidc import OidcProvider
 from bridge.adapters.qlik import HttpQlik
 from bridge.adapters.qlik_events import HttpTenantEvents
 from bridge.adapters.qlik_setup import HttpTenantSetUp
-from bridge.adapters.sandbox_people import SandboxPeople, is_sandbox
+from bridge.adapters.reach import Reach
+from bridge.adapters.sandbox_people import SandboxPeople
 from bridge.bootstrap.ahead import ahead_of_need
+from bridge.bootstrap.guard import reach_of, tenant_guard
 from bridge.bootstrap.stores import Stores, open_stores
 from bridge.bootstrap.watching import EVERY_SECOND, note_keeper, notebooks, shadows, who_keeps_watch
-from bridge.errors import ConfigError
-from bridge.model import Tenant
 from bridge.ports import (
     AssertionLedger,
     AuditLog,
@@ -72,7 +71,6 @@ from bridge.services.tenant_changes import TenantChanges
 from bridge.services.tenants import Tenants
 from bridge.settings import Settings
 from bridge.telemetry import Metrics
-from bridge.texts import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +137,12 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
     metrics, stores, keys = Metrics(), open_stores(settings, clock), KeyFiles(settings.keys_dir)
     history, measures, budget = notebooks(settings, stores, _secret(settings), clock=clock, metrics=metrics)
-    qlik, engine, access = _upstream(keys, clock, metrics, measures, budget)
+    qlik, engine, access = _upstream(keys, clock, metrics, measures, budget, reach_of(settings))
     signer = Signer(keys, clock)
     groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
     rollouts = _rollouts(settings, stores, metrics, clock)
     broker = _broker(stores, qlik, groups, rollouts, measures, clock=clock, metrics=metrics)
-    trail = _trail(stores, keys, clock, metrics)
+    trail = _trail(stores, keys, clock, metrics, reach_of(settings))
     looks = Looks(access, _secret(settings))
     proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
     doctor = _doctor(settings, stores, qlik, keys, budget, metrics=metrics, clock=clock)
@@ -166,7 +164,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         doctor=doctor,
         **proof,
         **_for_operators(settings, stores, keys, rollouts, clock),
-        **shadows(stores, proof["parity"], qlik, keys, measures, clock=clock, metrics=metrics),
+        **shadows(settings, stores, proof["parity"], qlik, keys, measures, clock=clock, metrics=metrics),
         keys=keys,
         **who,
         **trail,
@@ -217,8 +215,8 @@ class _Trail(TypedDict):
     impersonations: ImpersonationJoin
 
 
-def _trail(stores: Stores, keys: KeyFiles, clock: Clock, metrics: Metrics) -> _Trail:
-    events = GatedEvents(HttpTenantEvents(keys, clock), clock, metrics)
+def _trail(stores: Stores, keys: KeyFiles, clock: Clock, metrics: Metrics, reach: Reach) -> _Trail:
+    events = GatedEvents(HttpTenantEvents(keys, clock, reach=reach), clock, metrics)
     return {
         "audit": stores.audit,
         "stragglers": Stragglers(stores.jwt_uses, clock, metrics),
@@ -260,7 +258,7 @@ def _doctor(
     clock: Clock,
 ) -> Doctor:
     tools = Tools(
-        set_up=GatedSetUp(HttpTenantSetUp(keys, clock), clock, metrics),
+        set_up=GatedSetUp(HttpTenantSetUp(keys, clock, reach=reach_of(settings)), clock, metrics),
         qlik=qlik,
         signer=Signer(keys, clock),
         keys=keys,
@@ -276,7 +274,7 @@ def _for_operators(
     settings: Settings, stores: Stores, keys: KeyFiles, rollouts: Rollouts, clock: Clock
 ) -> dict[str, Any]:
     """Return the two ways of changing tenants (by a file, by the console or the API), look-up and change of key."""
-    declared = Tenants(stores.tenants, keys, clock, _tenant_guard(settings))
+    declared = Tenants(stores.tenants, keys, clock, tenant_guard(settings))
     return {
         "declared": declared,
         "tenant_changes": TenantChanges(stores.tenants, declared),
@@ -290,10 +288,10 @@ def _secret(settings: Settings) -> bytes:
 
 
 def _upstream(
-    keys: KeyFiles, clock: Clock, metrics: Metrics, measures: Measures, budget: Budget
+    keys: KeyFiles, clock: Clock, metrics: Metrics, measures: Measures, budget: Budget, reach: Reach
 ) -> tuple[GatedQlik, GatedEngine, GatedAccess]:
     """Return the ways to a tenant; they share connections, and what is known of its limits."""
-    wire, sockets = HttpQlik(keys, clock), WebSocketEngine(clock)
+    wire, sockets = HttpQlik(keys, clock, reach=reach), WebSocketEngine(clock, reach=reach)
     qlik = GatedQlik(wire, clock, metrics, measures.note_call, budget)
     engine = GatedEngine(sockets, clock, metrics)
     return qlik, engine, GatedAccess(HttpAccess(wire, sockets), qlik, engine)
@@ -358,20 +356,6 @@ def _rollouts(settings: Settings, stores: Stores, metrics: Metrics, clock: Clock
         return Rollouts(own, metrics, may_block=False)
     decisions = Decisions(stores.decisions, clock, metrics)
     return Rollouts(foreign_flags(settings.flags), metrics, may_block=True, decisions=decisions, own=own)
-
-
-def _tenant_guard(settings: Settings) -> Callable[[Tenant], None]:
-    """Return what checks each changed tenant: the demo lets anyone be anyone, so it may touch sandboxes alone."""
-
-    def sandboxes_alone(tenant: Tenant) -> None:
-        if not is_loopback(urlsplit(tenant.host).hostname) or not is_sandbox(tenant.host):
-            raise ConfigError([f"tenant {tenant.slug}: with BRIDGE_IDENTITY=demo the host must be a loopback sandbox"])
-
-    def no_webhook_to_ourselves(tenant: Tenant) -> None:
-        if tenant.notify and not settings.is_on_loopback and is_loopback(urlsplit(tenant.notify.url).hostname):
-            raise ConfigError([f"tenant {tenant.slug}: notify.url must not be on loopback"])
-
-    return sandboxes_alone if settings.is_demo else no_webhook_to_ourselves
 
 
 def key_files(folder: Path) -> KeyFiles:

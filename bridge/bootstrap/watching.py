@@ -6,6 +6,7 @@ from typing import TypedDict
 from bridge.adapters.keyfiles import KeyFiles
 from bridge.adapters.qlik_directory import HttpDirectory
 from bridge.adapters.webhook import HttpWebhooks
+from bridge.bootstrap.guard import reach_of
 from bridge.bootstrap.stores import Stores
 from bridge.model import Identity, Tenant, TenantState
 from bridge.ports import Clock
@@ -35,7 +36,8 @@ class Shadows(TypedDict):
     shadow_plans: ShadowPlans
 
 
-def shadows(
+def shadows(  # noqa: PLR0913 - what a trial takes, by name
+    settings: Settings,
     stores: Stores,
     parity: Parity,
     qlik: GatedQlik,
@@ -56,7 +58,7 @@ def shadows(
     shadow = Shadow(tenants=stores.tenants, trial=trial, sample=sample, clock=clock, metrics=metrics, measures=measures)
     return {
         "shadow": shadow,
-        "shadow_plans": ShadowPlans(GatedDirectory(HttpDirectory(keys, clock), qlik), qlik),
+        "shadow_plans": ShadowPlans(GatedDirectory(HttpDirectory(keys, clock, reach=reach_of(settings)), qlik), qlik),
     }
 
 
@@ -120,7 +122,7 @@ def _guardrails(stores: Stores, notices: Notices, clock: Clock, metrics: Metrics
 def _notices(settings: Settings, stores: Stores, clock: Clock, metrics: Metrics) -> Notices:
     return Notices(
         outbox=stores.outbox,
-        sender=HttpWebhooks(loopback=settings.is_on_loopback),
+        sender=HttpWebhooks(reach=reach_of(settings)),
         tenants=stores.tenants,
         for_all=settings.notify,
         clock=clock,

@@ -8,9 +8,10 @@ from typing import ClassVar
 import pytest
 from pydantic import SecretStr
 
+from bridge.adapters.reach import ANYWHERE, Reach
 from bridge.adapters.webhook import HttpWebhooks
 from bridge.adapters.wire import Patience
-from bridge.errors import TenantError, TenantRefused, TenantTimeout, TenantUnavailable
+from bridge.errors import TenantError, TenantTimeout, TenantUnavailable
 from bridge.webhooks import Webhook
 
 
@@ -52,7 +53,7 @@ def receiver() -> Iterator[tuple[type[Receiver], Webhook]]:
 
 def test_a_body_arrives_as_it_was_signed(receiver: tuple[type[Receiver], Webhook]) -> None:
     handler, webhook = receiver
-    status = HttpWebhooks(loopback=True).post(webhook, b'{"a": "\xc3\xa4"}', {"Bridge-Signature": "v1=00"})
+    status = HttpWebhooks(reach=ANYWHERE).post(webhook, b'{"a": "\xc3\xa4"}', {"Bridge-Signature": "v1=00"})
 
     [(path, body, headers)] = handler.heard
     assert (status, path, body) == (204, "/hook?x=1", b'{"a": "\xc3\xa4"}')
@@ -64,14 +65,14 @@ def test_no_redirect_is_followed(receiver: tuple[type[Receiver], Webhook]) -> No
     handler, webhook = receiver
     handler.status = 307
 
-    assert HttpWebhooks(loopback=True).post(webhook, b"{}", {}) == 307
+    assert HttpWebhooks(reach=ANYWHERE).post(webhook, b"{}", {}) == 307
     assert len(handler.heard) == 1
 
 
 def test_loopback_is_refused_to_a_bridge_elsewhere(receiver: tuple[type[Receiver], Webhook]) -> None:
     handler, webhook = receiver
-    with pytest.raises(TenantRefused):
-        HttpWebhooks(loopback=False).post(webhook, b"{}", {})
+    with pytest.raises(TenantUnavailable, match="not public"):
+        HttpWebhooks(reach=Reach()).post(webhook, b"{}", {})
     assert handler.heard == []
 
 
@@ -79,12 +80,12 @@ def test_one_that_hangs_is_given_up(receiver: tuple[type[Receiver], Webhook]) ->
     handler, webhook = receiver
     handler.wait_s = 10
     with pytest.raises(TenantTimeout):
-        HttpWebhooks(loopback=True, patience=Patience(1, 0.2, 1)).post(webhook, b"{}", {})
+        HttpWebhooks(reach=ANYWHERE, patience=Patience(1, 0.2, 1)).post(webhook, b"{}", {})
 
 
 def test_one_that_is_away_says_nothing_of_the_address() -> None:
     webhook = Webhook(url="http://127.0.0.1:9/T0P-s3cret-path", secret=SecretStr("hush" * 5))
     with pytest.raises(TenantUnavailable) as caught:
-        HttpWebhooks(loopback=True).post(webhook, b"{}", {})
+        HttpWebhooks(reach=ANYWHERE).post(webhook, b"{}", {})
     error: TenantError = caught.value
     assert "s3cret" not in error.detail + error.message

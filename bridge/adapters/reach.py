@@ -1,0 +1,114 @@
+"""Which addresses the bridge may call. They are looked at when it connects: a name can lead anywhere, at any time."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from bridge.errors import TenantUnavailable
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+NEVER = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8",  # this machine, by a way around the name loopback
+            "::/128",
+            "169.254.0.0/16",  # link-local; clouds answer there with the machine's own credentials
+            "fe80::/10",
+            "fd00:ec2::/32",  # the same over IPv6 (AWS)
+            "100.100.100.200/32",  # and at Alibaba
+            "192.0.0.192/32",  # and at Oracle
+        ),
+    )
+)
+NAT64 = IPv6Network("64:ff9b::/96")
+REFUSED = (
+    "The bridge does not call this address, because it is not public. An operator must correct it,"
+    " or name its network in BRIDGE_PRIVATE_NETWORKS."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The public addresses, and those in *networks*; never one where a machine gives itself away."""
+
+    networks: tuple[Network, ...] = ()
+
+    def allows(self, address: Address) -> bool:
+        """Tell whether the bridge may call *address*, whatever other address it is packed in."""
+        return all(self._allows(each) for each in _unpacked(address))
+
+    def _allows(self, address: Address) -> bool:
+        if address.is_multicast or any(address in network for network in NEVER):
+            return False
+        return address.is_global or any(address in network for network in self.networks)
+
+    def allows_name(self, host: str) -> bool:
+        """Tell whether a host may be declared: names are judged by where they lead, later."""
+        try:
+            return self.allows(ip_address("127.0.0.1" if host == "localhost" else host))
+        except ValueError:
+            return True
+
+    def connect(self, place: tuple[str, int], open_: Callable[[], socket.socket]) -> socket.socket:
+        """Return the socket that *open_* connects to *place*. Raises TenantUnavailable, OSError.
+
+        Looked at before, so that closed ports cannot be told from open ones; and after, as a name may lead
+        elsewhere by then. Nothing was sent yet.
+        """
+        for *_, found in socket.getaddrinfo(*place, type=socket.SOCK_STREAM):
+            self._check(str(found[0]))
+        connected = open_()
+        try:
+            self._check(connected.getpeername()[0])
+        except TenantUnavailable:
+            connected.close()
+            raise
+        return connected
+
+    def _check(self, address: str) -> None:
+        if not self.allows(ip_address(address.partition("%")[0])):
+            raise TenantUnavailable(REFUSED, detail=f"{address} is not public; see BRIDGE_PRIVATE_NETWORKS")
+
+    def pools(self) -> dict[str, type[HTTPConnectionPool]]:
+        """Return connection pools for urllib3 that keep to this."""
+        reach = self
+
+        class Plain(HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                return reach.connect((self.host, self.port), super()._new_conn)
+
+        class Secure(HTTPSConnection):
+            def _new_conn(self) -> socket.socket:
+                return reach.connect((self.host, self.port), super()._new_conn)
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        return {"http": PlainPool, "https": SecurePool}
+
+
+ANYWHERE = Reach((ip_network("0.0.0.0/0"), ip_network("::/0")))
+"""For addresses that come from the settings, by whoever runs the process: a sign-in service is often internal."""
+
+
+def _unpacked(address: Address) -> Iterator[Address]:
+    """Yield an address, or the IPv4 addresses that it stands for."""
+    if isinstance(address, IPv4Address):
+        yield address
+        return
+    packed = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in NAT64:
+        packed.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    inner = [each for each in packed if each is not None]
+    yield from inner or [address]
