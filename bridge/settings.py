@@ -92,6 +92,7 @@ def _without_password(url: str) -> str:
 DatabaseUrl = Annotated[str, Field(repr=False), PlainSerializer(_without_password)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+PerMinute = Annotated[int, Field(ge=0, le=100_000_000)]
 GrantedGroups = Annotated[Names, AfterValidator(_qualified)]
 
 
@@ -125,6 +126,8 @@ class Settings(BaseModel):
     admin_groups: GrantedGroups = ()
     operator_groups: GrantedGroups = ()
     viewer_groups: GrantedGroups = ()
+    subject_requests_per_minute: PerMinute = 600
+    address_refusals_per_minute: PerMinute = 120
     default_tenant: str | None = None
     budget_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = QLIKS_OWN.calls_per_minute
     budget_margin_percent: Annotated[float, Field(ge=0, le=90)] = QLIKS_OWN.margin_percent

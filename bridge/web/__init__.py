@@ -6,6 +6,7 @@ from flask import Flask
 
 from bridge.bootstrap import Bridge
 from bridge.web import admin, answers, api, current, embed, marking, oidc, ops, portal, problems, sign_in
+from bridge.web.allowances import Allowances
 from bridge.web.events import ClientEvents
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -21,6 +22,7 @@ def create_app(bridge: Bridge) -> Flask:
     app.add_template_filter(marking.marked)
     app.extensions[current.BRIDGE] = bridge
     app.extensions[current.EVENTS] = ClientEvents(bridge.clock, bridge.metrics)
+    app.extensions[current.ALLOWANCES] = Allowances.of(bridge.settings, bridge.clock)
     app.before_request(bridge.keeper.start)
     answers.install(app)
     problems.install(app)

@@ -16,6 +16,15 @@ log = structlog.get_logger()
 MAX_BODY = 64 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 UNMATCHED = "unmatched"
+ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    # Not `no-referrer`: it would make browsers send `Origin: null` with our own forms.
+    ("Referrer-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+)
+HTTPS_FOR_A_YEAR = "max-age=31536000"
+"""For our own name alone: what other names of the company do is not ours to say."""
 
 
 def install(app: Flask) -> None:
@@ -45,9 +54,10 @@ def _refuse_large() -> None:
 
 def _secure(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = policy.header()
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    # Not `no-referrer`: it would make browsers send `Origin: null` with our own forms.
-    response.headers["Referrer-Policy"] = "same-origin"
+    for name, value in ALWAYS:
+        response.headers[name] = value
+    if current.bridge().settings.cookies_are_secure:
+        response.headers["Strict-Transport-Security"] = HTTPS_FOR_A_YEAR
     response.headers["X-Request-Id"] = current.request_id()
     response.headers.setdefault("Cache-Control", "no-store")
     return response

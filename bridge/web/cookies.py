@@ -11,8 +11,13 @@ SESSION = "bridge_session"
 FORM = "bridge_form"
 
 
+def name_of(cookie: str) -> str:
+    """Return a cookie's name; over https one that no neighbour under the same domain can set in our place."""
+    return f"__Host-{cookie}" if current.bridge().settings.cookies_are_secure else cookie
+
+
 def session_value() -> str | None:
-    return request.cookies.get(SESSION)
+    return request.cookies.get(name_of(SESSION))
 
 
 def set_session(response: Response, value: str) -> None:
@@ -25,12 +30,12 @@ def set_session(response: Response, value: str) -> None:
 def end_session(response: Response) -> None:
     if value := session_value():
         current.bridge().sessions.close(value)
-    response.delete_cookie(SESSION, path="/")
+    response.delete_cookie(name_of(SESSION), path="/", secure=current.bridge().settings.cookies_are_secure)
 
 
 def form_anchor() -> str:
     """Return the anchor of the browser's sign-in forms, a new one where it has none."""
-    return request.cookies.get(FORM) or secrets.token_urlsafe(16)
+    return request.cookies.get(name_of(FORM)) or secrets.token_urlsafe(16)
 
 
 def set_form_anchor(response: Response, anchor: str) -> None:
@@ -39,4 +44,4 @@ def set_form_anchor(response: Response, anchor: str) -> None:
 
 def _set(response: Response, name: str, value: str, max_age_s: int | None) -> None:
     secure = current.bridge().settings.cookies_are_secure
-    response.set_cookie(name, value, max_age=max_age_s, path="/", httponly=True, samesite="Lax", secure=secure)
+    response.set_cookie(name_of(name), value, max_age=max_age_s, path="/", httponly=True, samesite="Lax", secure=secure)

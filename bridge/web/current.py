@@ -6,10 +6,12 @@ from flask import current_app, g
 
 from bridge.bootstrap import Bridge
 from bridge.model import Identity, TenantState
+from bridge.web.allowances import Allowances
 from bridge.web.events import ClientEvents
 
 BRIDGE = "qlik-bridge"
 EVENTS = "qlik-bridge-client-events"
+ALLOWANCES = "qlik-bridge-allowances"
 
 
 def bridge() -> Bridge:
@@ -19,6 +21,10 @@ def bridge() -> Bridge:
 
 def events() -> ClientEvents:
     return cast("ClientEvents", current_app.extensions[EVENTS])
+
+
+def allowances() -> Allowances:
+    return cast("Allowances", current_app.extensions[ALLOWANCES])
 
 
 def tenants_for(person: Identity) -> list[TenantState]:

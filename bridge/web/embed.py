@@ -84,7 +84,7 @@ def post_session() -> Response:
     """Trade an assertion for a session: our cookie on the same site, a bearer for a page of another one."""
     state = _state()
     vouched = identity.asserted()
-    identity.check_admission(state, vouched)
+    identity.admit(state, vouched)
     value = current.bridge().sessions.open(vouched)
     site = request.headers.get("Sec-Fetch-Site", "")
     bearer = {} if site in SAME_SITE else {"session": value, "expires_in": LIFETIME_S}

@@ -13,7 +13,7 @@ from bridge.model import Identity, TenantState
 from bridge.services import operators, sessions
 from bridge.telemetry import Step, timed
 from bridge.web import cookies, csrf, current
-from bridge.web.proxies import named_by_proxy
+from bridge.web.proxies import client_address, named_by_proxy
 from bridge.web.subjects import checked_string, subject_of
 
 ASSERTION = "assertion"
@@ -74,16 +74,17 @@ def caller() -> Caller:
 def admitted(state: TenantState) -> Caller:
     """Return who asks. Raises NotSignedIn, or NotAllowed when the tenant does not admit them."""
     found = caller()
-    check_admission(state, found.identity)
+    admit(state, found.identity)
     return found
 
 
-def check_admission(state: TenantState, identity: Identity) -> None:
-    """Raise NotAllowed before anything is asked of a tenant that does not admit this person."""
+def admit(state: TenantState, identity: Identity) -> None:
+    """Raise NotAllowed before anything is asked of a tenant that does not admit this person, TooMany for too often."""
     if identity.tenant not in {None, state.tenant.slug}:
         raise NotAllowed("You are signed in for another tenant. Use an assertion that names this one.")
     if not state.tenant.admits_identity(identity):
         raise NotAllowed
+    current.allowances().subjects.spend((state.tenant.slug, identity.source, identity.issuer, identity.subject.sub))
 
 
 def bearer() -> str | None:
@@ -162,7 +163,12 @@ def _by_proxy() -> Caller | None:
 
 
 def _from_assertion(value: str) -> Identity:
-    """Return the person that an assertion vouches for, and use it up. Raises NotSignedIn, StoreError."""
+    """Return the person that an assertion vouches for, and use it up. Raises NotSignedIn, TooMany, StoreError."""
+    with current.allowances().for_proof(client_address(current.bridge().settings)):
+        return _vouched(value)
+
+
+def _vouched(value: str) -> Identity:
     bridge = current.bridge()
     if ASSERTION not in bridge.settings.identity:
         _refuse("assertions are not switched on here")

@@ -9,6 +9,7 @@ from bridge.plan import Kill
 from bridge.roles import Grant, Role
 from bridge.services import operators
 from bridge.web import csrf, current, identity
+from bridge.web.proxies import client_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,11 @@ class Operator:
 
 
 def operator() -> Operator:
-    """Return the operator who asks. Raises NotSignedIn, or NotAllowed for anybody else."""
+    """Return the operator who asks. Raises NotSignedIn, TooMany, or NotAllowed for anybody else."""
     value = identity.bearer()
     if value is not None and value.startswith(operators.PREFIX):
-        token = current.bridge().operators.token(value)
+        with current.allowances().for_proof(client_address(current.bridge().settings)):
+            token = current.bridge().operators.token(value)
         return Operator(f"token:{token.name}", frozenset({token.grant}))
     caller = identity.caller()
     person = caller.identity

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from bridge.errors import BridgeError, NotAllowed, StoreError
 from bridge.ports import Probe
 from bridge.web import current
-from bridge.web.proxies import peer_is_in
+from bridge.web.proxies import client_is_in
 
 blueprint = Blueprint("ops", __name__)
 
@@ -85,4 +85,5 @@ def _outcome(probe: Probe) -> str:
 
 
 def _is_from_ops() -> bool:
-    return peer_is_in(current.bridge().settings.ops_networks)
+    settings = current.bridge().settings
+    return client_is_in(settings.ops_networks, settings.trusted_proxies)

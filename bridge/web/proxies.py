@@ -1,8 +1,8 @@
 """Peers we know by the address of their socket, and the people that a trusted proxy names."""
 
 import json
-from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from flask import request
 
@@ -13,17 +13,50 @@ from bridge.web.subjects import subject_of
 
 SOURCE = "header"
 MINUTE_S = 60
+FORWARDED = ("X-Forwarded-For", "Forwarded")
+LINE_BITS = 64
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
-def peer_is_in(networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+def peer_is_in(networks: Iterable[Network]) -> bool:
     """Tell whether the socket's peer is in one of *networks*; forwarded addresses are hearsay."""
-    try:
-        peer = ip_address(request.remote_addr or "")
-    except ValueError:
+    return _is_in(_address(request.remote_addr), networks)
+
+
+def client_is_in(networks: Iterable[Network], trusted: Sequence[Network]) -> bool:
+    """Tell whether the request began in one of *networks*; if another proxy passed it on, nobody knows."""
+    if any(name in request.headers for name in FORWARDED) and not peer_is_in(trusted):
         return False
-    if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
-        peer = peer.ipv4_mapped
-    return any(peer in network for network in networks)
+    return _is_in(_client(trusted), networks)
+
+
+def client_address(settings: Settings) -> str:
+    """Return where the request began, for counting: one line of IPv6 is a whole network."""
+    client = _client(settings.trusted_proxies)
+    return str(ip_network((client, LINE_BITS), strict=False) if isinstance(client, IPv6Address) else client)
+
+
+def _client(trusted: Sequence[Network]) -> Address | None:
+    """Return the socket's peer, or what trusted proxies say of theirs, from the last one back."""
+    client = _address(request.remote_addr)
+    passed_on = request.headers.get("X-Forwarded-For", "").split(",")
+    while passed_on and _is_in(client, trusted) and (further := _address(passed_on.pop())):
+        client = further
+    return client
+
+
+def _address(text: str | None) -> Address | None:
+    try:
+        found = ip_address((text or "").strip())
+    except ValueError:
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
+
+
+def _is_in(address: Address | None, networks: Iterable[Network]) -> bool:
+    return address is not None and any(address in network for network in networks)
 
 
 def named_by_proxy(settings: Settings, now: float) -> Identity | None:

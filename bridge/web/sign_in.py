@@ -4,6 +4,7 @@ from flask import Blueprint, Flask, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 
 from bridge.web import cookies, csrf, current, identity, oidc
+from bridge.web.proxies import client_address
 from bridge.web.redirects import safe_target
 
 LONGEST_TARGET = 512
@@ -36,7 +37,8 @@ def login() -> ResponseReturnValue:
 @blueprint.get("/login/callback")
 def callback() -> ResponseReturnValue:
     """Finish what `/login` started: open a session for whoever the service vouches for."""
-    person, target = oidc.finish()
+    with current.allowances().for_proof(client_address(current.bridge().settings)):
+        person, target = oidc.finish()
     answer = make_response(redirect(target, 303))
     cookies.set_session(answer, current.bridge().sessions.open(person))
     return answer

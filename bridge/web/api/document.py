@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from bridge.errors import BridgeError, TooLarge
+from bridge.web import cookies
 from bridge.web.api.operations import ATTRIBUTE, Operation, described, refusals
 from bridge.web.api.shapes import Problem
 from bridge.web.problems import STATUS
@@ -88,7 +89,9 @@ def _told(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
 
 def _add_security(spec: APISpec) -> None:
     spec.components.security_scheme("operatorToken", {"type": "http", "scheme": "bearer"})
-    spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": "bridge_session"})
+    spec.components.security_scheme(
+        "session", {"type": "apiKey", "in": "cookie", "name": cookies.name_of(cookies.SESSION)}
+    )
 
 
 def _described(rule: Rule, operation: Operation, text: str, references: References) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def refusals(operation: Operation, *, has_slug: bool, has_path: bool) -> list[ty
     """Return every error that the operation may answer with."""
     found = [*operation.raises, errors.StoreError]
     if operation.role is not None:
-        found += [errors.NotSignedIn, errors.NotAllowed]
+        found += [errors.NotSignedIn, errors.NotAllowed, errors.TooMany]
     if has_slug:
         found += [errors.UnknownTenant]
     if operation.body or operation.query or has_path:
