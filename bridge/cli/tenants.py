@@ -24,7 +24,7 @@ def tenants() -> None:
 @json_option
 def apply(*, file: Path, yes: bool, as_json: bool) -> None:
     """Show what FILE (tenants.toml) would change, ask, then change it."""
-    declared = _declared(file)
+    declared = declared_in(file)
     bridge = wired()
     changes = bridge.declared.plan(declared)
     if as_json:
@@ -65,10 +65,11 @@ def show(*, slug: str, as_json: bool) -> None:
 
 def apply_file(bridge: Bridge, file: Path, *, actor: str) -> None:
     """Apply *file* without asking, as the demo does."""
-    bridge.declared.apply(bridge.declared.plan(_declared(file)), actor=actor)
+    bridge.declared.apply(bridge.declared.plan(declared_in(file)), actor=actor)
 
 
-def _declared(file: Path) -> list[Declared]:
+def declared_in(file: Path) -> list[Declared]:
+    """Return the tenants of a file. Raises ConfigError with every mistake."""
     return read_declared(_parsed(file), lambda reference: resolve_secret(reference, file.parent))
 
 
@@ -77,8 +78,10 @@ def _parsed(file: Path) -> dict[str, object]:
         return tomllib.loads(file.read_text())
     except OSError as error:
         raise ConfigError([f"{file} cannot be read: {error.strerror}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # tomllib's own error is one, and so are those of encodings and numbers
         raise ConfigError([f"{file} is not valid TOML: {error}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{file} is not valid TOML: nested too deep"]) from None
 
 
 def resolve_secret(reference: str, folder: Path) -> str:

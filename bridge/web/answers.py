@@ -7,7 +7,7 @@ import uuid
 import structlog
 from flask import Flask, Response, g, request
 
-from bridge.errors import TooLarge
+from bridge.errors import BadRequest, TooLarge
 from bridge.telemetry import StepTaken, collect_steps
 from bridge.web import cors, current, policy
 
@@ -47,7 +47,12 @@ def _begin() -> None:
 
 
 def _refuse_large() -> None:
-    """Refuse by the announced length, also where nobody would read the body."""
+    """Refuse by the announced length, also where nobody would read the body.
+
+    A body in chunks announces none, and Werkzeug would cut it off at the limit without a word.
+    """
+    if "Transfer-Encoding" in request.headers:
+        raise BadRequest("Send the body with its Content-Length, not in chunks.")
     if (request.content_length or 0) > MAX_BODY:
         raise TooLarge
 
