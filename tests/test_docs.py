@@ -1,5 +1,6 @@
 """What is not documented fails the build, and so does what is documented but not there."""
 
+import ast
 import os
 import re
 import subprocess
@@ -26,6 +27,8 @@ from bridge.webhooks import Webhook
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
+WITHOUT_A_TEST = ["the database and `BRIDGE_ENCRYPTION_KEYS`", "`BRIDGE_ENCRYPTION_KEYS` alone"]
+"""What keys open is what keys are for."""
 WEB_ONLY_CODES = {"not_found", "method_not_allowed", "internal_error"}
 
 
@@ -179,6 +182,27 @@ def test_every_option_is_documented_and_no_other() -> None:
     written = set(re.findall(r"--[a-z][a-z-]+", documented("commands.md"))) - {"--help"}
 
     assert written == options()
+
+
+def defined_in(path: Path) -> set[str]:
+    return {
+        node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+
+
+def test_the_security_page_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "security.md").read_text())
+    lost = [f"{file}::{name}" for file, name in named if name and name not in defined_in(ROOT / file)]
+
+    assert len(named) > 50
+    assert lost == []
+
+
+def test_each_claim_of_the_security_page_has_its_test() -> None:
+    rows = [line for line in (ROOT / "docs" / "security.md").read_text().splitlines() if line.startswith("| ")]
+    bare = [row.split("|")[1].strip() for row in rows if "::" not in row and "(no test" not in row]
+
+    assert bare == ["who", "---", "stolen", "---", *WITHOUT_A_TEST]
 
 
 def test_decisions_stay_short() -> None:
