@@ -48,10 +48,11 @@ class Allowance:
                     self._check(minute)
 
     def _of(self, key: Hashable) -> _Minute:
-        minute = self._minutes.get(key)
-        if minute is None:
+        try:  # `get` would look twice, and each warm request pays for it
+            return self._minutes[key]
+        except KeyError:
             minute = self._minutes[key] = _Minute(self._clock() + MINUTE_S)
-        return minute
+            return minute
 
     def _check(self, minute: _Minute) -> None:
         if minute.spent >= self._a_minute:

@@ -11,6 +11,10 @@ from bridge.web import cors, current
 PURPOSE = b"csrf\0"
 HEADERS = ("CSRF-Token", "X-CSRF-Token")
 FIELD = "csrf_token"
+FOREIGN = (
+    "The bridge takes no changes from pages at this address. An operator can name it: BRIDGE_PUBLIC_URL for the"
+    " bridge's own, else `portal_hosts` or `allowed_origins` of the tenant."
+)
 
 
 def token(anchor: str) -> str:
@@ -23,7 +27,9 @@ def check(anchor: str) -> None:
     """Raise BadCsrf unless the request brings the token of *anchor*, from an origin that may."""
     given = next((value for name in HEADERS if (value := request.headers.get(name))), None)
     given = request.form.get(FIELD, "") if given is None else given
-    if not _origin_may() or not hmac.compare_digest(given.encode(errors="replace"), token(anchor).encode()):
+    if not _origin_may():
+        raise BadCsrf(FOREIGN)
+    if not hmac.compare_digest(given.encode(errors="replace"), token(anchor).encode()):
         raise BadCsrf
 
 

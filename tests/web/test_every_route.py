@@ -163,3 +163,4 @@ def test_a_name_in_the_host_header_makes_no_page_ours(name: str, status: int) ->
     )
 
     assert answer.status_code == status, answer.text
+    assert ("portal_hosts" in answer.text) == (status == 403), answer.text
