@@ -7,10 +7,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, not_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, not_, select, update
 
 from bridge.adapters.sql import leases
-from bridge.adapters.sql.database import Database, upsert
+from bridge.adapters.sql.database import Database, Kept, Upsert, upsert
 from bridge.adapters.sql.tables import BUDGET_CALLS, CLOSED_TIERS
 from bridge.budgeting import Account, Lane, Lease, Spent
 from bridge.errors import StoreError
@@ -20,6 +20,26 @@ WRITE_TIER = 2
 IN_LINE_S = 10.0
 AT_THE_LOCK_S = 8.0
 """Whoever waits at the lock waits for many: a crowd would give up after what suffices for one."""
+
+
+def _added(rows: Upsert) -> Upsert:
+    total = {name: BUDGET_CALLS.c[name] + rows.excluded[name] for name in ("calls", "refused")}
+    return rows.on_conflict_do_update(index_elements=list(BUDGET_CALLS.primary_key), set_=total)
+
+
+OURS = and_(BUDGET_CALLS.c.tenant == bindparam("our_tenant"), BUDGET_CALLS.c.client == bindparam("our_client"))
+FIND = select(BUDGET_CALLS).where(OURS, BUDGET_CALLS.c.slot >= bindparam("since"))
+ADD = Kept(BUDGET_CALLS, _added)
+GIVE_BACK = (
+    update(BUDGET_CALLS)
+    .where(OURS, BUDGET_CALLS.c.lane == bindparam("in_lane"), BUDGET_CALLS.c.slot == bindparam("in_slot"))
+    .values(calls=BUDGET_CALLS.c.calls - bindparam("unused"))
+)
+THE_LOCK = (
+    select(CLOSED_TIERS.c.until)
+    .where(CLOSED_TIERS.c.tenant == bindparam("our_tenant"), CLOSED_TIERS.c.tier == WRITE_TIER)
+    .with_for_update()
+)
 
 
 @dataclass(slots=True)
@@ -100,10 +120,10 @@ class SqlBudget:
 
     def _grant(self, account: Account, wishes: Sequence["_Wish"]) -> None:
         """Count and write behind one lock: of two workers that see the last call, one gets it."""
-        query = select(BUDGET_CALLS).where(_of(account), BUDGET_CALLS.c.slot >= min(wish.since for wish in wishes))
+        asked = {**_of(account), "since": min(wish.since for wish in wishes)}
         with self._database.writing() as connection:
             closed_until = _locked(connection, account.tenant)
-            rows = [_spent(row) for row in connection.execute(query)]
+            rows = [_spent(row) for row in connection.execute(FIND, asked)]
             subs = {wish.lease.sub for wish in wishes if wish.lease}
             decided = _Decided(rows, leases.known(connection, account.tenant, subs), closed_until)
             for wish in wishes:
@@ -114,7 +134,7 @@ class SqlBudget:
             wish.outcome.set_result(wish.is_granted)
 
     def lease(self, tenant: str, sub: str) -> Lease | None:
-        with self._database.reading() as connection:
+        with self._database.looking() as connection:
             return leases.found(connection, tenant, sub)
 
     def end_lease(self, lease: Lease, problem: str = "") -> None:
@@ -122,9 +142,9 @@ class SqlBudget:
             leases.end(connection, lease, problem)
 
     def give_back(self, account: Account, unused: Spent) -> None:
-        same = _of(account) & (BUDGET_CALLS.c.lane == unused.lane.value) & (BUDGET_CALLS.c.slot == unused.slot)
+        row = {"in_lane": unused.lane.value, "in_slot": unused.slot, "unused": unused.calls}
         with self._database.writing() as connection:
-            connection.execute(update(BUDGET_CALLS).where(same).values(calls=BUDGET_CALLS.c.calls - unused.calls))
+            connection.execute(GIVE_BACK, _of(account) | row)
 
     def spent(self, since: float) -> Mapping[Account, Sequence[Spent]]:
         query = select(BUDGET_CALLS).where(BUDGET_CALLS.c.slot >= since)
@@ -142,7 +162,7 @@ class SqlBudget:
             connection.execute(tiers.on_conflict_do_update(index_elements=keys, set_={"until": until}, where=later))
 
     def closed(self) -> Mapping[tuple[str, int], float]:
-        with self._database.reading() as connection:
+        with self._database.looking() as connection:
             return {(row.tenant, row.tier): row.until for row in connection.execute(select(CLOSED_TIERS))}
 
     def keep(self, since: float, until: float) -> None:
@@ -155,13 +175,11 @@ def _locked(connection: Connection, tenant: str) -> float:
     """Hold the tenant's row until the transaction ends, and return what it says; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{AT_THE_LOCK_S:.0f}s'")
-    is_theirs = (CLOSED_TIERS.c.tenant == tenant) & (CLOSED_TIERS.c.tier == WRITE_TIER)
-    query = select(CLOSED_TIERS.c.until).where(is_theirs).with_for_update()
-    until = connection.execute(query).scalar_one_or_none()
+    until = connection.execute(THE_LOCK, {"our_tenant": tenant}).scalar_one_or_none()
     if until is None:
         first = upsert(connection, CLOSED_TIERS).values(tenant=tenant, tier=WRITE_TIER, until=0.0)
         connection.execute(first.on_conflict_do_nothing())
-        until = connection.execute(query).scalar_one()
+        until = connection.execute(THE_LOCK, {"our_tenant": tenant}).scalar_one()
     return float(until)
 
 
@@ -172,16 +190,16 @@ def _add(connection: Connection, account: Account, spent: Collection[Spent]) -> 
         refused[each.lane.value, each.slot] += each.refused
     if not calls:
         return
-    mine = {"tenant": account.tenant, "client": account.client}
-    named = [{**mine, "lane": lane, "slot": slot} for lane, slot in calls]
-    numbers = [{"calls": calls[key], "refused": refused[key]} for key in calls]
-    rows = upsert(connection, BUDGET_CALLS).values([{**name, **n} for name, n in zip(named, numbers, strict=True)])
-    total = {name: BUDGET_CALLS.c[name] + rows.excluded[name] for name in ("calls", "refused")}
-    connection.execute(rows.on_conflict_do_update(index_elements=list(BUDGET_CALLS.primary_key), set_=total))
+    ours = {"tenant": account.tenant, "client": account.client}
+    rows = [
+        {**ours, "lane": lane, "slot": slot, "calls": calls[lane, slot], "refused": refused[lane, slot]}
+        for lane, slot in calls
+    ]
+    connection.execute(ADD.on(connection), rows)
 
 
-def _of(account: Account) -> ColumnElement[bool]:
-    return and_(BUDGET_CALLS.c.tenant == account.tenant, BUDGET_CALLS.c.client == account.client)
+def _of(account: Account) -> dict[str, Any]:
+    return {"our_tenant": account.tenant, "our_client": account.client}
 
 
 def _spent(row: Row[Any]) -> Spent:

@@ -1,7 +1,7 @@
 """The database as a whole: transactions, errors in our own words, upgrades, the revision counter."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, select, text, update
+from sqlalchemy import Connection, Engine, Executable, Table, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from bridge.adapters.sql.tables import REVISION
 from bridge.errors import StoreError
 
-WRITES = "bridge_writes"
-"""The execution option that marks a connection as one that will write."""
+WRITES, LOOKS = "bridge_writes", "bridge_looks"
+"""The execution options that mark a connection: one that will write, and one that asks a single question."""
 
 UPGRADE_LOCK = 0x716C696B
 """Any number will do, as long as nothing else in the same PostgreSQL database locks it."""
@@ -31,6 +31,9 @@ class Database:
     def __init__(self, engine: Engine, path: Path | None = None) -> None:
         self._engine = engine
         self._path = path
+        outside = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
+        self._looking = engine.execution_options(**{LOOKS: True}, **outside)
+        self._writing = engine.execution_options(**{WRITES: True})
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -39,13 +42,15 @@ class Database:
             yield connection
 
     @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """Lend a connection for one question: without a transaction, which costs as much as the question."""
+        with _in_our_words(), self._looking.connect() as connection:
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Lend a connection in one transaction, committed at the end."""
-        with (
-            _in_our_words(),
-            self._engine.connect().execution_options(**{WRITES: True}) as connection,
-            connection.begin(),
-        ):
+        with _in_our_words(), self._writing.begin() as connection:
             yield connection
 
     def upgrade(self) -> None:
@@ -78,7 +83,7 @@ class Database:
 
     def revision(self) -> int:
         """Return the counter that grows with each change other processes must see at once."""
-        with self.reading() as connection:
+        with self.looking() as connection:
             counter: int = connection.execute(select(REVISION.c.counter)).scalar_one()
         return counter
 
@@ -140,6 +145,22 @@ def bump(connection: Connection) -> None:
     connection.execute(update(REVISION).values(counter=REVISION.c.counter + 1))
 
 
-def upsert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+Upsert = postgresql.Insert | sqlite.Insert
+
+
+def upsert(connection: Connection, table: Table) -> Upsert:
     """Return an INSERT that knows ON CONFLICT, which SQLAlchemy spells once a dialect."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+class Kept:
+    """An INSERT that is built once a dialect and kept: to build it takes several times as long as to run it."""
+
+    def __init__(self, table: Table, finish: Callable[[Upsert], Executable]) -> None:
+        self._made = {
+            name: finish(insert(table))
+            for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+        }
+
+    def on(self, connection: Connection) -> Executable:
+        return self._made[connection.dialect.name]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
-from bridge.adapters.sql.database import WRITES, Database
+from bridge.adapters.sql.database import LOOKS, WRITES, Database
 from bridge.errors import ConfigError
 
 PATIENCE_S = 2.0
@@ -79,8 +79,9 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     """Take SQLite's write lock at once: a transaction that asks for it later fails instead of waiting."""
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get(LOOKS, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES, False) else "BEGIN")
 
 
 def _postgresql(url: URL, patience_s: float) -> Database:

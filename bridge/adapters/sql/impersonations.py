@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import Connection, bindparam, func, literal, select
 
-from bridge.adapters.sql.database import Database, upsert
+from bridge.adapters.sql.database import Database, Kept
 from bridge.adapters.sql.tables import IMPERSONATIONS, SUBJECTS
 from bridge.model import IssuedToken
 from bridge.telemetry import request_id
@@ -12,6 +12,14 @@ from bridge.trail import Impersonation
 
 KEPT_S = 90 * 86400.0
 """As long as Qlik keeps its own audit events: nothing could be joined after that."""
+
+MY_USER = select(SUBJECTS.c.user_id).where(
+    SUBJECTS.c.tenant == bindparam("my_tenant"), SUBJECTS.c.sub == bindparam("my_sub")
+)
+NOTE = Kept(
+    IMPERSONATIONS,
+    lambda rows: rows.values(user_id=func.coalesce(MY_USER.scalar_subquery(), literal(""))).on_conflict_do_nothing(),
+)
 
 
 class SqlImpersonations:
@@ -30,9 +38,6 @@ class SqlImpersonations:
 def note_impersonation(connection: Connection, token: IssuedToken) -> None:
     """Write the record in the token's own transaction; the user is the one of the subject's last sync."""
     key = token.key
-    me = (SUBJECTS.c.tenant == key.tenant) & (SUBJECTS.c.sub == key.sub)
-    user_id = func.coalesce(select(SUBJECTS.c.user_id).where(me).scalar_subquery(), literal(""))
     row = {"token_id": token.token_id, "at": token.issued_at, "tenant": key.tenant, "sub": key.sub}
-    row |= {"client_id": key.client_id, "request_id": request_id()}
-    statement = upsert(connection, IMPERSONATIONS).values(**row, user_id=user_id)
-    connection.execute(statement.on_conflict_do_nothing())
+    row |= {"client_id": key.client_id, "request_id": request_id(), "my_tenant": key.tenant, "my_sub": key.sub}
+    connection.execute(NOTE.on(connection), row)

@@ -3,40 +3,54 @@
 from collections.abc import Collection
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, not_, select, true, update
+from sqlalchemy import Connection, and_, bindparam, delete, not_, select, true, update
 
-from bridge.adapters.sql.database import upsert
+from bridge.adapters.sql.database import Kept, Upsert
 from bridge.adapters.sql.tables import LEASES
 from bridge.budgeting import Lease
 from bridge.errors import NotSignedIn
 
 
+def _newest(rows: Upsert) -> Upsert:
+    newer = {column.name: rows.excluded[column.name] for column in LEASES.columns}
+    return rows.on_conflict_do_update(index_elements=list(LEASES.primary_key), set_=newer)
+
+
+ON = and_(LEASES.c.tenant == bindparam("on_tenant"), LEASES.c.sub == bindparam("on_sub"))
+HELD = ON & (LEASES.c.holder == bindparam("held_by")) & (LEASES.c.problem == "")
+FIND = select(LEASES).where(ON)
+FIND_SOME = select(LEASES).where(
+    LEASES.c.tenant == bindparam("on_tenant"), LEASES.c.sub.in_(bindparam("subs", expanding=True))
+)
+TAKE = Kept(LEASES, _newest)
+HAND_OVER = delete(LEASES).where(HELD)
+FAIL = update(LEASES).where(HELD)
+
+
 def found(connection: Connection, tenant: str, sub: str) -> Lease | None:
-    row = connection.execute(select(LEASES).where(_on(tenant, sub))).one_or_none()
+    row = connection.execute(FIND, {"on_tenant": tenant, "on_sub": sub}).one_or_none()
     return None if row is None else Lease(*row)
 
 
 def known(connection: Connection, tenant: str, subs: Collection[str]) -> dict[str, Lease]:
     """Return the leases on these people. The caller holds the tenant's lock: nobody takes one meanwhile."""
-    query = select(LEASES).where(LEASES.c.tenant == tenant, LEASES.c.sub.in_(subs))
-    return {row.sub: Lease(*row) for row in connection.execute(query)} if subs else {}
+    asked = {"on_tenant": tenant, "subs": list(subs)}
+    return {row.sub: Lease(*row) for row in connection.execute(FIND_SOME, asked)} if subs else {}
 
 
 def take(connection: Connection, taken: Collection[Lease]) -> None:
     if taken:
-        rows = upsert(connection, LEASES).values([asdict(each) for each in taken])
-        newer = {column.name: rows.excluded[column.name] for column in LEASES.columns}
-        connection.execute(rows.on_conflict_do_update(index_elements=list(LEASES.primary_key), set_=newer))
+        connection.execute(TAKE.on(connection), [asdict(each) for each in taken])
 
 
 def hand_over(connection: Connection, lease: Lease) -> bool:
     """End a lease for the token that came of it. Tell whether it still was its holder's, even if late."""
-    return connection.execute(delete(LEASES).where(_is(lease))).rowcount == 1
+    return connection.execute(HAND_OVER, _its(lease)).rowcount == 1
 
 
 def end(connection: Connection, lease: Lease, problem: str) -> None:
     if problem:
-        connection.execute(update(LEASES).where(_is(lease)).values(problem=problem, until=lease.begun))
+        connection.execute(FAIL, {**_its(lease), "problem": problem, "until": lease.begun})
     else:
         hand_over(connection, lease)
 
@@ -56,9 +70,5 @@ def keep(connection: Connection, since: float, until: float) -> None:
     connection.execute(delete(LEASES).where(not_(LEASES.c.until.between(since, until))))
 
 
-def _on(tenant: str, sub: str) -> ColumnElement[bool]:
-    return and_(LEASES.c.tenant == tenant, LEASES.c.sub == sub)
-
-
-def _is(lease: Lease) -> ColumnElement[bool]:
-    return and_(_on(lease.tenant, lease.sub), LEASES.c.holder == lease.holder, LEASES.c.problem == "")
+def _its(lease: Lease) -> dict[str, str]:
+    return {"on_tenant": lease.tenant, "on_sub": lease.sub, "held_by": lease.holder}

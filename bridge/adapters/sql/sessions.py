@@ -1,10 +1,12 @@
 """Sign-in sessions in SQL, so that they can be ended from outside and hold hundreds of groups."""
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
 
 from bridge.adapters.sql.database import Database, bump
 from bridge.adapters.sql.tables import SESSIONS
 from bridge.model import Identity, Session, Subject
+
+FIND = select(SESSIONS).where(SESSIONS.c.id_hash == bindparam("of"))
 
 
 class SqlSessions:
@@ -14,8 +16,8 @@ class SqlSessions:
         self._database = database
 
     def get(self, id_hash: str) -> Session | None:
-        with self._database.reading() as connection:
-            row = connection.execute(select(SESSIONS).where(SESSIONS.c.id_hash == id_hash)).one_or_none()
+        with self._database.looking() as connection:
+            row = connection.execute(FIND, {"of": id_hash}).one_or_none()
         if row is None:
             return None
         subject = Subject(row.sub, row.name, row.email, frozenset(row.groups))

@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select, update
 
-from bridge.adapters.sql.database import Database, bump, upsert
+from bridge.adapters.sql.database import Database, Kept, bump
 from bridge.adapters.sql.tables import SUBJECTS
 from bridge.model import Subject, SubjectRecord
+
+ME = and_(SUBJECTS.c.tenant == bindparam("my_tenant"), SUBJECTS.c.sub == bindparam("my_sub"))
+FIND = select(SUBJECTS).where(ME)
+ADD = Kept(SUBJECTS, lambda rows: rows.on_conflict_do_nothing().returning(SUBJECTS.c.sub))
+SYNC = update(SUBJECTS).where(ME, SUBJECTS.c.fingerprint == bindparam("signed_fingerprint"))
+"""What a first token needs; kept, because to build a statement takes several times as long as to run it."""
 
 
 class SqlSubjects:
@@ -18,8 +24,8 @@ class SqlSubjects:
 
     def get(self, tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
         del fresh  # there is no copy here to go past
-        with self._database.reading() as connection:
-            row = connection.execute(select(SUBJECTS).where(_is(tenant, sub))).one_or_none()
+        with self._database.looking() as connection:
+            row = connection.execute(FIND, _me(tenant, sub)).one_or_none()
         return None if row is None else _record(row)
 
     def groups(self, tenant: str) -> Mapping[str, frozenset[str]]:
@@ -28,29 +34,28 @@ class SqlSubjects:
             return {row.sub: frozenset(row.groups) for row in connection.execute(query)}
 
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
-        me = _is(tenant, subject.sub)
         facts = {**_facts(subject), "asserted_at": asserted_at}
         with self._database.writing() as connection:
             if not _insert(
                 connection,
                 {"tenant": tenant, "sub": subject.sub, "synced_groups": [], "browser_login_until": 0, **facts},
             ):
-                _overtake(connection, me, facts)
-            return _record(connection.execute(select(SUBJECTS).where(me)).one())
+                _overtake(connection, _is(tenant, subject.sub), facts)
+            return _record(connection.execute(FIND, _me(tenant, subject.sub)).one())
 
     def record_sync(self, synced: SubjectRecord) -> None:
-        me = _is(synced.tenant, synced.subject.sub)
         outcome = {
+            **_me(synced.tenant, synced.subject.sub),
+            "signed_fingerprint": synced.synced_fingerprint,
             "user_id": synced.user_id,
             "synced_fingerprint": synced.synced_fingerprint,
             "synced_groups": sorted(synced.synced_groups),
             "synced_at": synced.synced_at,
         }
         with self._database.writing() as connection:
-            same = me & (SUBJECTS.c.fingerprint == synced.synced_fingerprint)
-            if connection.execute(update(SUBJECTS).where(same).values(outcome)).rowcount == 0:
+            if connection.execute(SYNC, outcome).rowcount == 0:
                 # The facts changed meanwhile, and nobody knows which login the tenant saw last.
-                _forget(connection, me)
+                _forget(connection, _is(synced.tenant, synced.subject.sub))
 
     def note_unclear_sync(self, tenant: str, subject: Subject) -> None:
         me = _is(tenant, subject.sub)
@@ -77,10 +82,13 @@ def _is(tenant: str, sub: str) -> ColumnElement[bool]:
     return and_(SUBJECTS.c.tenant == tenant, SUBJECTS.c.sub == sub)
 
 
+def _me(tenant: str, sub: str) -> dict[str, Any]:
+    return {"my_tenant": tenant, "my_sub": sub}
+
+
 def _insert(connection: Connection, row: dict[str, Any]) -> bool:
     """Tell whether the row is new; on PostgreSQL this waits for another transaction that inserts it too."""
-    statement = upsert(connection, SUBJECTS).values(row).on_conflict_do_nothing()
-    return connection.execute(statement.returning(SUBJECTS.c.sub)).first() is not None
+    return connection.execute(ADD.on(connection), row).first() is not None
 
 
 def _overtake(connection: Connection, me: ColumnElement[bool], facts: dict[str, Any]) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, delete, select, true, update
+from sqlalchemy import Row, bindparam, delete, select, true, update
 
 from bridge.adapters.sql import leases
-from bridge.adapters.sql.database import Database, bump, upsert
+from bridge.adapters.sql.database import Database, Kept, Upsert, bump
 from bridge.adapters.sql.impersonations import KEPT_S, note_impersonation
 from bridge.adapters.sql.sweep import Sweep
 from bridge.adapters.sql.tables import IMPERSONATIONS, TOKENS
@@ -17,6 +17,18 @@ from bridge.model import IssuedToken, TokenKey
 from bridge.ports import Clock
 
 log = structlog.get_logger()
+
+
+def _replaced(rows: Upsert) -> Upsert:
+    """Leave what the new token does not bring along as it was: when its person was seen, and who renews it."""
+    brought = [column.name for column in TOKENS.columns if column.server_default is None]
+    return rows.on_conflict_do_update(
+        index_elements=[TOKENS.c.slot], set_={name: rows.excluded[name] for name in brought}
+    )
+
+
+FIND = select(TOKENS).where(TOKENS.c.slot == bindparam("of"), TOKENS.c.expires_at > bindparam("now"))
+PUT = Kept(TOKENS, _replaced)
 
 
 class SqlTokens:
@@ -30,9 +42,8 @@ class SqlTokens:
         self._impersonations = Sweep(database, IMPERSONATIONS, IMPERSONATIONS.c.at)
 
     def get(self, key: TokenKey) -> IssuedToken | None:
-        usable = (TOKENS.c.slot == key.digest()) & (TOKENS.c.expires_at > self._clock())
-        with self._database.reading() as connection:
-            row = connection.execute(select(TOKENS).where(usable)).one_or_none()
+        with self._database.looking() as connection:
+            row = connection.execute(FIND, {"of": key.digest(), "now": self._clock()}).one_or_none()
         token = None if row is None else self._token(row)
         if token and not token.value:
             log.warning("token_locked", tenant=key.tenant, token_id=token.token_id)  # the next one takes its place
@@ -45,8 +56,7 @@ class SqlTokens:
             is_ours = lease is None or leases.hand_over(connection, lease)
             if not is_ours:
                 row |= {"slot": token.token_id, "doomed": True}
-            statement = upsert(connection, TOKENS).values(row)
-            connection.execute(statement.on_conflict_do_update(index_elements=[TOKENS.c.slot], set_=row))
+            connection.execute(PUT.on(connection), row)
             note_impersonation(connection, token)
         self._sweep.run(self._clock())
         self._impersonations.run(self._clock() - KEPT_S)
