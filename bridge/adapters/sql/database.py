@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -15,6 +16,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from bridge.adapters.sql.tables import REVISION
 from bridge.errors import StoreError
+
+log = structlog.get_logger()
 
 WRITES, LOOKS = "bridge_writes", "bridge_looks"
 """The execution options that mark a connection: one that will write, and one that asks a single question."""
@@ -61,8 +64,11 @@ class Database:
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": UPGRADE_LOCK})
             config = migrations(connection)
-            _refuse_newer(connection, config)
+            before = _revision(connection)
+            _refuse_newer(before, config)
             command.upgrade(config, "head")
+            if (after := _revision(connection)) != before:
+                log.info("database_upgraded", before=before, after=after)
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -100,13 +106,20 @@ def migrations(connection: Connection) -> Config:
     return config
 
 
-def _refuse_newer(connection: Connection, config: Config) -> None:
+def _revision(connection: Connection) -> str | None:
+    """Return which migration was the last one; None before the first."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_newer(revision: str | None, config: Config) -> None:
     """Raise StoreError when a newer version has been here: what its tables mean is not known yet."""
     known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
-    strange = set(MigrationContext.configure(connection).get_current_heads()) - known
-    if strange:
-        message = "The database is of a newer version of the bridge. Start that version, or one that is newer still."
-        raise StoreError(message, detail=f"revision {', '.join(sorted(strange))} is not known here")
+    if revision not in {None, *known}:
+        message = (
+            "The database is of a newer version of the bridge. Start that version, or one that is newer still; or"
+            " put the copy back that was made of the database before it."
+        )
+        raise StoreError(message, detail=f"revision {revision} is not known here")
 
 
 @contextmanager
