@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, model_validator
@@ -21,7 +22,7 @@ FLAG = "embed-path"
 """The feature flag that says which path a subject is on; its values are those of `Path`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
     """The person as the tenant shall know them. Compared byte for byte, never folded."""
 
@@ -32,6 +33,11 @@ class Subject:
 
     def fingerprint(self) -> str:
         """Return a digest of all that a group sync would write."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Kept, as each request asks for it and nothing of it ever changes."""
         facts = [self.sub, self.name, self.email, sorted(self.groups)]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -290,8 +296,7 @@ class Tenant(_Part):
     def token_key(self, sub: str) -> TokenKey:
         """Return the key under which the impersonation token of *sub* is kept."""
         client_id = self.issuing_client.id if self.issuing_client else ""
-        revision = hashlib.sha256(json.dumps([self.host, client_id, self.scope]).encode()).hexdigest()[:16]
-        return TokenKey(self.slug, client_id, sub, self.scope, revision)
+        return TokenKey(self.slug, client_id, sub, self.scope, _credential_revision(self.host, client_id, self.scope))
 
     def parity_basis(self) -> str:
         """Return a digest of what a comparison is made under: with another one it proves nothing any more."""
@@ -340,6 +345,12 @@ class Tenant(_Part):
         tenant = cls.from_documents(document, dict.fromkeys(names, STAND_IN))
         empty = {name: getattr(tenant, name).model_copy(update={"secret": SecretStr("")}) for name in names}
         return tenant.model_copy(update=empty)
+
+
+@lru_cache(maxsize=1000)
+def _credential_revision(host: str, client_id: str, scope: str) -> str:
+    """Kept, as each request asks for it."""
+    return hashlib.sha256(json.dumps([host, client_id, scope]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

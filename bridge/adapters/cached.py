@@ -69,6 +69,8 @@ class RevisionWatch:
 
     def look(self) -> None:
         """Make sure that copies may be used. Raises StoreError when they are too old to trust."""
+        if 0 <= self.age_s() < self._every_s:  # most requests go on here
+            return
         if self._is_due() and self._looking.acquire(blocking=not self._is_trusted()):
             try:
                 self._look_once()

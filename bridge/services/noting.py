@@ -5,6 +5,7 @@ import hmac
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from cachetools import TTLCache
@@ -75,6 +76,10 @@ class Notebook(Generic[P]):
         return False
 
 
+@lru_cache(MOST_NOTED)
 def digest(secret: bytes, tenant: str, sub: str) -> str:
-    """Return what stands for a person: the same in every worker, and a name to nobody without BRIDGE_SECRET_KEY."""
+    """Return what stands for a person: the same in every worker, and a name to nobody without BRIDGE_SECRET_KEY.
+
+    Kept for those seen last: each request asks for it several times.
+    """
     return hmac.new(secret, f"measures\0{tenant}\0{sub}".encode(), hashlib.sha256).hexdigest()[:32]
