@@ -1,5 +1,6 @@
 """What guards a tenant: what is measured, and the rules over it. Frozen, no I/O. Words: docs/glossary.md."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -63,9 +64,12 @@ DURATIONS_S = tuple(round(0.01 * 1.5**step, 4) for step in range(22))
 """Upper bounds of the classes in which durations are counted, 10 ms to 50 s; what took longer is in a last one."""
 
 
+_CLASSES = tuple(f"took_{number:02}" for number in range(len(DURATIONS_S) + 1))
+
+
 def duration_class(seconds: float) -> str:
     """Return the name of the count for a duration: `took_07`, and so on."""
-    return f"took_{sum(bound < seconds for bound in DURATIONS_S):02}"
+    return _CLASSES[bisect_left(DURATIONS_S, seconds)]
 
 
 Batch = Notes[tuple[str, str, str]]

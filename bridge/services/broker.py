@@ -4,7 +4,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import structlog
 from cachetools import TTLCache
@@ -31,6 +31,8 @@ REPLACE_EVERY_S = 60
 """A subject whose page calls its token rejected gets a new one at most this often."""
 ABOUT_THE_SUBJECT = frozenset({400, 401, 403, 404})
 """Which of these means an unknown user is undocumented, so they are treated alike."""
+TENANTS = 1000
+"""For so many the counter of tokens from the store is found once."""
 REFUSES_A_TOKEN = frozenset({401, 403})
 
 Enough = Callable[[IssuedToken], bool]
@@ -68,6 +70,7 @@ class Broker:
         self._clock = clock
         self._metrics = metrics
         self._measures = measures
+        self._from_store = lru_cache(TENANTS)(metrics.tokens.labels)
         self._flights = SingleFlight[IssuedToken](again=is_weaker)
         self._guard = threading.Lock()
         self._replaced: TTLCache[str, bool] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
@@ -94,7 +97,7 @@ class Broker:
         record = self._groups.ensure(tenant, identity)
         held = self._unless_dead(tenant, self._held(tenant, record), rejected)
         if held and self._is_lively(held):
-            self._metrics.tokens.labels(tenant.slug, "store").inc()
+            self._from_store(tenant.slug, "store").inc()
             return _kept(held)
         try:
             with claiming(Lane.RENEWAL if held and self._is_last_resort(held) else Lane.PAGE_OPEN):

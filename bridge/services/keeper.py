@@ -56,9 +56,11 @@ class Keeper:
 
     def start(self) -> None:
         """Start the thread, once a process: called with each request, because threads do not survive a fork."""
+        if self._pid == os.getpid():
+            return
         for other in self._others:
             other.start()
-        if self._pid == os.getpid() or not self._chores:
+        if not self._chores:
             return
         with self._guard:
             if self._pid != os.getpid():

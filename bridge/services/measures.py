@@ -1,8 +1,7 @@
 """Measure what happens to the people of each tenant, off the request's path: noted in memory, told to the store."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from bridge.errors import SubjectNotProvisioned, SyncRefused, TenantError
 from bridge.guarding import SLOT_S, Count, Crowd, Shadowed, duration_class
@@ -22,6 +21,9 @@ KEPT_S = 3 * 3600
 
 SWEEP_EVERY_S = 60
 
+OF_THE_PATH = (TenantError, SyncRefused, SubjectNotProvisioned)
+"""What a token is not issued for where the path is at fault."""
+
 
 class Measures:
     """Counts by tenant, shared by all workers through the store; the history hears of them too.
@@ -37,22 +39,18 @@ class Measures:
         self._notebook = Notebook[tuple[str, str, str]](store.add, clock, metrics, again_after_s=AGAIN_AFTER_S)
         self._sweep_at = 0.0
 
-    @contextmanager
-    def issuing(self, tenant: str, sub: str) -> Iterator[None]:
+    def issuing(self, tenant: str, sub: str) -> "Issuing":
         """Measure one issue of a token: who asked, how long it took, whether it failed for a reason of the path."""
-        self.note_person(tenant, Crowd.ASKED, sub)
-        started = time.perf_counter()
-        try:
-            yield
-        except (TenantError, SyncRefused, SubjectNotProvisioned):
-            self.note_person(tenant, Crowd.NOT_ISSUED, sub)
-            self._history.note(tenant, Series.NOT_ISSUED)
-            raise
-        else:
+        return Issuing(self, tenant, sub)
+
+    def note_issue(self, tenant: str, sub: str, took_s: float, error: BaseException | None) -> None:
+        self._note(tenant, duration_class(took_s))
+        if error is None:
             self._history.note_person(tenant, Path.OAUTH, sub)
             self._history.note(tenant, Series.ISSUED)
-        finally:
-            self._note(tenant, duration_class(time.perf_counter() - started))
+        elif isinstance(error, OF_THE_PATH):
+            self.note_person(tenant, Crowd.NOT_ISSUED, sub)
+            self._history.note(tenant, Series.NOT_ISSUED)
 
     def note_rejection(self, tenant: str, sub: str) -> None:
         """Note that the tenant refused a token that this person was given."""
@@ -103,3 +101,19 @@ class Measures:
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_EVERY_S
             self._store.remove_older(now - KEPT_S)
+
+
+class Issuing:
+    """Lasts as long as one issue of a token. A class, as each request pays for it."""
+
+    __slots__ = ("_measures", "_started", "_sub", "_tenant")
+
+    def __init__(self, measures: Measures, tenant: str, sub: str) -> None:
+        self._measures, self._tenant, self._sub = measures, tenant, sub
+
+    def __enter__(self) -> None:
+        self._measures.note_person(self._tenant, Crowd.ASKED, self._sub)
+        self._started = time.perf_counter()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._measures.note_issue(self._tenant, self._sub, time.perf_counter() - self._started, error)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 from bridge.budgeting import Account, Lease
@@ -12,7 +12,10 @@ from bridge.services.leases import LeaseHeld, Leases
 
 @dataclass(slots=True)
 class Purse:
-    """Calls claimed for one person and not used yet, the lease on them, and how to give both back."""
+    """Calls claimed for one person and not used yet, the lease on them, and how to give both back.
+
+    It is this thread's own for as long as a `with` block lasts.
+    """
 
     tenant: str
     sub: str
@@ -22,6 +25,7 @@ class Purse:
     lease: Lease | None = None
     leases: Leases | None = None
     outlast: Callable[[], object] = int
+    _token: Token["Purse | None"] | None = None
 
     def wanted(self, leases: Leases) -> Lease:
         """Return the lease that the next claim needs: a new one, or more time for the one there is."""
@@ -33,7 +37,15 @@ class Purse:
         """Return what is raised when the lease is another worker's, or was lost before its token was kept."""
         return LeaseHeld(self.outlast)
 
-    def close(self, failure: BridgeError | None) -> None:
+    def __enter__(self) -> None:
+        self._token = _purse.set(self)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if self._token is not None:
+            _purse.reset(self._token)
+        self._close(error if isinstance(error, BridgeError) else None)
+
+    def _close(self, failure: BridgeError | None) -> None:
         if self.calls:
             self.give_back(self.calls)
         if self.lease and self.leases:
@@ -48,22 +60,12 @@ def purse() -> Purse | None:
     return _purse.get()
 
 
-@contextmanager
-def for_one_person(tenant: str, sub: str) -> Iterator[None]:
+def for_one_person(tenant: str, sub: str) -> Purse:
     """Let the first claim of this thread take the lease on a person along, and a login the call of the mint.
 
     What is left over at the end is given back; an error that leaves is what those who wait for the lease find.
     """
-    mine, failure = Purse(tenant, sub), None
-    token = _purse.set(mine)
-    try:
-        yield
-    except BridgeError as error:
-        failure = error
-        raise
-    finally:
-        _purse.reset(token)
-        mine.close(failure)
+    return Purse(tenant, sub)
 
 
 def hand_over(put: Callable[[Lease | None], bool]) -> LeaseHeld | None:

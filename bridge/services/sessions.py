@@ -8,6 +8,8 @@ from bridge.ports import Clock, SessionStore
 
 LIFETIME_S = 8 * 3600
 IDLE_S = 3600
+TOUCH_EVERY_S = 60.0
+"""`seen_at` is written at most this often, so that a page load writes nothing."""
 PREFIX = "qbs_"
 
 
@@ -37,7 +39,7 @@ class Sessions:
         now = self._clock()
         if session is None or now - session.created_at > LIFETIME_S or now - session.seen_at > IDLE_S:
             return None
-        if is_use:
+        if is_use and now - session.seen_at >= TOUCH_EVERY_S:
             self._store.touch(session.id_hash, now)
         return session
 
