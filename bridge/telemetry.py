@@ -1,6 +1,7 @@
 """Logs, metrics, and the steps of one request. Nothing that opens a door may pass through here: see `redact`."""
 
 import logging
+import os
 import re
 import sys
 import time
@@ -12,9 +13,11 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from bridge.errors import BridgeError
+from bridge.gauges import SharedGauge
 
 SECRET_NAMES = re.compile(
     r"token$|secret|password|cookie|authorization|jwt|assertion|private|credential", re.IGNORECASE
@@ -29,6 +32,8 @@ SECRET_VALUES = re.compile(
 )
 MASK = "[redacted]"
 SHORTEST_SECRET = 20
+FILES_OF_WORKERS = "PROMETHEUS_MULTIPROC_DIR"
+"""The library's own variable: the folder in which several workers count."""
 
 
 def redact(text: str) -> str:
@@ -162,11 +167,13 @@ def timed(step: Step) -> Iterator[None]:
 class Metrics:
     """Every metric that the product exposes; docs/reference/metrics.md lists them for people.
 
-    One registry an application, so that two in one process (tests) never share counts.
+    One registry an application, so that two in one process (tests) never share counts. With PROMETHEUS_MULTIPROC_DIR
+    set before this file is imported, each worker counts in files there, and `exposed` adds them all up.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._shared: list[SharedGauge] = []
         self._about_answers()
         self._about_tenants()
         self._about_migration()
@@ -199,6 +206,9 @@ class Metrics:
         self.budget_frozen = self._gauge("bridge_budget_frozen_seconds", "Wait that the tenant asked for.", "tenant")
         self.lease_waits = counter("bridge_lease_waits", "Waits for another worker, by outcome.", "tenant", "outcome")
         self.renewals = counter("bridge_renewals", "Tokens renewed ahead, by outcome.", "tenant", "outcome")
+        self.certificate_ends = self._gauge(
+            "bridge_certificate_ends_timestamp_seconds", "End of a key's certificate.", "tenant", "key"
+        )
         self.revocations = counter("bridge_revocations", "Tokens revoked, by outcome.", "tenant", "outcome")
 
     def _about_migration(self) -> None:
@@ -206,8 +216,8 @@ class Metrics:
         self.flag_fallbacks = counter("bridge_flag_fallbacks", "Flags not evaluated: safe side taken.", "tenant")
         self.stage_moves = counter("bridge_stage_moves", "Stage moves.", "tenant", "to")
         self.ramp_steps = counter("bridge_ramp_steps", "Steps that ramps took.", "tenant")
+        self.ramp_paused = self._gauge("bridge_ramp_paused", "1 while a ramp stands still.", "tenant", "by")
         self.killed = self._gauge("bridge_killed", "1 while a kill switch works.", "tenant")
-        self.state_age = self._gauge("bridge_state_age_seconds", "Age of this worker's copy of the tenants.")
         self.chores = counter("bridge_chores", "Background chores run, by outcome.", "chore", "outcome")
 
     def _about_guards(self) -> None:
@@ -219,12 +229,30 @@ class Metrics:
         )
         self.shadow_dropped = counter("bridge_shadow_dropped", "Sign-ins that found no room in the queue.", "tenant")
         self.notices = counter("bridge_notices", "Notices to webhooks, by outcome of an attempt.", "tenant", "outcome")
+        self.outbox = self._gauge("bridge_outbox_waiting", "Notices that no webhook heard yet.", "tenant")
+        self.store_seen = Gauge(
+            "bridge_store_seen_timestamp_seconds",
+            "When the worker that waits longest last saw the database.",
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
+
+    def exposed(self) -> bytes:
+        """Return, for a scrape, what all workers counted."""
+        if FILES_OF_WORKERS not in os.environ:
+            return generate_latest(self.registry)
+        whole = CollectorRegistry()
+        MultiProcessCollector(whole)  # type: ignore[no-untyped-call]
+        for gauge in self._shared:
+            whole.register(gauge)
+        return generate_latest(whole)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(name, text, labels, registry=self.registry)
+    def _gauge(self, name: str, text: str, *labels: str) -> SharedGauge:
+        self._shared.append(gauge := SharedGauge(name, text, *labels, registry=self.registry))
+        return gauge
 
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         return Histogram(name, text, labels, registry=self.registry)

@@ -13,6 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from pydantic import ValidationError
 
+from bridge.adapters.keyfiles import KeyFile
 from bridge.budgeting import Account, Lane, Lease, Spent
 from bridge.decisions import NotedDecision
 from bridge.errors import (
@@ -639,6 +640,10 @@ class FakeOutbox(_Store):
         mine = (each for each in self.rows.values() if each.tenant == tenant)
         return sorted(mine, key=lambda each: (each.created_at, each.to))
 
+    def depths(self) -> Mapping[str, int]:
+        self._check()
+        return Counter(each.tenant for each in self.rows.values())
+
 
 @dataclass
 class FakeWebhooks:
@@ -892,6 +897,9 @@ class FakeKeys:
         if name in self.missing:
             raise ConfigError([f"there is no signing key {name}"])
         return _key(name)
+
+    def list(self) -> Sequence[KeyFile]:
+        return [KeyFile("acme.pem", 2048, "2027-01-31", "AB:CD")]
 
 
 @lru_cache

@@ -46,12 +46,22 @@ NEVER = float("-inf")
 class RevisionWatch:
     """Looks at the counter at most every *every_s* seconds, and trusts copies for *trust_s* when it cannot.
 
-    *read* returns the counter or raises StoreError. One thread looks, the others go on with their copy.
+    *read* returns the counter or raises StoreError. One thread looks, the others go on with their copy. *note_seen*
+    hears when a look was good.
     """
 
-    def __init__(self, read: Callable[[], int], clock: Clock, *, every_s: float = 0.25, trust_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        read: Callable[[], int],
+        clock: Clock,
+        *,
+        every_s: float = 0.25,
+        trust_s: float = 60.0,
+        note_seen: Callable[[float], object] = float,
+    ) -> None:
         self._read = read
         self._clock = clock
+        self._note_seen = note_seen
         self._every_s = every_s
         self._trust_s = trust_s
         self._seen: int | None = None
@@ -92,6 +102,7 @@ class RevisionWatch:
                 forget()
         self._seen = revision
         self._tried_at = self._good_at = self._clock()
+        self._note_seen(self._good_at)
 
     def _is_due(self) -> bool:
         return not 0 <= self._clock() - self._tried_at < self._every_s

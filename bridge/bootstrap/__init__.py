@@ -135,7 +135,7 @@ class Bridge:
 
 def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     """Wire the product. Raises ConfigError for what cannot work, StoreError when the database is away."""
-    metrics, stores, keys = Metrics(), open_stores(settings, clock), KeyFiles(settings.keys_dir)
+    stores, keys = open_stores(settings, clock, metrics := Metrics()), KeyFiles(settings.keys_dir)
     history, measures, budget = notebooks(settings, stores, _secret(settings), clock=clock, metrics=metrics)
     qlik, engine, access = _upstream(keys, clock, metrics, measures, budget, reach_of(settings))
     signer = Signer(keys, clock)

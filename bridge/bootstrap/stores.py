@@ -45,6 +45,7 @@ from bridge.ports.renewals import RenewalStore
 from bridge.ports.sealing import SealedValues
 from bridge.ports.watching import HistoryStore, MeasureStore, Outbox
 from bridge.settings import Settings
+from bridge.telemetry import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,13 @@ class Stores:
     renewals: RenewalStore
 
 
-def open_stores(settings: Settings, clock: Clock) -> Stores:
+def open_stores(settings: Settings, clock: Clock, metrics: Metrics) -> Stores:
     """Open the database, upgrade it, and put the in-process copies in front."""
     database = open_database(settings.database_url)
     database.upgrade()
     vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
-    watch = RevisionWatch(database.revision, clock)
+    metrics.store_seen.set(clock())
+    watch = RevisionWatch(database.revision, clock, note_seen=metrics.store_seen.set)
     return Stores(
         database=database,
         tenants=CachedTenants(SqlTenants(database, vault), watch),

@@ -81,6 +81,9 @@ class Outbox(Protocol):
     def waiting(self, tenant: str) -> Sequence[Notice]:
         """Return every notice of a tenant that did not arrive yet, oldest first."""
 
+    def depths(self) -> Mapping[str, int]:
+        """Return how many notices wait, by tenant; a tenant of whom none waits is left out."""
+
 
 class WebhookSender(Protocol):
     """Posts to an address that an operator named."""

@@ -64,6 +64,7 @@ class Notices:
         self._chance = chance
         self._background = Background[Literal["due"]]("notices", lambda _: self.deliver(), room=1)
         self.close = self._background.close
+        self.depths = outbox.depths
 
     def written(self, tenant: Tenant, notice_id: str, event: Mapping[str, Any]) -> Sequence[Notice]:
         """Return what tells of an event, one notice a webhook; whoever makes the change keeps them with it."""

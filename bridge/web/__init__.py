@@ -9,7 +9,9 @@ from bridge.web import admin, answers, api, current, embed, marking, oidc, ops, 
 from bridge.web.allowances import Allowances
 from bridge.web.events import ClientEvents
 
-TEMPLATES = Path(__file__).parents[2] / "templates"
+PACKED = Path(__file__).parent / "templates"
+TEMPLATES = PACKED if PACKED.is_dir() else Path(__file__).parents[2] / "templates"
+"""A wheel packs beside this file what a checkout has at its top."""
 
 
 def create_app(bridge: Bridge) -> Flask:

@@ -5,11 +5,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from bridge.errors import BridgeError, NotAllowed, StoreError
 from bridge.ports import Probe
-from bridge.web import current
+from bridge.web import current, scrape
 from bridge.web.proxies import client_is_in
 
 blueprint = Blueprint("ops", __name__)
@@ -35,10 +35,9 @@ def readyz() -> ResponseReturnValue:
 def metrics() -> ResponseReturnValue:
     if not _is_from_ops():
         raise NotAllowed("Metrics are for the addresses in BRIDGE_OPS_NETWORKS alone.")
-    current.bridge().metrics.state_age.set(_state_age_s())
-    _note_kill_switches()
-    _note_budgets()
-    return Response(generate_latest(current.bridge().metrics.registry), content_type=CONTENT_TYPE_LATEST)
+    bridge = current.bridge()
+    scrape.look(bridge)
+    return Response(bridge.metrics.exposed(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _unreadable() -> dict[str, Any]:
@@ -55,25 +54,6 @@ def _state_age_s() -> float:
     with suppress(StoreError):
         bridge.tenants.all()
     return round(bridge.state_age_s(), 1)
-
-
-def _note_kill_switches() -> None:
-    """Bring the gauge up to date; with the database away, what it last said stands."""
-    bridge = current.bridge()
-    with suppress(StoreError):
-        for slug, state in bridge.tenants.all().items():
-            bridge.metrics.killed.labels(slug).set(state.is_killed)
-
-
-def _note_budgets() -> None:
-    """Bring the gauges up to date, as `_note_kill_switches` does."""
-    bridge = current.bridge()
-    with suppress(StoreError):
-        for each in bridge.budget.states([state.tenant for state in bridge.tenants.all().values()]):
-            slug = each.account.tenant
-            bridge.metrics.budget_left.labels(slug).set(each.left)
-            bridge.metrics.budget_size.labels(slug).set(each.book.limit.budget)
-            bridge.metrics.budget_frozen.labels(slug).set(each.frozen_s)
 
 
 def _outcome(probe: Probe) -> str:

@@ -130,6 +130,7 @@ class TestOutbox:
         assert [each.id for each in stores.outbox.due(200, limit=2)] == ["1", "2"]
         assert [each.id for each in stores.outbox.waiting("acme")] == ["1", "2", "3"]
         assert stores.outbox.waiting("globex") == []
+        assert stores.outbox.depths() == {"acme": 3}
 
     def test_notices_are_kept_with_the_move_or_not_at_all(self, stores: Stores, keep: Keep, event: AuditEvent) -> None:
         keep()

@@ -1,9 +1,9 @@
 """Notices on their way to webhooks, in SQL: a restart loses none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.tables import NOTICES
@@ -40,6 +40,11 @@ class SqlOutbox:
         query = select(NOTICES).where(NOTICES.c.tenant == tenant).order_by(NOTICES.c.created_at, NOTICES.c.to)
         with self._database.reading() as connection:
             return [Notice(**row) for row in connection.execute(query).mappings()]
+
+    def depths(self) -> Mapping[str, int]:
+        query = select(NOTICES.c.tenant, func.count()).group_by(NOTICES.c.tenant)
+        with self._database.reading() as connection:
+            return dict(connection.execute(query).tuples().all())
 
 
 def put_notices(connection: Connection, notices: Sequence[Notice]) -> None:
