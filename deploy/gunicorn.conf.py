@@ -33,11 +33,9 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn says nothing of its
     """Takes what the kernel has already accepted for us when the end comes, and then lets it accept no more."""
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's signature
-        super().set_accept_enabled(enabled)
-        if self.alive:
-            return
-        for listener in self.sockets:
-            known = -1
+        super().set_accept_enabled(enabled and self.alive)
+        while self.sockets and not self.alive:
+            listener, known = self.sockets.pop(), -1
             while self.nr_conns != known:
                 known = self.nr_conns
                 self.accept(listener)

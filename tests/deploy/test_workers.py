@@ -110,17 +110,20 @@ def test_the_end_drops_no_request_that_was_let_in(install: Callable[..., Install
     """More than the threads can take at once: some are under way, some wait. While they do, nobody new is let in."""
     bridge = install()
     server = bridge.start(WEB_THREADS="3")
-    bridge.acme.control("POST", "faults", {"endpoint": MINTS, "latency_ms": 1000})
+    bridge.acme.control("POST", "faults", {"endpoint": MINTS, "latency_ms": 1000, "times": 12})
     address = (urlsplit(server.base).hostname or "", urlsplit(server.base).port or 0)
     asked = [_asked(bridge, address, f"person-{number}") for number in range(12)]
-    wait_until(lambda: len(bridge.acme.calls(MINTS)) >= 4, server.process, "requests under way")
-
-    server.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: not _lets_in(address), server.process, "the door is closed while people are still inside")
     with ThreadPoolExecutor(len(asked)) as readers:
-        answers = list(readers.map(_answer, asked))
+        reading = [readers.submit(_answer, each) for each in asked]
+        wait_until(lambda: len(bridge.acme.calls(MINTS)) >= 3, server.process, "requests under way")
+
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not _lets_in(address), server.process, "the door is closed")
+        unanswered = [each for each in reading if not each.done()]
+        answers = [each.result() for each in reading]
 
     assert server.process.wait(30) == 0
+    assert unanswered, "the door was closed while people were still inside"
     assert [answer.split(b" ")[1] for answer in answers] == [b"200"] * len(asked)
     assert len({answer.rsplit(b"\r\n", 1)[1] for answer in answers}) == len(asked)
     assert list(bridge.home.glob("qlik-bridge-metrics-*")) == []
