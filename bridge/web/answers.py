@@ -8,7 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from bridge.errors import BadRequest, TooLarge
-from bridge.telemetry import StepTaken, collect_steps
+from bridge.telemetry import Step, StepTaken, collect_steps
 from bridge.web import cors, current, policy
 
 log = structlog.get_logger()
@@ -25,6 +25,8 @@ ALWAYS = (
 )
 HTTPS_FOR_A_YEAR = "max-age=31536000"
 """For our own name alone: what other names of the company do is not ours to say."""
+ORIGINS = {Step.KEPT: "store", Step.SHARED: "shared", Step.MINT: "mint"}
+"""Where an answer's token came from: kept here, from the attempt of another request, or new."""
 
 
 def install(app: Flask) -> None:
@@ -88,13 +90,25 @@ def _note(response: Response) -> Response:
     metrics = current.bridge().metrics
     metrics.requests.labels(route, str(response.status_code)).inc()
     metrics.request_seconds.labels(route).observe(took_s)
-    state = g.get("tenant")
     log.info(
         "request",
         method=request.method,
         route=route,
         status=response.status_code,
         ms=round(took_s * 1000, 1),
-        tenant=state.tenant.slug if state else None,
+        **_about(),
     )
     return response
+
+
+def _about() -> dict[str, str | None]:
+    """Return what a line tells of tenant, person, path and outcome, where there is any."""
+    state = g.get("tenant")
+    slug = state.tenant.slug if state else None
+    told = {
+        "subject": current.logged_as(slug, g.person) if slug and "person" in g else None,
+        "path": g.get("path"),
+        "origin": next((ORIGINS[each.step] for each in reversed(g.steps) if each.step in ORIGINS), None),
+        "problem": g.get("problem"),
+    }
+    return {"tenant": slug} | {name: value for name, value in told.items() if value}

@@ -66,6 +66,7 @@ def get_config() -> Response:
 def get_token() -> Response:
     state = _state()
     caller = identity.admitted(state)
+    current.note_path(Path.JWT)
     current.bridge().stragglers.note(state, caller.identity, whence())
     current.bridge().shadow.offer(state, caller.identity)
     token = current.bridge().legacy.issue(state, caller.identity)
@@ -84,6 +85,7 @@ def post_session() -> Response:
     """Trade an assertion for a session: our cookie on the same site, a bearer for a page of another one."""
     state = _state()
     vouched = identity.asserted()
+    current.note_person(vouched)
     identity.admit(state, vouched)
     value = current.bridge().sessions.open(vouched)
     site = request.headers.get("Sec-Fetch-Site", "")
@@ -118,6 +120,7 @@ def post_access_token() -> Response:
     state = _state()
     caller = identity.admitted(state)
     caller.check_csrf()
+    current.note_path(Path.OAUTH)
     rejected = request.headers.get("X-Rejected-Token", "")
     token = current.bridge().broker.issue(state, caller.identity, rejected=rejected)
     current.bridge().renewals.saw(state.tenant.slug, token.key.sub)
@@ -224,6 +227,7 @@ def _session(state: TenantState, caller: Caller) -> dict[str, Any]:
     if not identity.is_quiet():
         current.bridge().shadow.offer(state, caller.identity)
     path = current.bridge().rollouts.path(state, subject)
+    current.note_path(path)
     if path is Path.JWT:  # on the other path it is the token that counts, once it is issued
         current.bridge().history.note_person(tenant.slug, path, subject.sub)
     else:  # a page asks for its token once in hours, and for this each minute

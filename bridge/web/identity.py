@@ -74,6 +74,7 @@ def caller() -> Caller:
 def admitted(state: TenantState) -> Caller:
     """Return who asks. Raises NotSignedIn, or NotAllowed when the tenant does not admit them."""
     found = caller()
+    current.note_person(found.identity)
     admit(state, found.identity)
     return found
 

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from bridge import errors
+from bridge.model import Path
 from bridge.web import current
 
 log = structlog.get_logger()
@@ -102,6 +103,9 @@ def _answer_defect(error: Exception) -> ResponseReturnValue:
 
 
 def _render(problem: Problem) -> Response:
+    g.problem = problem.code
+    if problem.code == errors.StillOnJwt.code():
+        current.note_path(Path.JWT)
     current.bridge().metrics.errors.labels(problem.code).inc()
     _note_trouble(problem.code)
     if _wants_page():

@@ -76,6 +76,7 @@ def person_answer(slug: str, person: Person) -> PersonAnswer:
         token=HeldToken(token_id=token.token_id, issued_at=iso(token.issued_at), expires_at=iso(token.expires_at))
         if token
         else None,
+        logged_as=current.logged_as(slug, person.sub),
     )
 
 

@@ -193,6 +193,7 @@ class PersonAnswer(Shape):
     synced_groups: list[str] = Field(description="Groups that the tenant may have of them.")
     synced_at: str | None = Field(description="When those were last made to match; null: not known.")
     token: HeldToken | None
+    logged_as: str = Field(description="The `subject` of their lines in the log.")
 
 
 class Because(Shape):
