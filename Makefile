@@ -32,6 +32,8 @@ lock: .venv/.dev  ## pin every dependency anew, with hashes
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
 		--quiet --output-file requirements/runtime.lock pyproject.toml
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
+		--quiet --extra postgres --output-file requirements/postgres.lock pyproject.toml
+	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
 		--quiet --group dev --output-file requirements/dev.lock pyproject.toml
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
 		--quiet --output-file requirements/qlik-sdk.lock requirements/qlik-sdk.in

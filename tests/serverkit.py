@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 from storykit import PATIENCE_S, ROOT, Tenant, answers, assertion, free_ports, wait_until
 
 CONFIGURATION = ROOT / "deploy" / "gunicorn.conf.py"
+
+
+def tool(name: str, package: str) -> str:
+    """Return the path of a tool that `make test` installs where apt-get may be used."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is not None:
+        return found
+    reason = f"{name} is not installed; on Debian: apt-get install {package}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @dataclass
@@ -47,7 +61,7 @@ class Server:
 
 @contextmanager
 def running_server(
-    port: int, environment: Mapping[str, str], log: Path, *, python: str = sys.executable, folder: Path = ROOT
+    port: int, environment: Mapping[str, str], log: Path, *, python: str, folder: Path
 ) -> Iterator[Server]:
     command = [python, "-m", "gunicorn", f"--config={CONFIGURATION}", "bridge.wsgi:app"]
     own = {"PATH": os.environ["PATH"], **environment, "WEB_BIND": f"127.0.0.1:{port}"}
@@ -72,14 +86,14 @@ class Installation:
     portal: ec.EllipticCurvePrivateKey
     started: ExitStack = field(default_factory=ExitStack)
 
-    def start(self, **settings: str) -> Server:
+    def start(self, *, python: str = sys.executable, folder: Path = ROOT, **settings: str) -> Server:
         (port,) = free_ports(1)
         log = self.home / f"{port}.log"
         own = {**self.environment, "TMPDIR": str(self.home), **settings}
-        return self.started.enter_context(running_server(port, own, log))
+        return self.started.enter_context(running_server(port, own, log, python=python, folder=folder))
 
-    def vouch(self, who: str) -> Mapping[str, str]:
-        signed = assertion(self.portal, self.environment["BRIDGE_PUBLIC_URL"], who, ["Finance"], {})
+    def vouch(self, who: str, *groups: str) -> Mapping[str, str]:
+        signed = assertion(self.portal, self.environment["BRIDGE_PUBLIC_URL"], who, groups or ["Finance"], {})
         return {"Authorization": f"Bearer {signed}"}
 
     def token(self, server: Server, who: str) -> requests.Response:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the suite needs beside Python packages, where the machine lets it: Chromium, PostgreSQL, PHP for one
-# snippet of the documents, and the real Qlik clients. What is missing afterwards is skipped and named by the tests; with
+# snippet of the documents, nginx and promtool for deploy/, and the real Qlik clients. What is missing afterwards is skipped and named by the tests; with
 # CI=true it is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,6 +8,9 @@ cd "$(dirname "$0")/.."
 wanted=()
 command -v chromium >/dev/null || wanted+=(chromium)
 command -v php >/dev/null || wanted+=(php-cli)
+command -v nginx >/dev/null || wanted+=(nginx-light)
+command -v promtool >/dev/null || wanted+=(prometheus)
+command -v sqlite3 >/dev/null || wanted+=(sqlite3)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
 
 if [ "${#wanted[@]}" -gt 0 ]; then
