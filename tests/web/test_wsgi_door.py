@@ -1,6 +1,7 @@
 """`app.py`, as a server imports it."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,20 @@ def test_with_good_settings_there_is_an_application(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+
+
+def test_while_the_database_is_away_the_server_may_try_again() -> None:
+    """It stops as a whole at 4; the other workers must go on."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        done = imported(
+            BRIDGE_SECRET_KEY="x" * 40,
+            BRIDGE_ENCRYPTION_KEYS=Fernet.generate_key().decode(),
+            BRIDGE_PUBLIC_URL="https://bridge.example.com",
+            BRIDGE_DATABASE_URL=f"postgresql://bridge:hush@127.0.0.1:{nobody.getsockname()[1]}/bridge",
+        )
+
+    assert done.returncode == 75
+    assert "refused" in done.stderr
+    assert "hush" not in done.stderr
+    assert "Traceback" not in done.stderr
