@@ -42,9 +42,9 @@ class SqlOutbox:
             return [Notice(**row) for row in connection.execute(query).mappings()]
 
     def depths(self) -> Mapping[str, int]:
-        query = select(NOTICES.c.tenant, func.count()).group_by(NOTICES.c.tenant)
+        query = select(NOTICES.c.tenant, func.count().label("waiting")).group_by(NOTICES.c.tenant)
         with self._database.reading() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row.tenant: row.waiting for row in connection.execute(query)}
 
 
 def put_notices(connection: Connection, notices: Sequence[Notice]) -> None:
