@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -48,11 +49,11 @@ class Server:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
 
-    def metrics(self) -> dict[str, float]:
-        """Return every sample by name and labels, as written."""
+    def metrics(self) -> Mapping[str, float]:
+        """Return every sample by name and labels, as written; 0 for what was not counted yet."""
         text = requests.get(f"{self.base}/metrics", timeout=10).text
         pairs = (line.rpartition(" ") for line in text.splitlines() if line and line[0] != "#")
-        return {name: float(value) for name, _, value in pairs}
+        return defaultdict(float, {name: float(value) for name, _, value in pairs})
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
