@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-LONGEST_FIRST = ("browser", "stories", "sandbox", "web", "clients", "cli", "adapters", "services")
+LONGEST_FIRST = ("browser", "stories", "deploy", "sandbox", "web", "clients", "cli", "adapters", "services")
 """A worker gets one file after the other: none is to be left alone with Chromium at the end."""
 
 

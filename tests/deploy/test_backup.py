@@ -16,7 +16,7 @@ PEOPLE = [f"person-{number}" for number in range(5)]
 
 def postgresql_program(name: str) -> str:
     """Return the path of a program beside the server's own."""
-    return str(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))[-1])
+    return str(max(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))
 
 
 @pytest.fixture(scope="module")
