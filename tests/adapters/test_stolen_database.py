@@ -11,6 +11,7 @@ from bridge.bootstrap import build
 from bridge.bootstrap.stores import open_stores
 from bridge.model import AuditEvent, Identity, IssuedToken, OAuthClient, Rollout, Stage, Subject, TokenKey
 from bridge.settings import Settings, read_settings
+from bridge.telemetry import Metrics
 
 
 def settings(place: Path, **changed: str) -> Settings:
@@ -25,7 +26,7 @@ def settings(place: Path, **changed: str) -> Settings:
 
 def test_it_holds_nothing_that_opens_a_door(tmp_path: Path) -> None:
     given = settings(tmp_path)
-    stores = open_stores(given, lambda: 1_800_000_000)
+    stores = open_stores(given, lambda: 1_800_000_000, Metrics())
     bridge = build(given)
     hook: dict[str, Any] = {"url": "https://hooks.example.com/", "secret": "webhook-s3cret-0123456789"}
     client = OAuthClient(id="client", secret=SecretStr("issuing-s3cret-0123456789"))

@@ -63,6 +63,7 @@ def _environment(home: Path, database_url: str) -> dict[str, str]:
         "BRIDGE_DATABASE_URL": database_url,
         "BRIDGE_KEYS_DIR": str(home / "keys"),
         "BRIDGE_IDENTITY": "assertion",
+        "BRIDGE_PRIVATE_NETWORKS": "127.0.0.0/8",  # here the sandbox is
         "BRIDGE_ASSERTION_ISSUER": PORTAL_ISSUER,
         "BRIDGE_ASSERTION_JWKS": str(home / "jwks.json"),
     }

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 from serverkit import Installation, Server, tool
 from storykit import ROOT, free_ports, listens, wait_until
 
@@ -42,12 +43,25 @@ class Proxy:
         return requests.request(method, url, verify=False, timeout=20, allow_redirects=False, **options)  # noqa: S501
 
 
+class From(HTTPAdapter):
+    """Asks from an address of this machine."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        super().__init__()
+
+    def init_poolmanager(self, *given: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
+        super().init_poolmanager(*given, **options, source_address=(self._source, 0))
+
+
 @pytest.fixture(scope="module")
 def proxy(install: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     nginx, home = tool("nginx", "nginx-light"), tmp_path_factory.mktemp("nginx")
     bridge = install()
     bridge.environment["BRIDGE_IDENTITY"] = "assertion,header"
-    bridge.environment["BRIDGE_TRUSTED_PROXIES"] = "127.0.0.0/8"
+    bridge.environment["BRIDGE_TRUSTED_PROXIES"] = "127.0.0.1"
+    bridge.environment["BRIDGE_ADDRESS_REFUSALS_PER_MINUTE"] = "5"
+    bridge.environment["WEB_CONCURRENCY"] = "1"  # each worker counts refusals for itself
     server = bridge.start()
     plain, tls = free_ports(2)
     _write(home, urlsplit(server.base).netloc, plain, tls)
@@ -117,6 +131,19 @@ def test_nobody_outside_says_who_they_are(proxy: Proxy) -> None:
 
     assert through.status_code == 401
     assert beside.status_code == 403, "who is on the machine itself is believed, and not admitted by this tenant"
+
+
+def test_who_guesses_is_counted_by_the_address_that_the_proxy_sees(proxy: Proxy) -> None:
+    """What a client says of its own address is replaced, so it cannot guess on as somebody else."""
+
+    def guess(source: str, said: int) -> int:
+        with requests.Session() as session:
+            session.mount("https://", From(source))
+            headers = {"Authorization": "Bearer eyJ.no.assertion", "X-Forwarded-For": f"203.0.113.{said}"}
+            return session.get(f"{proxy.base}/t/acme/session", headers=headers, verify=False, timeout=20).status_code
+
+    assert [guess("127.0.0.2", said) for said in range(6)] == [401] * 5 + [429]
+    assert guess("127.0.0.3", 6) == 401, "others are not shut out with it"
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz", "/metrics/", "//metrics", "/%6detrics", "/t/../metrics"])
