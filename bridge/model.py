@@ -1,14 +1,13 @@
 """The nouns. Frozen, no I/O. Words: docs/glossary.md."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, model_validator
 
+from bridge.digests import digest_of, kept_digest
 from bridge.evidence import ParityPlan
 from bridge.guarding import Guardrails
 from bridge.plan import BUCKETS, Cohorts, Kill, Path, Rollout, Stage, bucket
@@ -38,8 +37,7 @@ class Subject:
     @cached_property
     def _fingerprint(self) -> str:
         """Kept, as each request asks for it and nothing of it ever changes."""
-        facts = [self.sub, self.name, self.email, sorted(self.groups)]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return digest_of([self.sub, self.name, self.email, sorted(self.groups)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +108,7 @@ class TokenKey:
     credential_revision: str
 
     def digest(self) -> str:
-        parts = [self.tenant, self.client_id, self.sub, self.scope, self.credential_revision]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return digest_of([self.tenant, self.client_id, self.sub, self.scope, self.credential_revision])
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,13 +293,13 @@ class Tenant(_Part):
     def token_key(self, sub: str) -> TokenKey:
         """Return the key under which the impersonation token of *sub* is kept."""
         client_id = self.issuing_client.id if self.issuing_client else ""
-        return TokenKey(self.slug, client_id, sub, self.scope, _credential_revision(self.host, client_id, self.scope))
+        revision = kept_digest(self.host, client_id, self.scope)[:16]
+        return TokenKey(self.slug, client_id, sub, self.scope, revision)
 
     def parity_basis(self) -> str:
         """Return a digest of what a comparison is made under: with another one it proves nothing any more."""
         plan = self.parity.model_dump(mode="json", include={"probes", "ignores", "max_apps"})
-        parts = [self.token_key("").credential_revision, plan]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        return digest_of([self.token_key("").credential_revision, plan])[:16]
 
     def public_document(self) -> dict[str, Any]:
         """Return every field but the secrets, of which only the presence shows."""
@@ -345,12 +342,6 @@ class Tenant(_Part):
         tenant = cls.from_documents(document, dict.fromkeys(names, STAND_IN))
         empty = {name: getattr(tenant, name).model_copy(update={"secret": SecretStr("")}) for name in names}
         return tenant.model_copy(update=empty)
-
-
-@lru_cache(maxsize=1000)
-def _credential_revision(host: str, client_id: str, scope: str) -> str:
-    """Kept, as each request asks for it."""
-    return hashlib.sha256(json.dumps([host, client_id, scope]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

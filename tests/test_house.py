@@ -7,12 +7,13 @@ import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
 NOUNS = {
-    *("budgeting", "decisions", "diagnosis", "errors", "evidence", "explanations", "guarding", "history"),
+    *("budgeting", "decisions", "diagnosis", "digests", "errors", "evidence", "explanations", "guarding", "history"),
     *("licences", "model", "plan", "roles", "sealing", "texts", "trail", "webhooks"),
 }
 MAY_IMPORT = {
     "__init__": set[str](),
     "diagnosis": set[str](),
+    "digests": set[str](),
     "errors": set[str](),
     "roles": set[str](),
     "texts": set[str](),
@@ -26,7 +27,7 @@ MAY_IMPORT = {
     "plan": {"texts"},
     "evidence": {"errors", "texts"},
     "explanations": {"diagnosis"},
-    "model": {"errors", "evidence", "guarding", "plan", "texts", "webhooks"},
+    "model": {"digests", "errors", "evidence", "guarding", "plan", "texts", "webhooks"},
     "trail": {"errors", "model", "texts", "webhooks"},
     "ports": NOUNS,
     "settings": NOUNS,
