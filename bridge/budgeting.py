@@ -12,6 +12,9 @@ SLOTS = 60
 RECENT = 5
 """What higher lanes spent in this part of a window says what they will need in a whole one."""
 
+LONGEST_CLOSED_S = 3600.0
+"""No Retry-After counts for longer; what lies further ahead was said before the clock went back."""
+
 DEAREST = 2
 """What one person costs at most: a login and a mint."""
 
@@ -30,6 +33,11 @@ class Lane(StrEnum):
 
 SHARES = {Lane.PAGE_OPEN: 100, Lane.RENEWAL: 90, Lane.PRE_WARM: 75, Lane.SHADOW: 50}
 """How much of the budget, in percent, a lane and those below it may spend in a window: the rest is for those above."""
+
+
+def closed_for_s(until: float, now: float) -> float:
+    """Return how long a tier that is closed until then stays so."""
+    return until - now if 0 < until - now <= LONGEST_CLOSED_S else 0
 
 
 @dataclass(frozen=True, slots=True)

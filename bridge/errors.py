@@ -196,9 +196,13 @@ class SyncRefused(BridgeError):
 
 
 class TenantError(BridgeError):
-    """Any failure of a Qlik Cloud tenant; never raised itself."""
+    """Any failure of a Qlik Cloud tenant; never raised itself.
+
+    `is_lost` where the call was made and its answer never came whole: the tenant may have done what we asked.
+    """
 
     exit_code = EXIT_UPSTREAM
+    is_lost: bool = False
 
 
 class TenantRefused(TenantError):

@@ -209,6 +209,7 @@ class Metrics:
         self.certificate_ends = self._gauge(
             "bridge_certificate_ends_timestamp_seconds", "End of a key's certificate.", "tenant", "key"
         )
+        self.mints_lost = counter("bridge_mints_lost", "Mints whose token may exist, and nobody has it.", "tenant")
         self.revocations = counter("bridge_revocations", "Tokens revoked, by outcome.", "tenant", "outcome")
 
     def _about_migration(self) -> None:

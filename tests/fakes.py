@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from pydantic import ValidationError
 
 from bridge.adapters.keyfiles import KeyFile
-from bridge.budgeting import Account, Lane, Lease, Spent
+from bridge.budgeting import Account, Lane, Lease, Spent, closed_for_s
 from bridge.decisions import NotedDecision
 from bridge.errors import (
     AppRefused,
@@ -715,10 +715,11 @@ class FakeBudget(_Store):
                 found[account].append(row)
         return found
 
-    def close(self, tenant: str, tier: int, until: float) -> None:
+    def close(self, tenant: str, tier: int, until: float, *, now: float) -> None:
         self._check()
         with self._lock:
-            self.tiers[tenant, tier] = max(until, self.tiers.get((tenant, tier), 0))
+            if closed_for_s(until, now) > closed_for_s(self.tiers.get((tenant, tier), 0), now):
+                self.tiers[tenant, tier] = until
 
     def closed(self) -> Mapping[tuple[str, int], float]:
         self._check()

@@ -7,11 +7,13 @@ import pytest
 
 BRIDGE = Path(__file__).parents[1] / "bridge"
 NOUNS = {
-    *("budgeting", "decisions", "diagnosis", "digests", "errors", "evidence", "explanations", "guarding", "history"),
+    *("budgeting", "deadline", "decisions", "diagnosis", "digests", "errors", "evidence", "explanations", "guarding"),
+    "history",
     *("licences", "model", "plan", "roles", "sealing", "texts", "trail", "webhooks"),
 }
 MAY_IMPORT = {
     "__init__": set[str](),
+    "deadline": set[str](),
     "diagnosis": set[str](),
     "digests": set[str](),
     "errors": set[str](),

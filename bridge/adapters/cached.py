@@ -129,7 +129,12 @@ class _Copies(Generic[K, V]):
             generation = self._generation
         if kept is not None and usable(kept):
             return kept
-        value = read()
+        try:
+            value = read()
+        except StoreError:
+            if kept is None:
+                raise
+            return kept  # the watch trusts it still, and nobody can say what is newer
         with self._guard:
             if value is not None and generation == self._generation:
                 self._kept[key] = value

@@ -56,7 +56,11 @@ class HttpQlik:
             require_success("impersonation", answer, self._clock())
         except TenantRefused as refusal:
             raise blame_the_proof(refusal, client) from None
-        return minted("impersonation", answer, asked_scope=tenant.scope, now=self._clock())
+        try:
+            return minted("impersonation", answer, asked_scope=tenant.scope, now=self._clock())
+        except TenantGarbled as failure:
+            failure.is_lost = True  # it says that it has minted
+            raise
 
     @timed(Step.CHECK)
     def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:

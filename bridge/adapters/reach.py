@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from bridge.adapters.timely import TimelyResponse
 from bridge.errors import TenantUnavailable
 
 Address = IPv4Address | IPv6Address
@@ -82,10 +83,14 @@ class Reach:
         reach = self
 
         class Plain(HTTPConnection):
+            response_class = TimelyResponse
+
             def _new_conn(self) -> socket.socket:
                 return reach.connect((self.host, self.port), super()._new_conn)
 
         class Secure(HTTPSConnection):
+            response_class = TimelyResponse
+
             def _new_conn(self) -> socket.socket:
                 return reach.connect((self.host, self.port), super()._new_conn)
 

@@ -3,34 +3,37 @@
 import io
 import json
 import ssl
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
+from socket import gaierror
 from typing import Any
 
 from requests import PreparedRequest, RequestException, Response, Session, Timeout
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
 from urllib3.response import BaseHTTPResponse
 
 from bridge.adapters.reach import ANYWHERE, Reach
+from bridge.deadline import at_most, left_s, within
 from bridge.errors import TenantError, TenantGarbled, TenantTimeout, TenantUnavailable
 
 MAX_BODY = 1_000_000
 CHUNK = 65_536
 CONNECTIONS = 32
+BEFORE_IT_WAS_SENT = (ConnectTimeoutError, NewConnectionError, SSLError, ValueError, gaierror)
+"""What goes wrong before anything reaches the tenant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds to wait: for a connection, for the next bytes, and for a whole body."""
+    """Seconds to wait: for a connection, for the next bytes, and for a whole answer; less where a deadline is near."""
 
     connect_s: float = 3.05
-    read_s: float = 10.0
-    total_s: float = 15.0
+    read_s: float = 8.0
+    total_s: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,12 @@ def failure(error: Exception) -> TenantError:
     """Say in our words why there is no answer; by class names alone, because texts may quote what was sent."""
     if isinstance(error, TenantError):
         return error
-    detail = " < ".join(type(cause).__name__ for cause in causes(error))
-    late = isinstance(error, Timeout) or any(isinstance(each, ReadTimeoutError) for each in causes(error))
-    return TenantTimeout(detail=detail) if late else TenantUnavailable(detail=detail)
+    chain = causes(error)
+    detail = " < ".join(type(cause).__name__ for cause in chain)
+    late = isinstance(error, Timeout) or any(isinstance(each, ReadTimeoutError) for each in chain)
+    found = TenantTimeout(detail=detail) if late else TenantUnavailable(detail=detail)
+    found.is_lost = not any(isinstance(each, BEFORE_IT_WAS_SENT) for each in chain)
+    return found
 
 
 def trust() -> ssl.SSLContext:
@@ -150,12 +156,18 @@ class _Bounded(HTTPAdapter):
         self._patience = patience
 
     def send(self, request: PreparedRequest, *_: Any, **options: Any) -> Response:  # noqa: ANN401
-        limits = (self._patience.connect_s, self._patience.read_s)
-        response = super().send(request, stream=True, timeout=limits, verify=options.get("verify", True))
+        with within(self._patience.total_s):
+            if left_s() <= 0:
+                raise TenantTimeout(detail="no time left to ask")
+            return self._sent(request, verify=options.get("verify", True))
+
+    def _sent(self, request: PreparedRequest, *, verify: Any) -> Response:  # noqa: ANN401 - requests' own
+        limits = (at_most(self._patience.connect_s), at_most(self._patience.read_s))
+        response = super().send(request, stream=True, timeout=limits, verify=verify)
         raw: BaseHTTPResponse = response.raw
         cookies = raw.headers.getlist("Set-Cookie")
         try:
-            body = self._read(raw, time.monotonic() + self._patience.total_s)
+            body = self._read(raw)
         except (HTTPError, OSError) as error:
             raw.close()
             raise failure(error) from None
@@ -165,13 +177,11 @@ class _Bounded(HTTPAdapter):
         response.raw = _Body(body, cookies)
         return response
 
-    def _read(self, raw: BaseHTTPResponse, deadline: float) -> bytes:
+    def _read(self, raw: BaseHTTPResponse) -> bytes:
         """Read as bytes come in: waiting for a full chunk would let a slow sender pass by the deadline."""
         body = bytearray()
         while chunk := raw.read1(CHUNK, decode_content=False):
             body += chunk
             if len(body) > MAX_BODY:
                 raise TenantGarbled(detail=f"a body of more than {MAX_BODY} bytes")
-            if time.monotonic() > deadline:
-                raise TenantTimeout(detail=f"a body that took more than {self._patience.total_s:g} s")
         return bytes(body)

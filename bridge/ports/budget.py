@@ -31,7 +31,7 @@ class BudgetStore(Protocol):
     def spent(self, since: float) -> Mapping[Account, Sequence[Spent]]:
         """Return what every account spent in the slots from then on."""
 
-    def close(self, tenant: str, tier: int, until: float) -> None:
+    def close(self, tenant: str, tier: int, until: float, *, now: float) -> None:
         """Close a tier to everybody; what is closed for longer stays so."""
 
     def closed(self) -> Mapping[tuple[str, int], float]:

@@ -89,9 +89,7 @@ class Door:
             return self.app(environ, start_response)
         with self.tenant.world.lock:
             body = self.app(environ, start_response)
-        if (fault := environ.get(FAULT)) and fault.drop == "after":
-            faults.hang_up(environ)
-        return body
+        return faults.sent(fault, body, environ) if (fault := environ.get(FAULT)) else body
 
     def log_and_delay(self, environ: Environ, path: str) -> None:
         call = Call(self.tenant.now(), environ["REQUEST_METHOD"], path)

@@ -20,6 +20,7 @@ FAULT_TYPES: dict[str, type | tuple[type, ...]] = {
     "status": int,
     "times": int,
     "latency_ms": (int, float),
+    "trickle_ms": (int, float),
     "retry_after": int,
     "drop": str,
     "body": str,
@@ -28,11 +29,13 @@ FAULT_TYPES: dict[str, type | tuple[type, ...]] = {
     "location": str,
     "close": int,
 }
+DROPS = (None, "before", "midway", "after")
 CLOSE_CODES = (3000, 4999)
 FAULT_BOUNDS = {
     "status": (200, 599),
     "times": (1, 10**9),
     "latency_ms": (0, 600_000),
+    "trickle_ms": (0, 600_000),
     "retry_after": (0, 10**6),
     "bytes": (0, 10**8),
     "close": CLOSE_CODES,
@@ -86,8 +89,8 @@ def post_fault() -> tuple[Response, int]:
     """Add one fault; faults apply in the order in which they came."""
     given = only(body.fields(), FAULT_TYPES)
     given = {name: value for name, value in given.items() if value is not None or name == "times"}
-    if not given.get("endpoint", "").startswith(("/", "*")) or given.get("drop") not in (None, "before", "after"):
-        raise body.bad_request("endpoint must be a path, and drop before or after")
+    if not given.get("endpoint", "").startswith(("/", "*")) or given.get("drop") not in DROPS:
+        raise body.bad_request("endpoint must be a path, and drop before, midway or after")
     if any(not low <= (given.get(name) or low) <= high for name, (low, high) in FAULT_BOUNDS.items()):
         raise body.bad_request(f"out of bounds; the bounds are {FAULT_BOUNDS}")
     fault = Fault(**given)

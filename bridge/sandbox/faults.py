@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 from flask import Response, request
@@ -11,6 +12,8 @@ from flask import Response, request
 from bridge.sandbox import errors, limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bridge.sandbox.state import Fault
     from bridge.sandbox.tenant import Memory
 
@@ -40,6 +43,26 @@ def answer(fault: Fault) -> Response | None:
     if fault.retry_after is not None:
         response.headers["Retry-After"] = str(fault.retry_after)
     return response
+
+
+def sent(fault: Fault, body: Iterable[bytes], environ: dict[str, object]) -> Iterable[bytes]:
+    """Return the answer as the fault lets it out: not at all, half of it, byte by byte, or as it is."""
+    if fault.drop == "after":
+        hang_up(environ)
+    if fault.drop == "midway":
+        return _half(b"".join(body), environ)
+    return _trickle(b"".join(body), fault.trickle_ms / 1000) if fault.trickle_ms else body
+
+
+def _half(whole: bytes, environ: dict[str, object]) -> Iterator[bytes]:
+    yield whole[: len(whole) // 2]
+    hang_up(environ)
+
+
+def _trickle(whole: bytes, pause_s: float) -> Iterator[bytes]:
+    for byte in whole:
+        yield bytes([byte])
+        time.sleep(pause_s)
 
 
 def hang_up(environ: dict[str, object]) -> NoReturn:

@@ -272,6 +272,7 @@ class Fault:
     times: int | None = 1
     latency_ms: int = 0
     retry_after: int | None = None
+    trickle_ms: int = 0
     drop: str | None = None
     body: str | None = None
     content_type: str = "application/json"

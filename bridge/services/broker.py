@@ -10,12 +10,21 @@ import structlog
 from cachetools import TTLCache
 
 from bridge.budgeting import Lane
-from bridge.errors import BudgetSpent, NotSignedIn, StillOnJwt, SubjectNotProvisioned, TenantError, TenantRefused
+from bridge.errors import (
+    BudgetSpent,
+    NotSignedIn,
+    StillOnJwt,
+    StoreError,
+    SubjectNotProvisioned,
+    TenantError,
+    TenantRefused,
+)
 from bridge.model import Identity, IssuedToken, Minted, Path, SubjectRecord, Tenant, TenantState
 from bridge.ports import Clock, Qlik, TenantStore, TokenStore
 from bridge.services.budget import claiming, is_weaker
 from bridge.services.flight import SingleFlight
 from bridge.services.groups import GroupSync
+from bridge.services.leases import LeaseHeld
 from bridge.services.measures import Measures
 from bridge.services.purse import for_one_person, hand_over
 from bridge.services.rollout import Rollouts
@@ -110,7 +119,7 @@ class Broker:
             if held:
                 self._measures.note_renewal(tenant.slug, record.subject.sub, failed=False)
             return token  # noqa: TRY300 - the outcome of the renewal is noted on both ways
-        except TenantError as failure:
+        except (TenantError, StoreError) as failure:
             if held and not isinstance(failure, BudgetSpent):  # a renewal that may wait has not failed
                 self._measures.note_renewal(tenant.slug, record.subject.sub, failed=True)
             held = self._held(tenant, record)  # looked up anew: it may have been revoked meanwhile
@@ -226,12 +235,19 @@ class Broker:
             issued_at=self._clock(),
             expires_at=minted.expires_at,
         )
-        if lost := hand_over(partial(self._tokens.put, token)):
+        if lost := self._handed_over(token):
             self._end(tenant, token)
             raise lost
         self._end_if_revoked(tenant.slug, record.subject.sub, since=revocations)
         self._metrics.tokens.labels(tenant.slug, "mint").inc()
         return token
+
+    def _handed_over(self, token: IssuedToken) -> LeaseHeld | None:
+        try:
+            return hand_over(partial(self._tokens.put, token))
+        except StoreError:
+            self._metrics.mints_lost.labels(token.key.tenant).inc()
+            raise
 
     def _minted(self, tenant: Tenant, user_id: str) -> Minted:
         """Mint; a client that is refused may have got another secret meanwhile, so that is tried once."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from cachetools import TTLCache
 
-from bridge.budgeting import DEAREST, Account, Book, BudgetState, Lane, Limit, Spent
+from bridge.budgeting import DEAREST, Account, Book, BudgetState, Lane, Limit, Spent, closed_for_s
 from bridge.errors import BridgeError, BudgetSpent, StoreError
 from bridge.guarding import Count, Tally
 from bridge.model import Tenant
@@ -90,9 +90,10 @@ class Budget:
         account, mine = _account(tenant), purse()
         if mine is None:
             self._claim(account, 1)
-        elif mine.calls and mine.account == account:
+        elif mine.calls and mine.account == account and not self._leases.ends_soon(mine.lease):
             mine.calls -= 1
         else:
+            mine.give_back_calls()
             slot = self._claim(account, 1 + then, mine)
             mine.account, mine.calls = account, then
             mine.give_back = partial(self._give_back, account, _lane.get(), slot)
@@ -117,7 +118,9 @@ class Budget:
         tallies: Mapping[str, Tally],
     ) -> BudgetState:
         now = self._clock()
-        frozen = {tier: until for (slug, tier), until in closed.items() if slug == account.tenant and until > now}
+        frozen = {
+            tier: until for (slug, tier), until in closed.items() if slug == account.tenant and closed_for_s(until, now)
+        }
         throttled = tallies.get(account.tenant, {}).get(Count.THROTTLED, 0)
         return BudgetState(account, Book(self.limit, spent.get(account, ())), now, frozen, throttled)
 
@@ -129,7 +132,7 @@ class Budget:
 
         def decide(rows: Sequence[Spent], closed_until: float) -> Spent:
             found.closed_until = closed_until
-            found.wait_s = max(closed_until - now, Book(self.limit, rows).wait_s(lane, calls, now))
+            found.wait_s = max(closed_for_s(closed_until, now), Book(self.limit, rows).wait_s(lane, calls, now))
             if found.wait_s <= 0:
                 return Spent(lane, self.limit.slot(now), calls)
             return Spent(lane, self.limit.slot(now + found.wait_s), refused=self._turned_away(account, lane))
@@ -155,7 +158,7 @@ class Budget:
 
     def _refuse(self, account: Account, lane: Lane, calls: int, found: "_Found") -> None:
         now = self._clock()
-        if found.closed_until > now:
+        if closed_for_s(found.closed_until, now):
             self.tiers.note(account.tenant, WRITE_TIER, found.closed_until)
             self.tiers.check(account.tenant, (WRITE_TIER,))
         with self._guard:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from bridge import deadline
 from bridge.errors import BridgeError, StillWaiting
 from bridge.services.leases import AGAIN_S, LeaseHeld
 from bridge.telemetry import Step, timed
@@ -44,7 +45,7 @@ class SingleFlight(Generic[T]):
 
     def _wait(self, flight: Future[T]) -> T:
         try:
-            return flight.result(self._patience_s)
+            return flight.result(deadline.at_most(self._patience_s))
         except TimeoutError:
             if flight.done():  # the work's own TimeoutError, or it landed this very moment
                 return flight.result()

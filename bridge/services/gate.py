@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from bridge.deadline import left_s, within
 from bridge.diagnosis import ClientFacts, CspEntry, Greeting, GroupSettings, JwtProvider
-from bridge.errors import BridgeError, TenantThrottled, TenantTimeout, TenantUnavailable
+from bridge.errors import BridgeError, TenantError, TenantThrottled, TenantTimeout, TenantUnavailable
 from bridge.evidence import Credential, Holder, OpenedApp, Wanted
 from bridge.licences import Licences
 from bridge.model import Hypercube, Minted, QlikUser, Tenant
 from bridge.ports import AccessReader, Clock, Engine, Qlik, TenantEvents, TenantSetUp
 from bridge.ports.watching import Directory
 from bridge.services.budget import WRITE_TIER, Budget
+from bridge.services.leases import CALL_S
 from bridge.services.purse import for_nobody
 from bridge.services.tiers import Tiers
 from bridge.telemetry import Metrics
@@ -37,6 +39,8 @@ AUDITS = (3,)
 A_MINT = 1
 FAILURES_BEFORE_PAUSE = 5
 PAUSE_S = 10.0
+FOR_THE_ENGINE_S = 60.0
+"""The engine may have to load an app first, and has limits of its own."""
 
 
 @dataclass(slots=True)
@@ -51,10 +55,13 @@ class _Gate:
     One 429 closes the tier (1: reads, 2: logins and tokens) of that tenant until its Retry-After has
     passed (Qlik: rate limiting). Logins and tokens are paid for from the budget, where there is one. Five failures in
     a row pause the tenant for ten seconds, then one caller tries. Calls that are safe to repeat are repeated once
-    after a failed connection or a 5xx.
+    after a failed connection or a 5xx. A call ends in time, with all its round trips.
     """
 
-    def __init__(self, clock: Clock, metrics: Metrics, heard: Heard, budget: Budget | None = None) -> None:
+    def __init__(
+        self, clock: Clock, metrics: Metrics, heard: Heard, budget: Budget | None = None, *, call_s: float = CALL_S
+    ) -> None:
+        self._call_s = call_s
         self._clock = clock
         self._metrics = metrics
         self._heard = heard
@@ -76,7 +83,7 @@ class _Gate:
         self._enter(tenant, tiers, then)
         outcome = "internal_error"
         try:
-            with self._metrics.upstream_seconds.labels(tenant.slug, call).time():
+            with self._metrics.upstream_seconds.labels(tenant.slug, call).time(), within(self._call_s):
                 answer = work()
             outcome = "ok"
         except BridgeError as error:
@@ -91,6 +98,8 @@ class _Gate:
 
     def _enter(self, tenant: Tenant, tiers: tuple[int, ...], then: int) -> None:
         """Pay last, but before the one caller who tries after a pause is chosen: who cannot pay does not try."""
+        if left_s() <= 0:
+            raise TenantTimeout(detail="no time left for another call")
         self._tiers.check(tenant.slug, tiers)
         self._check_pause(tenant.slug)
         if self._budget and WRITE_TIER in tiers:
@@ -103,7 +112,7 @@ class _Gate:
             circuit = self._circuits[slug]
             if circuit.failures < FAILURES_BEFORE_PAUSE:
                 return
-            if now < circuit.paused_until:
+            if 0 < circuit.paused_until - now <= PAUSE_S:  # what lies further ahead is of before the clock went back
                 raise TenantUnavailable(
                     detail=f"paused after {circuit.failures} failures in a row",
                     retry_after_s=circuit.paused_until - now,
@@ -138,6 +147,7 @@ class GatedQlik:
         budget: Budget | None = None,
     ) -> None:
         self._qlik = qlik
+        self._metrics = metrics
         self._gate = _Gate(clock, metrics, heard, budget)
 
     @property
@@ -150,7 +160,17 @@ class GatedQlik:
         return self._gate.call("log_in", LOGIN, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt), then=A_MINT)
 
     def mint(self, tenant: Tenant, user_id: str) -> Minted:
-        return self._gate.twice("mint", WRITE, tenant, lambda: self._qlik.mint(tenant, user_id))
+        """Mint, once more after an answer that was lost: the token that may exist is counted, and nobody's."""
+
+        def work() -> Minted:
+            try:
+                return self._qlik.mint(tenant, user_id)
+            except TenantError as failure:
+                if failure.is_lost:
+                    self._metrics.mints_lost.labels(tenant.slug).inc()
+                raise
+
+        return self._gate.twice("mint", WRITE, tenant, work)
 
     def whoami(self, tenant: Tenant, access_token: str) -> QlikUser:
         return self._gate.twice("whoami", READ, tenant, lambda: self._qlik.whoami(tenant, access_token))
@@ -217,7 +237,7 @@ class GatedEngine:
 
     def __init__(self, engine: Engine, clock: Clock, metrics: Metrics, heard: Heard = lambda *_: None) -> None:
         self._engine = engine
-        self._gate = _Gate(clock, metrics, heard)
+        self._gate = _Gate(clock, metrics, heard, call_s=FOR_THE_ENGINE_S)
 
     @property
     def gate(self) -> "_Gate":

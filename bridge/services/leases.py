@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from bridge import deadline
 from bridge.budgeting import Lease
 from bridge.errors import (
     BridgeError,
@@ -23,10 +24,12 @@ from bridge.ports import Clock
 from bridge.ports.budget import BudgetStore
 from bridge.telemetry import Metrics, Step, timed
 
-LEASE_S = 15.0
-"""Longer than a call takes that hangs; each call of a person that is paid for begins it anew."""
-PATIENCE_S = 25.0
+LEASE_S = 10.0
+"""Longer than a call takes that hangs; a call that begins late in it begins it anew."""
+PATIENCE_S = deadline.PATIENCE_S
 """Nobody waits longer for other workers: a lease whose holder died, and then some."""
+CALL_S = 8.0
+"""How long a call to a tenant may take, with all its round trips."""
 AGAIN_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.25
 
@@ -70,6 +73,10 @@ class Leases:
         now = self._clock()
         return Lease(tenant, sub, f"{self._name}-{os.getpid()}", now, now + LEASE_S)
 
+    def ends_soon(self, lease: Lease | None) -> bool:
+        """Tell whether a lease may end before a call does that begins now: the next worker would make it again."""
+        return lease is not None and lease.until - self._clock() < CALL_S
+
     def patience(self, tenant: str, sub: str) -> Callable[[], None]:
         """Return what waits for the lease of another worker; all of its waits end in time, counted from now."""
         return partial(self._outlast, tenant, sub, self._clock() + PATIENCE_S)
@@ -103,7 +110,7 @@ class Leases:
                 raise SHARED[lease.problem](detail="as another worker found")
             if lease.until <= now:
                 return "taken_over"
-            if now + pause_s > give_up_at:
+            if now + pause_s > give_up_at or deadline.left_s() < pause_s:  # clocks may go back; a deadline does not
                 break
             self._sleep(pause_s)
         raise StillWaiting(detail="another worker holds the lease", retry_after_s=AGAIN_S)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
+from bridge import deadline
 from bridge.budgeting import Account, Lease
 from bridge.errors import BridgeError
 from bridge.services.leases import LeaseHeld, Leases
@@ -14,7 +15,7 @@ from bridge.services.leases import LeaseHeld, Leases
 class Purse:
     """Calls claimed for one person and not used yet, the lease on them, and how to give both back.
 
-    It is this thread's own for as long as a `with` block lasts.
+    It is this thread's own for as long as a `with` block lasts, and that ends in time.
     """
 
     tenant: str
@@ -25,7 +26,7 @@ class Purse:
     lease: Lease | None = None
     leases: Leases | None = None
     outlast: Callable[[], object] = int
-    _token: Token["Purse | None"] | None = None
+    _tokens: tuple[Token["Purse | None"], Token[float]] | None = None
 
     def wanted(self, leases: Leases) -> Lease:
         """Return the lease that the next claim needs: a new one, or more time for the one there is."""
@@ -38,16 +39,21 @@ class Purse:
         return LeaseHeld(self.outlast)
 
     def __enter__(self) -> None:
-        self._token = _purse.set(self)
+        self._tokens = _purse.set(self), deadline.begin(deadline.PATIENCE_S)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if self._token is not None:
-            _purse.reset(self._token)
+        if self._tokens is not None:
+            _purse.reset(self._tokens[0])
+            deadline.over(self._tokens[1])
         self._close(error if isinstance(error, BridgeError) else None)
 
-    def _close(self, failure: BridgeError | None) -> None:
+    def give_back_calls(self) -> None:
         if self.calls:
             self.give_back(self.calls)
+            self.calls = 0
+
+    def _close(self, failure: BridgeError | None) -> None:
+        self.give_back_calls()
         if self.lease and self.leases:
             self.leases.end(self.lease, failure)
 
@@ -64,6 +70,7 @@ def for_one_person(tenant: str, sub: str) -> Purse:
     """Let the first claim of this thread take the lease on a person along, and a login the call of the mint.
 
     What is left over at the end is given back; an error that leaves is what those who wait for the lease find.
+    No person keeps a thread for longer than their deadline.
     """
     return Purse(tenant, sub)
 

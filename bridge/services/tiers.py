@@ -4,6 +4,7 @@ import threading
 
 import structlog
 
+from bridge.budgeting import closed_for_s
 from bridge.errors import StoreError, TenantThrottled
 from bridge.ports import Clock
 from bridge.ports.budget import BudgetStore
@@ -30,14 +31,16 @@ class Tiers:
         self._look()
         now = self._clock()
         for tier in tiers:
-            wait_s = self._until.get((slug, tier), 0) - now
+            wait_s = closed_for_s(self._until.get((slug, tier), 0), now)
             if wait_s > 0:
                 raise TenantThrottled(detail=f"tier {tier} is closed to us", retry_after_s=wait_s, tier=tier)
 
     def note(self, slug: str, tier: int, until: float) -> None:
         """Take over what the store said in passing."""
         with self._guard:
-            self._until[slug, tier] = max(until, self._until.get((slug, tier), 0))
+            now, known = self._clock(), self._until.get((slug, tier), 0)
+            if closed_for_s(until, now) > closed_for_s(known, now):
+                self._until[slug, tier] = until
 
     def close(self, slug: str, tier: int, until: float) -> None:
         """Close a tier here, and to the other workers."""
@@ -45,7 +48,7 @@ class Tiers:
         if self._store is None:
             return
         try:
-            self._store.close(slug, tier, until)
+            self._store.close(slug, tier, until, now=self._clock())
         except StoreError as failure:
             log.warning("closed_tier_not_shared", tenant=slug, tier=tier, detail=failure.detail)
 

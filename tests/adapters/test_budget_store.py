@@ -67,11 +67,18 @@ def test_what_was_not_used_is_given_back(stores: Stores) -> None:
     assert seen(stores)[0] == [Spent(Lane.PAGE_OPEN, 100.0, 1), Spent(Lane.SHADOW, 100.0, 2)]
 
 
+def test_what_was_said_before_the_clock_went_back_gives_way(stores: Stores) -> None:
+    stores.budget.close("acme", 2, 10_030, now=10_000)
+    stores.budget.close("acme", 2, 6_430.5, now=6_400.5)
+
+    assert stores.budget.closed()["acme", 2] == 6_430.5
+
+
 def test_a_tier_is_closed_for_the_longest_that_was_said(stores: Stores) -> None:
     assert seen(stores)[1] == 0
-    stores.budget.close("acme", 2, 300.5)
-    stores.budget.close("acme", 2, 200)
-    stores.budget.close("acme", 1, 250)
+    stores.budget.close("acme", 2, 300.5, now=100)
+    stores.budget.close("acme", 2, 200, now=100)
+    stores.budget.close("acme", 1, 250, now=100)
 
     assert seen(stores)[1] == 300.5
     assert {key: until for key, until in stores.budget.closed().items() if until} == {

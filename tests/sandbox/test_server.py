@@ -119,6 +119,20 @@ def test_a_dropped_connection_has_no_answer(origins: tuple[str, str], when: str,
     assert get(f"{acme}/login").status_code == 200
 
 
+def test_half_an_answer_and_one_byte_by_byte(origins: tuple[str, str]) -> None:
+    acme = origins[0]
+    path = "/.well-known/oauth-authorization-server"
+    whole = get(f"{acme}{path}").content
+    post(f"{acme}/_sandbox/faults", {"endpoint": path, "drop": "midway"})
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match=rf"\({len(whole) // 2} bytes read"):
+        get(f"{acme}{path}")
+    post(f"{acme}/_sandbox/faults", {"endpoint": path, "trickle_ms": 0.1})
+    with requests.get(f"{acme}{path}", stream=True, timeout=10) as trickling:
+        pieces = list(iter(trickling.raw.read1, b""))
+    assert b"".join(pieces) == whole
+    assert len(pieces) > 10
+
+
 def test_a_long_jwt_reaches_the_tenant_which_refuses_it(origins: tuple[str, str]) -> None:
     headers = {"Authorization": "Bearer " + "x" * 60_000}
     answer = requests.post(f"{origins[0]}/login/jwt-session", headers=headers, timeout=10)

@@ -34,7 +34,7 @@ def test_the_fullest_budget_comes_first(demo: Web, erin: Visitor) -> None:
 
 def test_a_frozen_tenant_comes_before_all_and_says_until_when(demo: Web, erin: Visitor) -> None:
     spend(demo, "globex", 8)
-    demo.budget.close("acme", 2, START + 60)
+    demo.budget.close("acme", 2, START + 60, now=START)
     page = erin.get("/admin/budget").text
 
     assert tenants_of(page)[0] == "acme"
@@ -80,7 +80,7 @@ def test_who_sees_one_tenant_sees_one_budget() -> None:
 
 def test_metrics_are_as_of_the_scrape(demo: Web) -> None:
     spend(demo, "acme", 10)
-    demo.budget.close("acme", 2, START + 60)
+    demo.budget.close("acme", 2, START + 60, now=START)
     lines = demo.visitor(peer="127.0.0.1").get("/metrics").text
 
     assert 'bridge_budget_left{tenant="acme"} 390.0' in lines

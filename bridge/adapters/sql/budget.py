@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, not_, select, u
 from bridge.adapters.sql import leases
 from bridge.adapters.sql.database import Database, Kept, Upsert, upsert
 from bridge.adapters.sql.tables import BUDGET_CALLS, CLOSED_TIERS
-from bridge.budgeting import Account, Lane, Lease, Spent
+from bridge.budgeting import LONGEST_CLOSED_S, Account, Lane, Lease, Spent
 from bridge.errors import StoreError
 from bridge.ports.budget import Decide
 
@@ -154,12 +154,13 @@ class SqlBudget:
                 found[Account(row.tenant, row.client)].append(_spent(row))
         return found
 
-    def close(self, tenant: str, tier: int, until: float) -> None:
+    def close(self, tenant: str, tier: int, until: float, *, now: float) -> None:
         with self._database.writing() as connection:
             tiers = upsert(connection, CLOSED_TIERS).values(tenant=tenant, tier=tier, until=until)
-            later = tiers.excluded.until > CLOSED_TIERS.c.until
+            known = CLOSED_TIERS.c.until
+            counts = (tiers.excluded.until > known) | (known > now + LONGEST_CLOSED_S)
             keys = list(CLOSED_TIERS.primary_key)
-            connection.execute(tiers.on_conflict_do_update(index_elements=keys, set_={"until": until}, where=later))
+            connection.execute(tiers.on_conflict_do_update(index_elements=keys, set_={"until": until}, where=counts))
 
     def closed(self) -> Mapping[tuple[str, int], float]:
         with self._database.looking() as connection:

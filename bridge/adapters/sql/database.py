@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Executable, Table, select, text, upda
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
+from bridge import deadline
 from bridge.adapters.sql.tables import REVISION
 from bridge.errors import StoreError
 
@@ -40,7 +41,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Lend a connection; nothing is written."""
+        """Lend a connection; nothing is written. Refused when nobody waits for the answer any more."""
+        if deadline.left_s() < -deadline.SPARE_S:
+            raise StoreError(detail="no time left to read; the database is slow")
         with _in_our_words(), self._engine.connect() as connection:
             yield connection
 
