@@ -70,7 +70,7 @@ def rival(home: Path, addresses: Mapping[int, str]) -> Iterator[str]:
     (port,) = free_ports(1)
     (pem := home / "rival.pem").write_text(private_pem(rsa_key()))
     environment = {"BENCH_TENANTS": json.dumps({str(ms): at for ms, at in addresses.items()}), "BENCH_KEY": str(pem)}
-    words = gunicorn("bench.rivals:create_app()", port)
+    words = gunicorn("bench.rival_app:app", port)
     with process(*words, port=port, log=home / "rival.log", environment=environment):
         yield f"http://127.0.0.1:{port}"
 
