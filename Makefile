@@ -39,6 +39,8 @@ lock: .venv/.dev  ## pin every dependency anew, with hashes
 		--quiet --output-file requirements/qlik-sdk.lock requirements/qlik-sdk.in
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
 		--quiet --output-file requirements/node.lock requirements/node.in
+	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
+		--quiet --constraint requirements/dev.lock --output-file requirements/bench.lock requirements/bench.in
 
 clean:
 	rm -rf .venv .venv-qlik-sdk tests/clients/node/node_modules bridge/sandbox/runtime/node_modules \

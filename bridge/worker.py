@@ -14,10 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from granian._futures import _new_cbscheduler
-from granian._granian import SocketHolder, WorkerSignal, WSGIWorker
-from granian.http import HTTP1Settings
+from granian import _futures, _granian, http
 from gunicorn.workers.sync import SyncWorker
+
+granian: Any = _granian  # what its stubs say of these is not so
 
 LOOK_EVERY_S = 0.1
 HEAD_BYTES = 64 * 1024
@@ -60,10 +60,11 @@ class Worker(SyncWorker):  # type: ignore[misc]  # gunicorn says nothing of its 
     """Serves until SIGTERM; then nobody is kept on the line, and the door closes behind whoever was let in."""
 
     def run(self) -> None:
-        stop, loop, is_over = WorkerSignal(), asyncio.new_event_loop(), threading.Event()
+        stop, loop, is_over = granian.WorkerSignal(), asyncio.new_event_loop(), threading.Event()
         stop.add_cb(is_over.set)
+        answers = _futures._new_cbscheduler(loop, self._answer, impl_asyncio=True)  # type: ignore[no-untyped-call]  # noqa: SLF001
         for listener in self.sockets:
-            self._core(listener).serve_str(_new_cbscheduler(loop, self._answer, impl_asyncio=True), loop, stop)
+            self._core(listener).serve_str(answers, loop, stop)
         self._stay_while(lambda: self.alive and self.ppid == os.getppid())
         asked_to_go = time.monotonic()
         self._stay_while(lambda: time.monotonic() < asked_to_go + LINGER_S)
@@ -89,13 +90,16 @@ class Worker(SyncWorker):  # type: ignore[misc]  # gunicorn says nothing of its 
             self.notify()
             time.sleep(LOOK_EVERY_S)
 
-    def _core(self, listener: Any) -> WSGIWorker:  # noqa: ANN401 - gunicorn's own
+    def _core(self, listener: Any) -> Any:  # noqa: ANN401 - gunicorn's and granian's own
         """Return what serves a listener; granian's own server makes it in the same way."""
-        door = (None, SocketHolder(os.dup(listener.fileno()), listener.FAMILY == socket.AF_UNIX, self.cfg.backlog))
-        http1 = HTTP1Settings(keep_alive=self.cfg.keepalive > 0, max_buffer_size=HEAD_BYTES)
+        door = (
+            None,
+            granian.SocketHolder(os.dup(listener.fileno()), listener.FAMILY == socket.AF_UNIX, self.cfg.backlog),
+        )
+        http1 = http.HTTP1Settings(keep_alive=self.cfg.keepalive > 0, max_buffer_size=HEAD_BYTES)
         threads = (1, 1, self.cfg.threads, IDLE_THREAD_S, IN_LINE)
-        no_tls = (False, None, None, None, "tls1.3", None, [], False)
-        return WSGIWorker(1, door, None, *threads, "1", http1, None, None, *no_tls, (None, None))
+        no_tls: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
+        return granian.WSGIWorker(1, door, None, *threads, "1", http1, None, None, *no_tls, (None, None))
 
     def _answer(self, exchange: Any, scope: dict[str, Any]) -> int:  # noqa: ANN401 - granian's own
         """Run the application for one request."""

@@ -40,11 +40,13 @@ MAY_IMPORT = {
     "bootstrap": NOUNS | {"ports", "settings", "telemetry", "services", "adapters"},
     "web": NOUNS | {"ports", "bootstrap", "settings", "services", "telemetry", "gauges"},
     "wsgi": {"bootstrap", "errors", "settings", "telemetry", "web"},
+    "worker": set[str](),
     "cli": NOUNS | {"bootstrap", "settings", "services", "telemetry", "sandbox"},
     "sandbox": set[str](),
 }
 ONLY_HERE = {  # outside library -> the rooms, or the single files, that may use it
     "flask": {"web", "sandbox", "wsgi"},
+    "granian": {"worker"},
     "werkzeug": {"web", "sandbox"},
     "sqlalchemy": {"adapters"},
     "alembic": {"adapters"},
@@ -57,7 +59,7 @@ ONLY_HERE = {  # outside library -> the rooms, or the single files, that may use
     "click": {"cli"},
     "rich": {"cli"},
     "jinja2": {"cli"},
-    "gunicorn": {"sandbox"},
+    "gunicorn": {"sandbox", "worker"},
     "flask_sock": {"sandbox"},
     "simple_websocket": {"sandbox"},
     "websockets": {"adapters/engine"},

@@ -1,0 +1,60 @@
+"""The worker over granian's core: what it serves, what its application sees, and an end that drops nobody."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from storykit import free_ports, listens, wait_until
+
+APP = """
+import time
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(0.3)
+    read = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [read, "\\n".join(sorted(environ)).encode()] if environ["PATH_INFO"] == "/names" else [read]
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    (port,) = free_ports(1)
+    (tmp_path / "its_app.py").write_text(APP)
+    shape = ["--workers=2", "--threads=2", "--worker-class=bridge.worker.Worker", "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", *shape, f"--bind=127.0.0.1:{port}", "its_app:app"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "HTTP_X_SECRET": "of-the-process"}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment) as process:
+        wait_until(listens(port), process, "gunicorn")
+        yield f"http://127.0.0.1:{port}", process
+        process.terminate()
+
+
+def test_it_serves_and_tells_nothing_of_the_process(server: tuple[str, subprocess.Popen[bytes]]) -> None:
+    base, _ = server
+
+    assert requests.post(f"{base}/echo", data="hello", timeout=10).text == "hello"
+    names = requests.get(f"{base}/names", timeout=10).text.splitlines()
+    assert {"REQUEST_METHOD", "REMOTE_ADDR", "wsgi.input"} <= set(names)
+    assert not {"HTTP_X_SECRET", "PATH", "PYTHONPATH"} & set(names)
+
+
+def test_the_end_answers_whoever_was_let_in(server: tuple[str, subprocess.Popen[bytes]]) -> None:
+    base, process = server
+    with ThreadPoolExecutor(12) as crowd:
+        asked = [crowd.submit(requests.get, f"{base}/slow", timeout=20) for _ in range(12)]
+        wait_until(lambda: any(each.done() for each in asked), process, "the first answer")
+        process.send_signal(signal.SIGTERM)
+        answers = [each.result() for each in asked]
+
+    assert [answer.status_code for answer in answers] == [200] * 12
+    assert process.wait(20) == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(base.rpartition(":")[2])), timeout=5)
