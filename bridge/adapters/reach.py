@@ -14,7 +14,8 @@ from bridge.errors import TenantUnavailable
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+OURSELVES = IPv6Network("::1/128")
+LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), OURSELVES)
 NEVER = tuple(
     map(
         ip_network,
@@ -24,12 +25,19 @@ NEVER = tuple(
             "169.254.0.0/16",  # link-local; clouds answer there with the machine's own credentials
             "fe80::/10",
             "fd00:ec2::/32",  # the same over IPv6 (AWS)
+            "fd20:ce::254/128",  # and at Google
             "100.100.100.200/32",  # and at Alibaba
             "192.0.0.192/32",  # and at Oracle
+            "fd00:c1::a9fe:a9fe/128",
+            "168.63.129.16/32",  # and at Azure, where it is a public address
         ),
     )
 )
-NAT64 = IPv6Network("64:ff9b::/96")
+GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""All that is routed; Python calls the unassigned rest global too."""
+DOCUMENTATION = IPv6Network("3fff::/20")
+PACKED = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+"""Whose last 32 bits are an IPv4 address: compatible, mapped, translated, NAT64."""
 REFUSED = (
     "The bridge does not call this address, because it is not public. An operator must correct it,"
     " or name its network in BRIDGE_PRIVATE_NETWORKS."
@@ -49,7 +57,7 @@ class Reach:
     def _allows(self, address: Address) -> bool:
         if address.is_multicast or any(address in network for network in NEVER):
             return False
-        return address.is_global or any(address in network for network in self.networks)
+        return _is_public(address) or any(address in network for network in self.networks)
 
     def allows_name(self, host: str) -> bool:
         """Tell whether a host may be declared: names are judged by where they lead, later."""
@@ -107,13 +115,18 @@ ANYWHERE = Reach((ip_network("0.0.0.0/0"), ip_network("::/0")))
 """For addresses that come from the settings, by whoever runs the process: a sign-in service is often internal."""
 
 
+def _is_public(address: Address) -> bool:
+    is_routed = isinstance(address, IPv4Address) or (address in GLOBAL_UNICAST and address not in DOCUMENTATION)
+    return is_routed and address.is_global
+
+
 def _unpacked(address: Address) -> Iterator[Address]:
     """Yield an address, or the IPv4 addresses that it stands for."""
-    if isinstance(address, IPv4Address):
+    if isinstance(address, IPv4Address) or address in OURSELVES:
         yield address
         return
-    packed = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in NAT64:
+    packed = [address.sixtofour, *(address.teredo or ())]
+    if any(address in network for network in PACKED):
         packed.append(IPv4Address(int(address) & 0xFFFFFFFF))
     inner = [each for each in packed if each is not None]
     yield from inner or [address]

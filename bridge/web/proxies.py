@@ -1,6 +1,7 @@
 """Peers we know by the address of their socket, and the people that a trusted proxy names."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -13,7 +14,11 @@ from bridge.web.subjects import subject_of
 
 SOURCE = "header"
 MINUTE_S = 60
-FORWARDED = ("X-Forwarded-For", "Forwarded")
+PASSED_ON = "X-Forwarded-For"
+TRACES = (PASSED_ON, "Forwarded", "X-Real-IP", "Via")
+"""What proxies add. One is read; each tells that somebody else is behind the peer."""
+NEAR = tuple(map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")))
+PORT = re.compile(r"(?P<v4>[\d.]+):\d+|\[(?P<v6>[^\]]*)\](?::\d+)?")
 LINE_BITS = 64
 
 Address = IPv4Address | IPv6Address
@@ -26,30 +31,47 @@ def peer_is_in(networks: Iterable[Network]) -> bool:
 
 
 def client_is_in(networks: Iterable[Network], trusted: Sequence[Network]) -> bool:
-    """Tell whether the request began in one of *networks*; if another proxy passed it on, nobody knows."""
-    if any(name in request.headers for name in FORWARDED) and not peer_is_in(trusted):
-        return False
+    """Tell whether the request began in one of *networks*; where nobody knows, it did not."""
     return _is_in(_client(trusted), networks)
 
 
 def client_address(settings: Settings) -> str:
-    """Return where the request began, for counting: one line of IPv6 is a whole network."""
-    client = _client(settings.trusted_proxies)
+    """Return where the request began, for counting: one line of IPv6 is a whole network.
+
+    A proxy that nobody named is believed for this alone, when it is near: else one stranger would close it for all.
+    """
+    peer = _address(request.remote_addr)
+    client = _client(settings.trusted_proxies) or (_is_in(peer, NEAR) and _hops().pop()) or peer
     return str(ip_network((client, LINE_BITS), strict=False) if isinstance(client, IPv6Address) else client)
 
 
 def _client(trusted: Sequence[Network]) -> Address | None:
-    """Return the socket's peer, or what trusted proxies say of theirs, from the last one back."""
+    """Return the socket's peer, or what trusted proxies say of theirs, from the last one back.
+
+    None when somebody else passed the request on, or a proxy does not say for whom.
+    """
     client = _address(request.remote_addr)
-    passed_on = request.headers.get("X-Forwarded-For", "").split(",")
-    while passed_on and _is_in(client, trusted) and (further := _address(passed_on.pop())):
-        client = further
+    if not any(name in request.headers for name in TRACES):
+        return client
+    if not _is_in(client, trusted):
+        return None
+    hops = _hops()
+    while hops and _is_in(client, trusted):
+        client = hops.pop()
     return client
 
 
+def _hops() -> list[Address | None]:
+    return [_address(each) for each in request.headers.get(PASSED_ON, "").split(",")]
+
+
 def _address(text: str | None) -> Address | None:
+    """Return an address, with or without a port behind it."""
+    text = (text or "").strip()
+    if with_port := PORT.fullmatch(text):
+        text = with_port["v4"] or with_port["v6"]
     try:
-        found = ip_address((text or "").strip())
+        found = ip_address(text)
     except ValueError:
         return None
     return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found

@@ -32,9 +32,14 @@ from bridge.webhooks import Webhook
 
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34", "64:ff9b::808:808"]
 PRIVATE = ["127.0.0.1", "127.8.8.8", "::1", "10.0.0.1", "172.31.0.1", "192.168.1.1", "100.64.0.1", "fd12::1"]
-PACKED = ["::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::"]
+PACKED = [
+    *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::"),
+    *("::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b:1::7f00:1"),
+]
+NOT_GLOBAL_UNICAST = ["fec0::1", "100::1", "3fff::1", "5f00::1", "4000::1"]
 METADATA = [
     *("169.254.169.254", "169.254.170.2", "fe80::1", "fd00:ec2::254", "100.100.100.200", "192.0.0.192"),
+    *("168.63.129.16", "::ffff:168.63.129.16", "fd20:ce::254"),
     *("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "0.0.0.0", "::", "224.0.0.1", "ff02::1"),  # noqa: S104 - refused
 ]
 OURSELVES = ip_network("127.0.0.0/8")
@@ -45,7 +50,7 @@ def test_public_addresses_are_called(address: str) -> None:
     assert Reach().allows(ip_address(address))
 
 
-@pytest.mark.parametrize("address", [*PRIVATE, *PACKED, *METADATA])
+@pytest.mark.parametrize("address", [*PRIVATE, *PACKED, *NOT_GLOBAL_UNICAST, *METADATA])
 def test_others_are_not(address: str) -> None:
     assert not Reach().allows(ip_address(address))
 
@@ -136,6 +141,14 @@ def test_a_name_with_one_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch,
         CALLS["mint"](clock, tenant(host="https://acme.example.com"), Reach())
 
 
+@pytest.mark.parametrize("spelling", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1"])
+def test_another_spelling_of_an_address_leads_no_further(
+    spelling: str, listening: tuple[socket.socket, str], clock: FakeClock
+) -> None:
+    with pytest.raises(TenantUnavailable, match="not public"):
+        CALLS["mint"](clock, tenant(host=listening[1].replace("127.0.0.1", spelling).replace("http", "https")), Reach())
+
+
 def test_within_reach_it_works_as_ever(scripted: ScriptedTenant) -> None:
     scripted.answers["/x"] = Reply(document={})
 
@@ -168,9 +181,10 @@ def settings(**given: str) -> Settings:
 
 def test_whatever_calls_tenants_keeps_within_reach(tmp_path: Path) -> None:
     """Whoever has patience calls somebody."""
-    before = {id(each) for each in gc.get_objects()}
+    before = gc.get_objects()  # kept, so that no new object takes the place of one of these
+    known = set(map(id, before))
     bridge = build(settings(BRIDGE_DATABASE_URL=f"sqlite:///{tmp_path / 'bridge.db'}"))
-    fresh = [each for each in gc.get_objects() if id(each) not in before and type(each).__module__ != "builtins"]
+    fresh = [each for each in gc.get_objects() if id(each) not in known and type(each).__module__ != "builtins"]
     callers = [each for each in fresh if "_patience" in getattr(each, "__dict__", {})]
     bridge.close()
 

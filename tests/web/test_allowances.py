@@ -183,6 +183,27 @@ def test_behind_a_trusted_proxy_the_client_is_counted_not_the_proxy() -> None:
         assert proxy.get("/t/acme/session", headers=portal.vouch() | forwarded(client)).status_code == status
 
 
+@pytest.mark.parametrize("written", ["192.0.2.1:50443", "[2001:db8::1]:50443", "2001:db8::1"])
+def test_a_proxy_may_write_ports_and_brackets(written: str) -> None:
+    portal = web(**ASSERTION, **THREE, BRIDGE_TRUSTED_PROXIES="10.0.0.0/8")
+    proxy = portal.visitor(peer="10.0.0.1")
+    for _ in range(3):
+        proxy.get("/t/acme/session", headers=ASSERTED | forwarded(written))
+
+    for client, status in ((written, 429), ("192.0.2.2:50443", 200)):
+        assert proxy.get("/t/acme/session", headers=portal.vouch() | forwarded(client)).status_code == status
+
+
+def test_a_stranger_behind_a_proxy_that_nobody_named_closes_it_for_nobody_else() -> None:
+    portal = web(**ASSERTION, **THREE)
+    proxy = portal.visitor(peer="127.0.0.1")
+    for _ in range(4):
+        proxy.get("/t/acme/session", headers=ASSERTED | forwarded("192.0.2.99", "198.51.100.1"))
+
+    for client, status in (("198.51.100.1", 429), ("203.0.113.5", 200)):
+        assert proxy.get("/t/acme/session", headers=portal.vouch() | forwarded(client)).status_code == status
+
+
 def test_nobody_else_chooses_the_address_that_counts() -> None:
     portal = web(**ASSERTION, **THREE)
     for number in range(3):
@@ -194,7 +215,7 @@ def test_nobody_else_chooses_the_address_that_counts() -> None:
 # --- the same address, for metrics -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
 def test_metrics_stay_closed_behind_a_proxy_on_the_same_machine(header: str) -> None:
     """Everybody comes from loopback there."""
     demo = web(**HEADER)
@@ -204,6 +225,33 @@ def test_metrics_stay_closed_behind_a_proxy_on_the_same_machine(header: str) -> 
     assert local.get("/metrics", headers={header: "203.0.113.9"}).status_code == 403
     assert local.get("/metrics", headers={header: "127.0.0.1"}).status_code == 403
     assert "probes" not in local.get("/readyz", headers={header: "203.0.113.9"}).get_json()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"Forwarded": "for=203.0.113.9"},
+        {"X-Forwarded-For": "unknown"},
+        {"X-Forwarded-For": ""},
+        {"X-Forwarded-For": "127.0.0.1, somebody"},
+        {"X-Real-IP": "203.0.113.9"},
+        {"Via": "1.1 proxy"},
+    ],
+)
+def test_metrics_stay_closed_where_a_trusted_proxy_does_not_say_for_whom(told: dict[str, str]) -> None:
+    inside = web(**HEADER | {"BRIDGE_TRUSTED_PROXIES": "127.0.0.1"})
+    local = inside.visitor(peer="127.0.0.1")
+
+    assert local.get("/metrics", headers=told).status_code == 403
+    assert local.get("/metrics").status_code == 200
+
+
+def test_a_trusted_proxy_may_write_the_port_of_whom_it_names() -> None:
+    inside = web(**HEADER | {"BRIDGE_TRUSTED_PROXIES": "127.0.0.1"}, BRIDGE_OPS_NETWORKS="10.0.0.0/8")
+    local = inside.visitor(peer="127.0.0.1")
+
+    assert local.get("/metrics", headers=forwarded("10.0.0.9:51234")).status_code == 200
+    assert local.get("/metrics", headers=forwarded("203.0.113.9:51234")).status_code == 403
 
 
 def test_a_trusted_proxy_says_who_reads_the_metrics() -> None:
