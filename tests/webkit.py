@@ -49,6 +49,7 @@ from bridge.bootstrap import Bridge
 from bridge.errors import UnmetCondition
 from bridge.model import Cohorts, Identity, Rollout, Stage, Subject, Tenant, TenantState
 from bridge.ports import Probe
+from bridge.roles import Grant
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.budget import Budget
@@ -65,7 +66,7 @@ from bridge.services.legacy import LegacyJwts
 from bridge.services.lookup import Lookup
 from bridge.services.measures import Measures
 from bridge.services.notices import Notices
-from bridge.services.operators import Operators
+from bridge.services.operators import EVERYTHING, Operators
 from bridge.services.parity import Parity
 from bridge.services.parity_baselines import Baselines
 from bridge.services.parity_look import Looks
@@ -365,8 +366,8 @@ class Web:
     def vouch(self, sub: str = "ada", **changed: Any) -> dict[str, str]:  # noqa: ANN401 - whatever a test invents
         return {"Authorization": f"Bearer {self.assertion(sub, **changed)}"}
 
-    def operator_token(self, name: str = "ci") -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.bridge.operators.new_token(name, actor='test')}"}
+    def operator_token(self, name: str = "ci", grant: Grant = EVERYTHING) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.bridge.operators.new_token(name, actor='test', grant=grant)}"}
 
 
 def _tenant(slug: str) -> TenantState:

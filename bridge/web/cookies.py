@@ -1,4 +1,4 @@
-"""Our two cookies: the session, and the anchor of an open sign-in form."""
+"""Our cookies: the session, and the anchor of an open sign-in form. `oidc` has a third, with the same names."""
 
 import secrets
 
@@ -12,8 +12,12 @@ FORM = "bridge_form"
 
 
 def name_of(cookie: str) -> str:
+    return named(cookie, is_secure=current.bridge().settings.cookies_are_secure)
+
+
+def named(cookie: str, *, is_secure: bool) -> str:
     """Return a cookie's name; over https one that no neighbour under the same domain can set in our place."""
-    return f"__Host-{cookie}" if current.bridge().settings.cookies_are_secure else cookie
+    return f"__Host-{cookie}" if is_secure else cookie
 
 
 def session_value() -> str | None:

@@ -20,6 +20,7 @@ from bridge.errors import SignInRefused, SignInUnavailable, TenantError
 from bridge.model import Identity
 from bridge.ports import SignInProvider
 from bridge.web import current
+from bridge.web.cookies import named
 from bridge.web.subjects import subject_of
 
 if TYPE_CHECKING:
@@ -57,12 +58,15 @@ Facts = Mapping[str, Any]
 
 
 def install(app: Flask) -> None:
-    """Register the client, and make Flask's own session the cookie of open sign-ins, sent to `/login` alone."""
+    """Register the client, and make Flask's own session the cookie of open sign-ins.
+
+    It is sent to `/login` alone, but over https: no neighbour can set a cookie that belongs to every path.
+    """
     settings = cast("Bridge", app.extensions[current.BRIDGE]).settings
     app.secret_key = hmac.new(settings.secret_key.get_secret_value().encode(), PURPOSE, hashlib.sha256).digest()
     app.config |= {
-        "SESSION_COOKIE_NAME": COOKIE,
-        "SESSION_COOKIE_PATH": PATH,
+        "SESSION_COOKIE_NAME": named(COOKIE, is_secure=settings.cookies_are_secure),
+        "SESSION_COOKIE_PATH": "/" if settings.cookies_are_secure else PATH,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.cookies_are_secure,

@@ -6,6 +6,8 @@ import pytest
 from routekit import ENVIRONMENTS, OIDC_ENVIRONMENT, ROUTES, SAFE, Route, admin_at
 from webkit import ELSEWHERE, Visitor, Web, web
 
+from bridge.roles import Grant, Role
+
 OPEN = {
     "static",
     *("ops.healthz", "ops.readyz"),
@@ -164,3 +166,39 @@ def test_a_name_in_the_host_header_makes_no_page_ours(name: str, status: int) ->
 
     assert answer.status_code == status, answer.text
     assert ("portal_hosts" in answer.text) == (status == 403), answer.text
+
+
+# --- roles -----------------------------------------------------------------------------------------------
+
+CONSOLE = ("api.", "admin.")
+
+
+def for_operators(routes: list[Route]) -> list[Route]:
+    return [each for each in routes if each.endpoint.startswith(CONSOLE) and each.endpoint not in OPEN]
+
+
+def test_an_operator_of_one_tenant_sees_and_changes_nothing_of_another(
+    kind: str, routes: list[Route], application: Web
+) -> None:
+    """Not even that it exists, whatever the role."""
+    application.change("acme", name="Umbrella")
+    token = application.operator_token(grant=Grant(Role.ADMIN, "globex"))
+    before = changed(application)
+
+    for route in for_operators(routes):
+        answer = ask(application.visitor(), route, headers=token, json={})
+        if "<slug>" in route.rule or route.method not in SAFE:
+            assert answer.status_code == 403, (route, answer.text)
+        shown = answer.text.replace(route.path, "")
+        assert not [name for name in ("Umbrella", '"acme"', "/acme") if name in shown], route
+    assert changed(application) == before
+
+
+def test_a_viewer_changes_nothing(routes: list[Route], application: Web) -> None:
+    token = application.operator_token(grant=Grant(Role.VIEWER))
+    before = changed(application)
+
+    for route in for_operators(routes):
+        if route.method not in SAFE:
+            assert ask(application.visitor(), route, headers=token, json={}).status_code == 403, route
+    assert changed(application) == before

@@ -119,6 +119,24 @@ def test_the_cookie_of_open_sign_ins_is_for_the_sign_in_alone(visitor: Browser) 
     assert {"HttpOnly", "Path=/login", "SameSite=Lax"} <= set(cookie.split("; "))
 
 
+def test_over_https_no_neighbour_can_make_a_browser_finish_their_own_sign_in(environment: dict[str, str]) -> None:
+    """They can set a cookie for the whole domain, with what their own sign-in waits for; its name is the plain one."""
+    base = "https://bridge.example.com"
+    bridge = build(read_settings(environment | {"BRIDGE_PUBLIC_URL": base}))
+    neighbour, victim = create_app(bridge).test_client(), create_app(bridge).test_client()
+    begun = neighbour.get("/login?next=/admin/", base_url=base)
+    [cookie] = begun.headers.getlist("Set-Cookie")
+    name, _, value = cookie.partition(";")[0].partition("=")
+    state = parse_qs(urlsplit(begun.headers["Location"]).query)["state"][0]
+    victim.set_cookie(name.removeprefix("__Host-"), value, domain="bridge.example.com")
+    answer = victim.get(f"/login/callback?state={state}&code=theirs", base_url=base)
+    bridge.close()
+
+    assert name == "__Host-bridge_sign_in"
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
+    assert "started in another browser" in answer.text
+
+
 def test_each_of_four_tabs_can_finish_and_a_cookie_never_outgrows_the_browser(visitor: Browser) -> None:
     long = "/admin/?" + "x" * 490
     tabs = [visitor.to_callback("ada", long) for _ in range(6)]
