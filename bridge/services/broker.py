@@ -38,6 +38,8 @@ LAST_RESORT_LIFE_S = 30
 """While the tenant is away, a stored token is still handed out with this much life."""
 REPLACE_EVERY_S = 60
 """A subject whose page calls its token rejected gets a new one at most this often."""
+LOOKS = 6
+"""How often in a minute we ask whether a token that a page calls rejected still lives."""
 ABOUT_THE_SUBJECT = frozenset({400, 401, 403, 404})
 """Which of these means an unknown user is undocumented, so they are treated alike."""
 TENANTS = 1000
@@ -83,6 +85,7 @@ class Broker:
         self._flights = SingleFlight[IssuedToken](again=is_weaker)
         self._guard = threading.Lock()
         self._replaced: TTLCache[str, bool] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
+        self._looks: TTLCache[str, int] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
         self._revocations = 0
         self._revoked: TTLCache[tuple[str | None, str | None], int] = TTLCache(20_000, REPLACE_EVERY_S, timer=clock)
 
@@ -172,7 +175,7 @@ class Broker:
 
     def _unless_dead(self, tenant: Tenant, held: IssuedToken | None, rejected: str) -> IssuedToken | None:
         """Look at the tenant whether a token that the page calls rejected is dead; a 401 alone says so."""
-        if held is None or held.token_id != rejected or self._was_replaced(held):
+        if held is None or held.token_id != rejected or self._is_settled(held):
             return held
         try:
             self._qlik.whoami(tenant, held.value)
@@ -185,11 +188,14 @@ class Broker:
                 return None
         except TenantError as failure:
             log.info("rejected_token_not_checked", tenant=tenant.slug, error=failure.code())
+        with self._guard:
+            self._looks[held.token_id] = self._looks.get(held.token_id, 0) + 1
         return held
 
-    def _was_replaced(self, token: IssuedToken) -> bool:
+    def _is_settled(self, token: IssuedToken) -> bool:
+        """Tell whether what a page says of a token is no reason to ask now: it was replaced, or looked at enough."""
         with self._guard:
-            return token.key.digest() in self._replaced
+            return self._looks.get(token.token_id, 0) >= LOOKS or token.key.digest() in self._replaced
 
     def _note_replaced(self, token: IssuedToken) -> None:
         with self._guard:

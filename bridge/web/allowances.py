@@ -40,6 +40,12 @@ class Allowance:
                 self._check(minute)
                 minute.spent += 1
 
+    def charge(self, key: Hashable, share: int) -> None:
+        """Count so large a share of a minute, spent already or not: this may not be refused, what follows may."""
+        if self._a_minute:
+            with self._guard:
+                self._of(key).spent += max(1, self._a_minute // share)
+
     def check(self, key: Hashable) -> None:
         """Raise TooMany when nothing is left."""
         if self._a_minute:

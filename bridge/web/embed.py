@@ -111,7 +111,7 @@ def delete_session() -> Response:
     answer = Response(status=204)
     identity.end_session(answer)
     if is_trusted:
-        current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
+        identity.end_tokens(state, caller.identity)
     return answer
 
 

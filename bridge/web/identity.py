@@ -20,6 +20,8 @@ ASSERTION = "assertion"
 LEEWAY_S = 30
 """How far clocks may differ. The ledger remembers a used assertion that much longer, so no replay slips through."""
 MAX_LIFE_S = 300
+SIGN_OUTS = 10
+"""How many in a minute use up a person's requests."""
 REQUIRED = ("iss", "aud", "sub", "name", "email", "groups", "tenant", "iat", "exp", "jti")
 LATEST = 2**35
 """No clock of ours gets here; larger numbers are mistakes."""
@@ -85,7 +87,11 @@ def admit(state: TenantState, identity: Identity) -> None:
         raise NotAllowed("You are signed in for another tenant. Use an assertion that names this one.")
     if not state.tenant.admits_identity(identity):
         raise NotAllowed
-    current.allowances().subjects.spend((state.tenant.slug, identity.source, identity.issuer, identity.subject.sub))
+    current.allowances().subjects.spend(_person_at(state, identity))
+
+
+def _person_at(state: TenantState, identity: Identity) -> tuple[str, ...]:
+    return state.tenant.slug, identity.source, identity.issuer, identity.subject.sub
 
 
 def bearer() -> str | None:
@@ -137,7 +143,14 @@ def sign_out(caller: Caller, answer: Response) -> None:
     """End the session here and the person's tokens at the tenants: a token outlives any cookie."""
     end_session(answer)
     for state in current.tenants_for(caller.identity):
-        current.bridge().broker.revoke(tenant=state.tenant.slug, sub=caller.identity.subject.sub)
+        end_tokens(state, caller.identity)
+
+
+def end_tokens(state: TenantState, identity: Identity) -> None:
+    """End the person's tokens at a tenant. The next one costs calls that all share, so this counts as many requests."""
+    ended = current.bridge().broker.revoke(tenant=state.tenant.slug, sub=identity.subject.sub)
+    if ended.revoked or ended.failed:
+        current.allowances().subjects.charge(_person_at(state, identity), SIGN_OUTS)
 
 
 def _by_session(value: str, *, by_bearer: bool) -> Caller | None:

@@ -38,7 +38,7 @@ from bridge.errors import (
     TenantUnavailable,
 )
 from bridge.model import Identity, IssuedToken, QlikUser, Stage, SubjectRecord, TenantState
-from bridge.services.broker import LAST_RESORT_LIFE_S, MIN_LIFE_S, REPLACE_EVERY_S, Broker, Revocations
+from bridge.services.broker import LAST_RESORT_LIFE_S, LOOKS, MIN_LIFE_S, REPLACE_EVERY_S, Broker, Revocations
 from bridge.services.groups import GroupSync
 from bridge.services.history import History
 from bridge.services.measures import Measures
@@ -266,6 +266,18 @@ class TestRejectedToken:
         """qlik-embed asks again after any failed exchange, a 429 too."""
         assert broker.issue(NOW, identity(), rejected=held.token_id) == held
         assert qlik.names() == ["whoami"]
+
+    def test_whoever_rejects_without_end_makes_the_tenant_look_once_in_a_while(
+        self, broker: Broker, qlik: FakeQlik, held: IssuedToken, clock: FakeClock
+    ) -> None:
+        """Else one person could use up what the tenant lets the bridge ask for everybody."""
+        for _ in range(50):
+            assert broker.issue(NOW, identity(), rejected=held.token_id) == held
+        assert qlik.names() == ["whoami"] * LOOKS
+
+        clock.advance(REPLACE_EVERY_S)
+        broker.issue(NOW, identity(), rejected=held.token_id)
+        assert qlik.names() == ["whoami"] * (LOOKS + 1)
 
     @pytest.mark.parametrize(
         "answer",
@@ -823,7 +835,11 @@ class TestMeasures:
         assert tally() == {"asked": 1, "renewed": 1}
 
     def test_a_token_that_the_tenant_refuses(
-        self, broker: Broker, qlik: FakeQlik, held: IssuedToken, tally: Callable[[], dict[str, int]]
+        self,
+        broker: Broker,
+        qlik: FakeQlik,
+        held: IssuedToken,
+        tally: Callable[[], dict[str, int]],
     ) -> None:
         broker.issue(NOW, identity(), rejected=held.token_id)
         assert tally() == {"asked": 1}

@@ -96,6 +96,20 @@ def test_assertions_for_one_person_count_together_as_sessions_too() -> None:
     assert visitor.post("/t/acme/access-token", headers=portal.vouch("bea")).status_code == 200
 
 
+def test_who_signs_out_again_and_again_has_no_new_token_minted_each_time() -> None:
+    """It would take the calls that everybody shares."""
+    portal = web(**ASSERTION)
+    portal.at("oauth")
+    codes = []
+    for _ in range(15):
+        codes.append(portal.visitor().post("/t/acme/access-token", headers=portal.vouch()).status_code)
+        assert portal.visitor().delete("/t/acme/session", headers=portal.vouch()).status_code == 204
+
+    assert codes == [200] * 10 + [429] * 5
+    assert portal.qlik.names().count("mint") == 10
+    assert portal.visitor().post("/t/acme/access-token", headers=portal.vouch("bea")).status_code == 200
+
+
 def test_by_default_a_page_with_many_charts_notices_nothing(demo: Web, alice: Visitor) -> None:
     demo.at("oauth")
 

@@ -177,9 +177,7 @@ def for_operators(routes: list[Route]) -> list[Route]:
     return [each for each in routes if each.endpoint.startswith(CONSOLE) and each.endpoint not in OPEN]
 
 
-def test_an_operator_of_one_tenant_sees_and_changes_nothing_of_another(
-    kind: str, routes: list[Route], application: Web
-) -> None:
+def test_an_operator_of_one_tenant_sees_and_changes_nothing_of_another(routes: list[Route], application: Web) -> None:
     """Not even that it exists, whatever the role."""
     application.change("acme", name="Umbrella")
     token = application.operator_token(grant=Grant(Role.ADMIN, "globex"))
