@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -30,6 +30,14 @@ _ALIASES = {
 }
 _UNIT_OF = {alias: unit for unit, aliases in _ALIASES.items() for alias in aliases.split()}
 _STEP = re.compile(r"(?P<percent>\d{1,3}(?:\.\d+)?) ?%?(?: ?for (?P<number>\d{1,9}(?:\.\d{1,3})?) ?(?P<unit>[a-z]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPeople:
+    """How many people the bridge knows in a tenant, and the groups by `sub` of all of them, or of some."""
+
+    total: int
+    groups: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ from bridge.model import (
     TokenKey,
     Unreadable,
 )
-from bridge.plan import Kill
+from bridge.plan import Kill, KnownPeople
 from bridge.ports import Clock
 from bridge.ports.budget import Decide
 from bridge.ports.renewals import Seen
@@ -210,9 +210,10 @@ class FakeSubjects(_Store):
         self._check()
         return self.rows.get((tenant, sub))
 
-    def groups(self, tenant: str) -> Mapping[str, frozenset[str]]:
+    def known(self, tenant: str, *, most: int = 1_000_000) -> KnownPeople:
         self._check()
-        return {sub: row.subject.groups for (slug, sub), row in self.rows.items() if slug == tenant}
+        everybody = {sub: row.subject.groups for (slug, sub), row in self.rows.items() if slug == tenant}
+        return KnownPeople(len(everybody), dict(list(everybody.items())[:most]))
 
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
         self._check()
@@ -401,12 +402,14 @@ class FakeSessions(_Store):
         self._check()
         return self.rows.get(id_hash)
 
-    def add(self, session: Session) -> None:
+    def add(self, session: Session) -> bool:
         self._check()
-        for known in self.rows.values():
-            if _person(known) == _person(session) and known.identity.asserted_at < session.identity.asserted_at:
-                self.rows[known.id_hash] = replace(known, identity=session.identity)
+        identity = session.identity
+        theirs = [known for known in self.rows.values() if _person(known) == _person(session)]
+        older = [known for known in theirs if known.identity.asserted_at < identity.asserted_at]
+        self.rows |= {known.id_hash: replace(known, identity=identity) for known in older}
         self.rows[session.id_hash] = session
+        return any(known.identity.subject != identity.subject for known in older)
 
     def touch(self, id_hash: str, seen_at: float) -> None:
         self._check()
@@ -417,11 +420,12 @@ class FakeSessions(_Store):
         self._check()
         self.rows.pop(id_hash, None)
 
-    def remove_older(self, *, created_before: float, seen_before: float) -> None:
+    def remove_older(self, *, created_before: float, seen_before: float) -> bool:
         self._check()
         old = [h for h, s in self.rows.items() if s.created_at < created_before or s.seen_at < seen_before]
         for id_hash in old:
             del self.rows[id_hash]
+        return False
 
 
 def _person(session: Session) -> tuple[str, str, str | None, str]:

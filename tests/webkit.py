@@ -212,7 +212,7 @@ class Web:
         keys, signer = FakeKeys(), Signer(FakeKeys(), self.clock)
         groups = GroupSync(self.qlik, signer, self.subjects, self.clock, self.metrics)
         stages = Stages(
-            self.tenants, keys, self.clock, self.metrics, [lambda _now, _to: self.unmet], self.subjects.groups
+            self.tenants, keys, self.clock, self.metrics, [lambda _now, _to: self.unmet], self.subjects.known
         )
         provider = RolloutProvider(self.tenants.all)
         openfeature.set_provider_and_wait(provider, domain := f"web-{id(provider)}")

@@ -26,7 +26,7 @@ from bridge.model import (
     TokenKey,
     Unreadable,
 )
-from bridge.plan import Kill
+from bridge.plan import Kill, KnownPeople
 from bridge.ports import Clock, SessionStore, SubjectStore, TenantStore, TokenStore
 from bridge.webhooks import Notice
 
@@ -220,8 +220,8 @@ class CachedSubjects:
             self._copies.forget((tenant, sub))
         return self._copies.get((tenant, sub), lambda: self._subjects.get(tenant, sub, fresh=fresh))
 
-    def groups(self, tenant: str) -> Mapping[str, frozenset[str]]:
-        return self._subjects.groups(tenant)
+    def known(self, tenant: str, *, most: int) -> KnownPeople:
+        return self._subjects.known(tenant, most=most)
 
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
         try:
@@ -297,11 +297,15 @@ class CachedSessions:
     def get(self, id_hash: str) -> Session | None:
         return self._copies.get(id_hash, lambda: self._sessions.get(id_hash))
 
-    def add(self, session: Session) -> None:
+    def add(self, session: Session) -> bool:
+        """Keep the copies of everybody else, unless other sessions of this person learned something."""
+        is_news = True
         try:
-            self._sessions.add(session)
+            is_news = self._sessions.add(session)
         finally:
-            self._copies.clear()
+            if is_news:
+                self._copies.clear()
+        return is_news
 
     def touch(self, id_hash: str, seen_at: float) -> None:
         known = self.get(id_hash)
@@ -322,8 +326,6 @@ class CachedSessions:
         finally:
             self._copies.forget(id_hash)
 
-    def remove_older(self, *, created_before: float, seen_before: float) -> None:
-        try:
-            self._sessions.remove_older(created_before=created_before, seen_before=seen_before)
-        finally:
-            self._copies.clear()
+    def remove_older(self, *, created_before: float, seen_before: float) -> bool:
+        """Leave the copies: whoever finds one that ended sees that it did."""
+        return self._sessions.remove_older(created_before=created_before, seen_before=seen_before)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -37,6 +38,7 @@ from bridge.services.budget import Budget
 from bridge.services.decisions import Decisions
 from bridge.services.doctor import Doctor
 from bridge.services.doctor_case import Tools
+from bridge.services.forecast import MOST_READ
 from bridge.services.gate import GatedAccess, GatedEngine, GatedEvents, GatedQlik, GatedSetUp
 from bridge.services.groups import GroupSync
 from bridge.services.guardrails import Guardrails
@@ -339,9 +341,8 @@ def _plan(
 ) -> _Plan:
     """Return the stages with their conditions; nobody can say here whom another flag provider would move."""
     ours = settings.flags == "builtin"
-    stages = Stages(
-        stores.tenants, keys, clock, metrics, conditions, stores.subjects.groups, ours=ours, limit=settings.limit
-    )
+    known = partial(stores.subjects.known, most=MOST_READ)
+    stages = Stages(stores.tenants, keys, clock, metrics, conditions, known, ours=ours, limit=settings.limit)
     ramps = Ramps(stores.tenants, stages, clock, metrics, ours=ours)
     patient = Keeper(metrics)  # on a thread of its own: before a step a ramp examines its tenant, which may hang
     patient.add("ramps", EVERY_SECOND, ramps.run_due)

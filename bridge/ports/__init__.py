@@ -25,7 +25,7 @@ from bridge.model import (
     TokenKey,
     Unreadable,
 )
-from bridge.plan import Kill
+from bridge.plan import Kill, KnownPeople
 from bridge.roles import OperatorToken
 from bridge.trail import AuditEntry, AuditFilter, EventPage, Impersonation, JwtUse, Kind, OriginUse
 from bridge.webhooks import Notice
@@ -189,8 +189,8 @@ class SubjectStore(Protocol):
     def get(self, tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
         """Return the row; `fresh` goes past any in-process copy."""
 
-    def groups(self, tenant: str) -> Mapping[str, frozenset[str]]:
-        """Return the newest known groups of everybody in a tenant, by `sub`; a read of every row."""
+    def known(self, tenant: str, *, most: int) -> KnownPeople:
+        """Return the people of a tenant with their newest groups: all, or *most* of them drawn at random."""
 
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
         """Write the subject's facts unless the row holds newer ones; return the row that stands."""
@@ -244,14 +244,18 @@ class SessionStore(Protocol):
 
     def get(self, id_hash: str) -> Session | None: ...
 
-    def add(self, session: Session) -> None:
-        """Add a session; older ones of the same person (source, issuer, tenant, sub) learn its newer facts."""
+    def add(self, session: Session) -> bool:
+        """Add a session; older ones of the same person (source, issuer, tenant, sub) learn its newer facts.
+
+        Return whether those were news to any of them.
+        """
 
     def touch(self, id_hash: str, seen_at: float) -> None: ...
 
     def remove(self, id_hash: str) -> None: ...
 
-    def remove_older(self, *, created_before: float, seen_before: float) -> None: ...
+    def remove_older(self, *, created_before: float, seen_before: float) -> bool:
+        """Remove some of those that ended; tell whether there may be more."""
 
 
 class ParityStore(Protocol):

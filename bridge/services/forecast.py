@@ -1,15 +1,19 @@
 """What a move does to the people that the bridge knows: how many change their path, and whether the calls suffice."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import floor
 
 from bridge.budgeting import Limit
 from bridge.errors import UnmetCondition
 from bridge.model import Path, Tenant, TenantState
+from bridge.plan import KnownPeople
 
-People = Callable[[str], Mapping[str, frozenset[str]]]
-"""Returns the groups of everybody who is known in a tenant (its slug), by `sub`. It may raise StoreError."""
+MOST_READ = 10_000
+"""Of more people so many are read, and the rest is worked out: a page of the console shall not read a million."""
+
+People = Callable[[str], KnownPeople]
+"""Returns who is known in a tenant (its slug). It may raise StoreError."""
 
 RUSH_MIN = 60
 """Within so many minutes everybody may come to work, and open a page."""
@@ -19,23 +23,33 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How many people are known, how many of them change their path, and how many are on `oauth` then."""
+    """How many people are known, how many of them change their path, and how many are on `oauth` then.
+
+    `is_rough`: worked out from MOST_READ of them.
+    """
 
     known: int
     moving: int
     on_oauth: int
+    is_rough: bool = False
 
     def sentence(self) -> str:
-        moving = f"Of {self.known:,} people known here, {self.moving:,} change their path"
-        return f"{moving}; {self.on_oauth:,} are on oauth then."
+        about = "about " if self.is_rough else ""
+        moving = f"Of {self.known:,} people known here, {about}{self.moving:,} change their path"
+        told = f"{moving}; {about}{self.on_oauth:,} are on oauth then."
+        return f"{told} Worked out from {MOST_READ:,} of them, drawn at random." if self.is_rough else told
 
 
 def forecast(before: TenantState, after: TenantState, people: People) -> Forecast:
     """Count with the paths that our own flag gives. Raises StoreError."""
     known = people(before.tenant.slug)
-    then = {sub: after.path_for(sub, groups) for sub, groups in known.items()}
-    moving = sum(before.path_for(sub, groups) is not then[sub] for sub, groups in known.items())
-    return Forecast(len(known), moving, sum(path is Path.OAUTH for path in then.values()))
+    then = {sub: after.path_for(sub, groups) for sub, groups in known.groups.items()}
+    moving = sum(before.path_for(sub, groups) is not then[sub] for sub, groups in known.groups.items())
+    on_oauth = sum(path is Path.OAUTH for path in then.values())
+    if known.total == len(then):
+        return Forecast(known.total, moving, on_oauth)
+    times = known.total / len(then)
+    return Forecast(known.total, round(moving * times), round(on_oauth * times), is_rough=True)
 
 
 def over_budget(count: int, tenant: Tenant, limit: Limit) -> Iterator[UnmetCondition]:

@@ -11,6 +11,7 @@ IDLE_S = 3600
 TOUCH_EVERY_S = 60.0
 """`seen_at` is written at most this often, so that a page load writes nothing."""
 PREFIX = "qbs_"
+SWEEP_EVERY_S = 60
 
 
 def digest(value: str) -> str:
@@ -24,12 +25,13 @@ class Sessions:
     def __init__(self, store: SessionStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._sweep_at = 0.0
 
     def open(self, identity: Identity) -> str:
         """Start a session and return its value, for a cookie or for a page's memory."""
         now = self._clock()
         value = PREFIX + secrets.token_urlsafe(32)
-        self._store.remove_older(created_before=now - LIFETIME_S, seen_before=now - IDLE_S)
+        self._sweep(now)
         self._store.add(Session(digest(value), identity, now, now))
         return value
 
@@ -45,3 +47,10 @@ class Sessions:
 
     def close(self, value: str) -> None:
         self._store.remove(digest(value))
+
+    def _sweep(self, now: float) -> None:
+        """Remove what ended, once a minute, and on while there is more: no sign-in waits for all of a busy morning."""
+        if now < self._sweep_at:
+            return
+        is_more = self._store.remove_older(created_before=now - LIFETIME_S, seen_before=now - IDLE_S)
+        self._sweep_at = now if is_more else now + SWEEP_EVERY_S

@@ -236,6 +236,20 @@ def test_ended_rows_are_swept_in_passing(database: Database, vault: Vault, clock
     assert counts == [1, 1]
 
 
+def test_what_ended_together_is_swept_some_at_a_time(database: Database, vault: Vault, clock: FakeClock) -> None:
+    """One long transaction would keep every other writer of an SQLite file waiting."""
+    stores = sql_stores(database, vault, clock)
+    ended = [{"digest": f"digest-{number}", "until": clock() - number} for number in range(1, 1202)]
+    with database.writing() as connection:
+        connection.execute(ASSERTIONS.insert(), ended)
+    left = []
+    for number in range(4):
+        stores.ledger.claim("portal", f"jti-{number}", clock() + 10, now=clock())
+        with database.reading() as connection:
+            left.append(connection.execute(select(func.count()).where(ASSERTIONS.c.until < clock())).scalar())
+    assert left == [701, 201, 0, 0]
+
+
 def test_secrets_and_tokens_are_sealed_in_the_file(
     sqlite_database: Database, tmp_path: Path, vault: Vault, acme: Tenant, event: AuditEvent, clock: FakeClock
 ) -> None:

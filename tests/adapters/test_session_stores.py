@@ -49,6 +49,15 @@ def test_older_sessions_of_the_same_person_learn_newer_facts(stores: Stores, ses
     assert stores.sessions.get("hash-1") == replace(session, identity=fewer)
 
 
+def test_only_what_is_new_is_told(stores: Stores, session: Session) -> None:
+    again = replace(session.identity, asserted_at=6.5)
+    fewer = replace(session.identity, subject=replace(ALICE, groups=frozenset()), asserted_at=7.5)
+    assert stores.sessions.add(session) is False
+    assert stores.sessions.add(replace(session, id_hash="hash-2", identity=again)) is False
+    assert stores.sessions.add(replace(session, id_hash="hash-3", identity=fewer)) is True
+    assert stores.sessions.get("hash-1") == replace(session, identity=fewer)
+
+
 def test_a_touch_is_remembered(stores: Stores, session: Session) -> None:
     stores.sessions.add(session)
     stores.sessions.touch("hash-1", 1100.5)
@@ -67,7 +76,6 @@ def test_a_removed_session_is_gone(stores: Stores, session: Session) -> None:
 def test_old_and_idle_sessions_are_removed(stores: Stores, session: Session) -> None:
     for name, created_at, seen_at in [("old", 10, 2000), ("idle", 500, 500), ("fresh", 500, 2000)]:
         stores.sessions.add(replace(session, id_hash=name, created_at=created_at, seen_at=seen_at))
-        stores.sessions.get(name)
-    stores.sessions.remove_older(created_before=100, seen_before=1000)
+    assert stores.sessions.remove_older(created_before=100, seen_before=1000) is False
     left = [name for name in ("old", "idle", "fresh") if stores.sessions.get(name)]
     assert left == ["fresh"]

@@ -7,6 +7,7 @@ import pytest
 from stores import Stores
 
 from bridge.model import Subject, SubjectRecord
+from bridge.plan import KnownPeople
 
 ALICE = Subject("alice", "Alice", "alice@example.com", frozenset({"Finance", "EMEA"}))
 FEWER = replace(ALICE, groups=frozenset({"EMEA"}))
@@ -159,9 +160,13 @@ def test_the_newest_of_many_at_once_stands(stores: Stores) -> None:
 
 
 def test_everybody_of_a_tenant_is_told_with_their_newest_groups(stores: Stores) -> None:
-    assert stores.subjects.groups("acme") == {}
+    assert stores.subjects.known("acme", most=9) == KnownPeople(0, {})
     stores.subjects.note("acme", ALICE, 10)
     stores.subjects.note("acme", FEWER, 20)
     stores.subjects.note("acme", Subject("Zoe", "Zoe", "", frozenset()), 10)
     stores.subjects.note("globex", Subject("bob", "Bob", "", frozenset({"Sales"})), 10)
-    assert stores.subjects.groups("acme") == {"alice": FEWER.groups, "Zoe": frozenset()}
+    everybody = {"alice": FEWER.groups, "Zoe": frozenset()}
+    assert stores.subjects.known("acme", most=2) == KnownPeople(2, everybody)
+    some = stores.subjects.known("acme", most=1)
+    assert some.total == 2
+    assert [everybody[sub] == groups for sub, groups in some.groups.items()] == [True]

@@ -9,6 +9,7 @@ from samples import state, tenant
 from bridge.budgeting import Limit
 from bridge.errors import StageRefused, StoreError
 from bridge.model import Rollout, Stage, TenantState
+from bridge.plan import KnownPeople
 from bridge.services.forecast import Forecast, forecast, over_budget
 from bridge.services.stages import Move, Stages
 from bridge.telemetry import Metrics
@@ -17,8 +18,8 @@ CROWD = {f"person-{number}": frozenset({"Pilots"} if number < 40 else {"Sales"})
 DAY_S = 86_400
 
 
-def people(slug: str) -> dict[str, frozenset[str]]:
-    return CROWD if slug == "acme" else {}
+def people(slug: str) -> KnownPeople:
+    return KnownPeople(len(CROWD), CROWD) if slug == "acme" else KnownPeople(0, {})
 
 
 def after(now: TenantState, stage: Stage, percentage: float = 0) -> TenantState:
@@ -47,6 +48,16 @@ class TestForecast:
         now = state(Stage.OAUTH)
 
         assert forecast(now, after(now, Stage.SHADOW), people) == Forecast(4_000, 4_000, 0)
+
+    def test_of_very_many_people_it_is_worked_out_from_some(self) -> None:
+        now = state(Stage.ROLLOUT, percentage=10)
+        some = forecast(now, after(now, Stage.ROLLOUT, 30), people)
+
+        found = forecast(now, after(now, Stage.ROLLOUT, 30), lambda _: KnownPeople(400_000, CROWD))
+
+        assert (found.known, found.on_oauth, found.moving) == (400_000, some.on_oauth * 100, some.moving * 100)
+        told = f"Of 400,000 people known here, about {found.moving:,} change their path; about {found.on_oauth:,} are"
+        assert found.sentence() == f"{told} on oauth then. Worked out from 10,000 of them, drawn at random."
 
     def test_it_is_a_sentence_of_the_plan(self) -> None:
         stages = Stages(FakeTenants(state(Stage.ROLLOUT)), FakeKeys(), FakeClock(), Metrics(), people=people)
@@ -84,9 +95,9 @@ class TestBudget:
     def test_a_plan_reads_the_people_once(self) -> None:
         reads: list[str] = []
 
-        def read(slug: str) -> dict[str, frozenset[str]]:
+        def read(slug: str) -> KnownPeople:
             reads.append(slug)
-            return CROWD
+            return people(slug)
 
         plan = Stages(FakeTenants(state(Stage.ROLLOUT)), FakeKeys(), FakeClock(), Metrics(), people=read).plan(
             "acme", Stage.OAUTH
@@ -109,7 +120,7 @@ class TestBudget:
     def test_without_the_people_nothing_is_counted(self) -> None:
         """A database that is away leaves the condition unchecked; another flag provider leaves it out."""
 
-        def away(_slug: str) -> dict[str, frozenset[str]]:
+        def away(_slug: str) -> KnownPeople:
             raise StoreError
 
         tenants = FakeTenants(state(Stage.ROLLOUT))

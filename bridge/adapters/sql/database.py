@@ -1,9 +1,10 @@
 """The database as a whole: transactions, errors in our own words, upgrades, the revision counter."""
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from alembic import command
@@ -22,6 +23,10 @@ log = structlog.get_logger()
 
 WRITES, LOOKS = "bridge_writes", "bridge_looks"
 """The execution options that mark a connection: one that will write, and one that asks a single question."""
+
+PORTION = 1_000
+
+T = TypeVar("T")
 
 UPGRADE_LOCK = 0x716C696B
 """Any number will do, as long as nothing else in the same PostgreSQL database locks it."""
@@ -167,6 +172,11 @@ Upsert = postgresql.Insert | sqlite.Insert
 def upsert(connection: Connection, table: Table) -> Upsert:
     """Return an INSERT that knows ON CONFLICT, which SQLAlchemy spells once a dialect."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def in_portions(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield as many at a time as one transaction writes: more would keep other writers of an SQLite file waiting."""
+    return (rows[start : start + PORTION] for start in range(0, len(rows), PORTION))
 
 
 class Kept:

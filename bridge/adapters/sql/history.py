@@ -5,15 +5,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, func, select, tuple_
 
-from bridge.adapters.sql.database import Database, upsert
+from bridge.adapters.sql.database import Database, in_portions, upsert
 from bridge.adapters.sql.tables import HISTORY, HISTORY_PEOPLE, HISTORY_TURN
 from bridge.history import KEPT_S, PEOPLE_KEPT_S, TROUBLE, HistoryNotes, Trouble
 
 BEHIND_TROUBLES = TROUBLE[:-1] + chr(ord(TROUBLE[-1]) + 1)
 """The first name that sorts behind those of all troubles."""
-
-AT_ONCE = 1_000
-"""People whom one transaction adds: more would keep other writers of an SQLite file waiting."""
 
 Cell = tuple[str, int, str, int]
 """What is counted: tenant, length of the slot, name, slot."""
@@ -33,10 +30,9 @@ class SqlHistory:
         if grown:
             with self._database.writing() as connection:
                 _write(connection, grown, at, adding=True)
-        rows = _rows(notes)
-        for start in range(0, len(rows), AT_ONCE):
+        for some in in_portions(_rows(notes)):
             with self._database.writing() as connection:
-                _write(connection, _newcomers(connection, rows[start : start + AT_ONCE]), at, adding=True)
+                _write(connection, _newcomers(connection, some), at, adding=True)
 
     def put(self, at: float, standings: Mapping[tuple[str, str], int]) -> None:
         cells = {cell: count for (tenant, name), count in standings.items() for cell in _cells(tenant, name, at)}
@@ -87,9 +83,9 @@ class SqlHistory:
         is_more = False
         for slot_s, kept_s in KEPT_S.items():
             with self._database.writing() as connection:
-                is_more |= _remove_people(connection, slot_s, now - slot_s - PEOPLE_KEPT_S, most)
+                is_more |= _remove_people(connection, slot_s, int(now - slot_s - PEOPLE_KEPT_S), most)
             with self._database.writing() as connection:
-                old = (HISTORY.c.slot_s == slot_s, HISTORY.c.slot < now - kept_s)
+                old = (HISTORY.c.slot_s == slot_s, HISTORY.c.slot < int(now - kept_s))
                 oldest = select(func.min(HISTORY.c.slot)).where(*old).scalar_subquery()
                 gone = connection.execute(delete(HISTORY).where(*old, HISTORY.c.slot == oldest))
                 is_more |= gone.rowcount > 0
@@ -139,7 +135,7 @@ def _write(connection: Connection, cells: Mapping[Cell, int], at: float, *, addi
     connection.execute(later, rows)
 
 
-def _remove_people(connection: Connection, slot_s: int, before: float, most: int) -> bool:
+def _remove_people(connection: Connection, slot_s: int, before: int, most: int) -> bool:
     """Remove so many people of slots that began before then; tell whether there are more."""
     key = tuple_(*(HISTORY_PEOPLE.c[name] for name in PERSON))
     old = (HISTORY_PEOPLE.c.slot_s == slot_s, HISTORY_PEOPLE.c.slot < before)

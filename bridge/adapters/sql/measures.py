@@ -5,9 +5,22 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import delete, func, select
 
-from bridge.adapters.sql.database import Database, upsert
+from bridge.adapters.sql.database import Database, Kept, Upsert, in_portions
 from bridge.adapters.sql.tables import MEASURED_COUNTS, MEASURED_PEOPLE
 from bridge.guarding import Batch, Tally
+
+
+def _seen(rows: Upsert) -> Upsert:
+    keys = list(MEASURED_PEOPLE.primary_key)
+    return rows.on_conflict_do_update(index_elements=keys, set_={"seen_at": rows.excluded.seen_at})
+
+
+def _counted(rows: Upsert) -> Upsert:
+    total = {"count": MEASURED_COUNTS.c.count + rows.excluded.count}
+    return rows.on_conflict_do_update(index_elements=list(MEASURED_COUNTS.primary_key), set_=total)
+
+
+SEEN, COUNTED = Kept(MEASURED_PEOPLE, _seen), Kept(MEASURED_COUNTS, _counted)
 
 
 class SqlMeasures:
@@ -18,17 +31,12 @@ class SqlMeasures:
 
     def add(self, batch: Batch) -> None:
         """Write in the order of keys, so that two workers wait for each other instead of blocking each other."""
-        with self._database.writing() as connection:
-            if batch.people:
-                people = upsert(connection, MEASURED_PEOPLE)
-                latest = {"seen_at": people.excluded.seen_at}
-                newest = people.on_conflict_do_update(index_elements=list(MEASURED_PEOPLE.primary_key), set_=latest)
-                connection.execute(newest, _rows(batch.people, "measure", "person", "seen_at"))
-            if batch.counts:
-                counts = upsert(connection, MEASURED_COUNTS)
-                total = {"count": MEASURED_COUNTS.c.count + counts.excluded.count}
-                added = counts.on_conflict_do_update(index_elements=list(MEASURED_COUNTS.primary_key), set_=total)
-                connection.execute(added, _rows(batch.counts, "measure", "slot", "count"))
+        for some in in_portions(_rows(batch.people, "measure", "person", "seen_at")):
+            with self._database.writing() as connection:
+                connection.execute(SEEN.on(connection), some)
+        for some in in_portions(_rows(batch.counts, "measure", "slot", "count")):
+            with self._database.writing() as connection:
+                connection.execute(COUNTED.on(connection), some)
 
     def tallies(self, tenants: Collection[str], since: float) -> Mapping[str, Tally]:
         people, counts = MEASURED_PEOPLE.c, MEASURED_COUNTS.c
@@ -37,7 +45,7 @@ class SqlMeasures:
             .where(people.tenant.in_(tenants), people.seen_at >= since)
             .group_by(people.tenant, people.measure),
             select(counts.tenant, counts.measure, func.sum(counts.count).label("total"))
-            .where(counts.tenant.in_(tenants), counts.slot >= since)
+            .where(counts.tenant.in_(tenants), counts.slot >= int(since))
             .group_by(counts.tenant, counts.measure),
         )
         found: dict[str, dict[str, int]] = defaultdict(dict)
@@ -49,7 +57,8 @@ class SqlMeasures:
     def remove_older(self, before: float) -> None:
         with self._database.writing() as connection:
             connection.execute(delete(MEASURED_PEOPLE).where(MEASURED_PEOPLE.c.seen_at < before))
-            connection.execute(delete(MEASURED_COUNTS).where(MEASURED_COUNTS.c.slot < before))
+            # Whole seconds: PostgreSQL finds no whole number in an index by one with a fraction.
+            connection.execute(delete(MEASURED_COUNTS).where(MEASURED_COUNTS.c.slot < int(before)))
 
 
 def _rows(

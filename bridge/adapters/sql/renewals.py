@@ -5,10 +5,13 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, false, select, update
 
-from bridge.adapters.sql.database import Database
+from bridge.adapters.sql.database import Database, in_portions
 from bridge.adapters.sql.tables import TOKENS
 from bridge.model import Expiring, TokenKey
 from bridge.ports.renewals import Seen
+
+MINE = (TOKENS.c.tenant == bindparam("slug")) & (TOKENS.c.sub == bindparam("who"))
+SAW = update(TOKENS).where(MINE).values(seen_at=bindparam("at"))
 
 
 class SqlRenewals:
@@ -18,12 +21,11 @@ class SqlRenewals:
         self._database = database
 
     def add(self, seen: Seen) -> None:
-        mine = (TOKENS.c.tenant == bindparam("slug")) & (TOKENS.c.sub == bindparam("who"))
-        noted = update(TOKENS).where(mine).values(seen_at=bindparam("at"))
         # In one order, or two workers that see the same people lock each other's rows.
         rows = [{"slug": slug, "who": sub, "at": at} for (slug, sub), at in sorted(seen.people.items())]
-        with self._database.writing() as connection:
-            connection.execute(noted, rows)
+        for some in in_portions(rows):
+            with self._database.writing() as connection:
+                connection.execute(SAW, some)
 
     def due(self, tenant: str, *, now: float, before: float, seen_since: float, limit: int) -> Sequence[Expiring]:
         wanted = select(TOKENS).where(

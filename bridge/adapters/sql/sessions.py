@@ -1,12 +1,28 @@
 """Sign-in sessions in SQL, so that they can be ended from outside and hold hundreds of groups."""
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Delete, and_, bindparam, delete, select, update
 
 from bridge.adapters.sql.database import Database, bump
 from bridge.adapters.sql.tables import SESSIONS
 from bridge.model import Identity, Session, Subject
 
+FACTS = ("name", "email", "groups", "asserted_at")
+"""What somebody's older sessions learn from a newer one; the last of them is when the others were true."""
+
+AT_ONCE = 500
+"""Sessions that one sign-in removes: more would keep other writers of an SQLite file waiting."""
+
 FIND = select(SESSIONS).where(SESSIONS.c.id_hash == bindparam("of"))
+
+
+def _remove(column: Column[float]) -> Delete:
+    ended = select(SESSIONS.c.id_hash).where(column < bindparam("before")).order_by(column).limit(AT_ONCE)
+    return delete(SESSIONS).where(SESSIONS.c.id_hash.in_(ended.with_for_update(skip_locked=True)))
+
+
+REMOVE_OLD, REMOVE_IDLE = _remove(SESSIONS.c.created_at), _remove(SESSIONS.c.seen_at)
 
 
 class SqlSessions:
@@ -24,7 +40,7 @@ class SqlSessions:
         identity = Identity(subject, row.source, row.issuer, row.asserted_at, row.tenant)
         return Session(row.id_hash, identity, row.created_at, row.seen_at)
 
-    def add(self, session: Session) -> None:
+    def add(self, session: Session) -> bool:
         identity, subject = session.identity, session.identity.subject
         row = {
             "id_hash": session.id_hash,
@@ -39,11 +55,12 @@ class SqlSessions:
             "created_at": session.created_at,
             "seen_at": session.seen_at,
         }
-        facts = {name: row[name] for name in ("name", "email", "groups", "asserted_at")}
         with self._database.writing() as connection:
-            connection.execute(SESSIONS.insert().values(row))
-            if connection.execute(update(SESSIONS).where(_older_of(identity)).values(facts)).rowcount:
+            is_news = _tell_older(connection, identity, {name: row[name] for name in FACTS})
+            connection.execute(SESSIONS.insert(), row)
+            if is_news:
                 bump(connection)
+        return is_news
 
     def touch(self, id_hash: str, seen_at: float) -> None:
         with self._database.writing() as connection:
@@ -54,14 +71,27 @@ class SqlSessions:
             if connection.execute(delete(SESSIONS).where(SESSIONS.c.id_hash == id_hash)).rowcount:
                 bump(connection)
 
-    def remove_older(self, *, created_before: float, seen_before: float) -> None:
-        old = or_(SESSIONS.c.created_at < created_before, SESSIONS.c.seen_at < seen_before)
+    def remove_older(self, *, created_before: float, seen_before: float) -> bool:
         with self._database.writing() as connection:
-            connection.execute(delete(SESSIONS).where(old))
+            old = connection.execute(REMOVE_OLD, {"before": created_before}).rowcount
+            idle = connection.execute(REMOVE_IDLE, {"before": seen_before}).rowcount
+        return AT_ONCE in {old, idle}
+
+
+def _tell_older(connection: Connection, identity: Identity, facts: dict[str, Any]) -> bool:
+    """Write newer facts into the sessions of the same person that know less; tell whether they are news to any.
+
+    What was taken away must not live on in them. Facts that are the same are nobody's news: somebody who signs in
+    again would else make every worker forget its copies.
+    """
+    older = _older_of(identity)
+    known = connection.execute(select(*(SESSIONS.c[name] for name in FACTS)).where(older)).all()
+    if known:
+        connection.execute(update(SESSIONS).where(older).values(facts))
+    return any(row[:-1] != tuple(facts.values())[:-1] for row in known)
 
 
 def _older_of(identity: Identity) -> ColumnElement[bool]:
-    """Match the sessions of the same person that know less: what was taken away must not live on in them."""
     return and_(
         SESSIONS.c.source == identity.source,
         SESSIONS.c.issuer == identity.issuer,

@@ -1,13 +1,13 @@
 """What the bridge remembers of each subject, in SQL. Who asserted last wins, decided by the database."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select, update
 
 from bridge.adapters.sql.database import Database, Kept, bump
 from bridge.adapters.sql.tables import SUBJECTS
 from bridge.model import Subject, SubjectRecord
+from bridge.plan import KnownPeople
 
 ME = and_(SUBJECTS.c.tenant == bindparam("my_tenant"), SUBJECTS.c.sub == bindparam("my_sub"))
 FIND = select(SUBJECTS).where(ME)
@@ -28,10 +28,17 @@ class SqlSubjects:
             row = connection.execute(FIND, _me(tenant, sub)).one_or_none()
         return None if row is None else _record(row)
 
-    def groups(self, tenant: str) -> Mapping[str, frozenset[str]]:
-        query = select(SUBJECTS.c.sub, SUBJECTS.c.groups).where(SUBJECTS.c.tenant == tenant)
+    def known(self, tenant: str, *, most: int) -> KnownPeople:
+        """Draw in the order of digests of their facts, which is as good as chance."""
+        theirs = SUBJECTS.c.tenant == tenant
+        drawn = select(SUBJECTS.c.sub, SUBJECTS.c.groups).where(theirs).order_by(SUBJECTS.c.fingerprint).limit(most + 1)
         with self._database.reading() as connection:
-            return {row.sub: frozenset(row.groups) for row in connection.execute(query)}
+            groups = {row.sub: frozenset(row.groups) for row in connection.execute(drawn)}
+            if len(groups) <= most:
+                return KnownPeople(len(groups), groups)
+            groups.popitem()
+            total: int = connection.execute(select(func.count()).select_from(SUBJECTS).where(theirs)).scalar_one()
+            return KnownPeople(total, groups)
 
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
         facts = {**_facts(subject), "asserted_at": asserted_at}

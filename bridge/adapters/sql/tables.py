@@ -62,6 +62,7 @@ SUBJECTS = Table(
     Column("synced_groups", DOCUMENT, nullable=False),
     Column("synced_at", Float(53)),
     Column("browser_login_until", Float(53), nullable=False),
+    Index(None, "tenant", "fingerprint"),  # as good as chance: to draw some of many people
 )
 
 TOKENS = Table(
@@ -86,6 +87,7 @@ TOKENS = Table(
     Column("renewing_until", Float(53), nullable=False, server_default="0"),
     Index(None, "tenant", "sub"),
     Index(None, "expires_at"),
+    Index(None, "tenant", "expires_at", "seen_at"),  # those to renew
 )
 
 SESSIONS = Table(
@@ -102,6 +104,9 @@ SESSIONS = Table(
     Column("tenant", Text),
     Column("created_at", Float(53), nullable=False),
     Column("seen_at", Float(53), nullable=False),
+    Index(None, "sub"),
+    Index(None, "created_at"),
+    Index(None, "seen_at"),
 )
 
 ASSERTIONS = Table(
@@ -155,6 +160,7 @@ MEASURED_PEOPLE = Table(
     Column("person", EXACT, primary_key=True),
     Column("seen_at", Float(53), nullable=False),
     Index(None, "seen_at"),
+    Index(None, "tenant", "seen_at", "measure"),  # those of a window, which is much shorter than they are kept
 )
 
 MEASURED_COUNTS = Table(
