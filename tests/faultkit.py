@@ -30,6 +30,8 @@ LOCK_S = 0.3
 GROUP, EMAIL = "Finance", "somebody@example.com"
 """What the portal says of everybody."""
 NO_LIMIT = "1000000"
+LOGIN, WHO, MINT = "/login/jwt-session", "/api/v1/users/me", "/oauth/token"
+SIX_HOURS_S, NEAR_ITS_END_S, TOO_NEAR_S = 6 * 3600, 300, 20
 KEPT = "the-token-that-is-kept"
 
 
@@ -68,6 +70,9 @@ class Visitor:
 
     def ask_for_jwt(self) -> Got:
         return self._asked("GET", "token", {})
+
+    def ask_who(self) -> Got:
+        return self._asked("GET", "session", {})
 
     def _asked(self, method: str, route: str, headers: Mapping[str, str]) -> Got:
         started = time.monotonic()
@@ -127,6 +132,15 @@ class Place:
         token = IssuedToken(tenant.token_key(visitor.sub), "kept", KEPT, tenant.scope, now - 3600, now + life_s)
         self.bridge.broker._tokens.put(token)
 
+    def remember(self, visitor: Visitor) -> None:
+        """Let the bridge have in memory what a page that is open makes it read."""
+        assert visitor.ask_who().status == 200
+        session, tenant = self.bridge.sessions.find(visitor.session), self.bridge.tenants.get(visitor.slug).tenant
+        assert session is not None
+        for _ in range(2):  # written, and read
+            self.bridge.broker._groups.note(tenant, session.identity)
+        self.bridge.broker._tokens.get(tenant.token_key(visitor.sub))
+
     def break_calls(self, endpoint: str, **fault: Any) -> None:  # noqa: ANN401 - as the sandbox has it
         self.acme.control("POST", "faults", {"endpoint": endpoint, "times": None, **fault})
 
@@ -169,6 +183,7 @@ def standing(home: Path, sandbox: tuple[Tenant, Tenant], ports: Mapping[str, int
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bridge.bootstrap.stores.open_database", partial(open_database, patience_s=LOCK_S))
+        patch.setattr("bridge.adapters.sql.budget.AT_THE_LOCK_S", 1.0)
         bridge = build(settings, clock=clock)
         apply_states(bridge, home, ports, {"acme": acme.state(), "globex": globex.state()})
         admit_assertions(bridge)

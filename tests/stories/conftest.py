@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from browserkit import Browsers, Tabs, running_browsers, tabs_of
+from faultkit import Place, own_database, standing
 from storykit import (
     PATIENCE_S,
     PORTAL_ISSUER,
@@ -151,3 +152,28 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(PATIENCE_S)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def place(
+    request: pytest.FixtureRequest,
+    sandbox: tuple[Tenant, Tenant],
+    ports: dict[str, int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Place]:
+    """A bridge over one database after the other, before tenants that break on demand."""
+    home = tmp_path_factory.mktemp("place")
+    url = f"sqlite:///{home / 'bridge.db'}"
+    if request.param == "postgresql":
+        url = own_database(request.getfixturevalue("postgresql_url"), home.name)
+    with standing(home, sandbox, ports, url) as place:
+        yield place
+        sandbox[0].control("POST", "reset")
+
+
+@pytest.fixture
+def broken(place: Place) -> Iterator[Place]:
+    """The same, whole at the beginning of each case, and at its end."""
+    place.heal()
+    yield place
+    place.heal()

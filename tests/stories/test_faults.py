@@ -10,16 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faultkit import IMPATIENT_S, Place, Row, as_told, own_database, standing, table
-from storykit import Tenant, free_ports
+from faultkit import (
+    IMPATIENT_S,
+    LOGIN,
+    MINT,
+    NEAR_ITS_END_S,
+    SIX_HOURS_S,
+    TOO_NEAR_S,
+    WHO,
+    Place,
+    Row,
+    as_told,
+    table,
+)
+from storykit import free_ports
 
 from bridge import deadline
 from bridge.deadline import SPARE_S
 from bridge.sandbox import certificates
 from bridge.services.leases import CALL_S
 
-LOGIN, WHO, MINT = "/login/jwt-session", "/api/v1/users/me", "/oauth/token"
-SIX_HOURS_S, NEAR_ITS_END_S, TOO_NEAR_S = 6 * 3600, 300, 20
 AT: Mapping[str, tuple[str, float]] = {
     "at the login": (LOGIN, 0),
     "at the question who that is": (WHO, 0),
@@ -47,29 +57,6 @@ HOSTS = {"refuses connections": "closed", "has a bad certificate": "selfsigned",
 TABLE = table("The tenant")
 CASES = [pytest.param(row, column, id=f"{row.fault}, {column}") for row in TABLE for column in AT if row.cells[column]]
 numbers = count()
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def place(
-    request: pytest.FixtureRequest,
-    sandbox: tuple[Tenant, Tenant],
-    ports: dict[str, int],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Place]:
-    home = tmp_path_factory.mktemp("faults")
-    url = f"sqlite:///{home / 'bridge.db'}"
-    if request.param == "postgresql":
-        url = own_database(request.getfixturevalue("postgresql_url"), "faults")
-    with standing(home, sandbox, ports, url) as place:
-        yield place
-        sandbox[0].control("POST", "reset")
-
-
-@pytest.fixture
-def broken(place: Place) -> Iterator[Place]:
-    place.heal()
-    yield place
-    place.heal()
 
 
 @pytest.fixture(scope="module")
