@@ -30,6 +30,11 @@ IDLE_THREAD_S = 600
 IN_LINE = 1024
 """How many requests may wait for a thread; connections beyond wait in the kernel's own line."""
 
+FORGEABLE = (
+    "This worker cannot tell X_Forwarded_User from X-Forwarded-User, so BRIDGE_IDENTITY=header could be forged"
+    " through a proxy that passes such names on. Set WEB_WORKER=gthread (gunicorn --worker-class gthread)."
+)
+
 ENVIRON: dict[str, Any] = {
     "SCRIPT_NAME": "",
     "SERVER_SOFTWARE": "granian",
@@ -58,6 +63,12 @@ def _refuse_to_write(_data: bytes) -> None:
 
 class Worker(SyncWorker):  # type: ignore[misc]  # gunicorn says nothing of its types
     """Serves until SIGTERM; then nobody is kept on the line, and the door closes behind whoever was let in."""
+
+    @classmethod
+    def check_config(cls, _cfg: object, _log: object) -> None:
+        """End at once where people are known by headers: granian reads `X_Name` as `X-Name`, which proxies let pass."""
+        if "header" in map(str.strip, os.environ.get("BRIDGE_IDENTITY", "").split(",")):
+            sys.exit(FORGEABLE)
 
     def run(self) -> None:
         stop, loop, is_over = granian.WorkerSignal(), asyncio.new_event_loop(), threading.Event()
