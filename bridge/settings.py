@@ -107,6 +107,8 @@ class Settings(BaseModel):
     ]
     public_url: Annotated[str, AfterValidator(checked_origin)]
     database_url: DatabaseUrl = "sqlite:///instance/bridge.db"
+    database_connections: Annotated[int, Field(ge=1, le=1_000)] = 10
+    people_in_memory: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     keys_dir: Path = Path("keys")
     identity: Annotated[tuple[Literal["demo", "assertion", "header", "oidc"], ...], BeforeValidator(_split)] = ()
     assertion_issuer: str | None = None

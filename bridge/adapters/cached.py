@@ -5,12 +5,12 @@ at in passing; when it has grown, every copy is thrown away.
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
 import structlog
-from cachetools import LRUCache
 
 from bridge.budgeting import Lease
 from bridge.errors import StoreError, UnknownTenant, UnreadableTenant
@@ -35,7 +35,9 @@ V = TypeVar("V")
 
 log = structlog.get_logger()
 
-CAPACITY = 20_000
+CAPACITY = 10_000
+"""People of whom a worker keeps copies: a session, a subject and a token each."""
+
 TOUCH_EVERY_S = 60.0
 RENEWAL_LIFE_S = 900.0
 """With less life than this left, another process may have renewed a token: the store is asked."""
@@ -114,9 +116,10 @@ class RevisionWatch:
 class _Copies(Generic[K, V]):
     """A bounded copy. A value that was read before somebody forgot it is never put back after."""
 
-    def __init__(self, watch: RevisionWatch) -> None:
+    def __init__(self, watch: RevisionWatch, most: int) -> None:
         self._watch = watch
-        self._kept: LRUCache[K, V] = LRUCache(CAPACITY)
+        self._kept: OrderedDict[K, V] = OrderedDict()  # the least used first; half as large as a cache of a library
+        self._most = most
         self._generation = 0
         self._guard = threading.Lock()
         watch.on_change(self.clear)
@@ -125,7 +128,8 @@ class _Copies(Generic[K, V]):
         """Return the copy, else what *read* returns, which is kept unless it is None."""
         self._watch.look()
         with self._guard:
-            kept = self._kept.get(key)
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
             generation = self._generation
         if kept is not None and usable(kept):
             return kept
@@ -138,7 +142,13 @@ class _Copies(Generic[K, V]):
         with self._guard:
             if value is not None and generation == self._generation:
                 self._kept[key] = value
+                self._kept.move_to_end(key)
+                if len(self._kept) > self._most:
+                    self._kept.popitem(last=False)
         return value
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def put(self, key: K, value: V) -> None:
         """Replace a copy; one that was forgotten meanwhile stays forgotten."""
@@ -162,7 +172,7 @@ class CachedTenants:
 
     def __init__(self, tenants: TenantStore, watch: RevisionWatch) -> None:
         self._tenants = tenants
-        self._copies: _Copies[str, tuple[Mapping[str, TenantState], Mapping[str, Unreadable]]] = _Copies(watch)
+        self._copies: _Copies[str, tuple[Mapping[str, TenantState], Mapping[str, Unreadable]]] = _Copies(watch, 1)
 
     def all(self) -> Mapping[str, TenantState]:
         return self.read()[0]
@@ -211,9 +221,9 @@ class CachedTenants:
 class CachedSubjects:
     """One copy a tenant and `sub`, thrown away by each write of ours."""
 
-    def __init__(self, subjects: SubjectStore, watch: RevisionWatch) -> None:
+    def __init__(self, subjects: SubjectStore, watch: RevisionWatch, *, most: int = CAPACITY) -> None:
         self._subjects = subjects
-        self._copies: _Copies[tuple[str, str], SubjectRecord] = _Copies(watch)
+        self._copies: _Copies[tuple[str, str], SubjectRecord] = _Copies(watch, most)
 
     def get(self, tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
         if fresh:
@@ -257,10 +267,10 @@ class CachedSubjects:
 class CachedTokens:
     """Tokens by key, decrypted in memory alone; one close to its end is read again."""
 
-    def __init__(self, tokens: TokenStore, watch: RevisionWatch, clock: Clock) -> None:
+    def __init__(self, tokens: TokenStore, watch: RevisionWatch, clock: Clock, *, most: int = CAPACITY) -> None:
         self._tokens = tokens
         self._clock = clock
-        self._copies: _Copies[TokenKey, IssuedToken] = _Copies(watch)
+        self._copies: _Copies[TokenKey, IssuedToken] = _Copies(watch, most)
 
     def get(self, key: TokenKey) -> IssuedToken | None:
         return self._copies.get(key, lambda: self._tokens.get(key), usable=self._has_life)
@@ -290,9 +300,9 @@ class CachedTokens:
 class CachedSessions:
     """Sessions by id; `seen_at` is written at most once a minute, so that a page load writes nothing."""
 
-    def __init__(self, sessions: SessionStore, watch: RevisionWatch) -> None:
+    def __init__(self, sessions: SessionStore, watch: RevisionWatch, *, most: int = CAPACITY) -> None:
         self._sessions = sessions
-        self._copies: _Copies[str, Session] = _Copies(watch)
+        self._copies: _Copies[str, Session] = _Copies(watch, most)
 
     def get(self, id_hash: str) -> Session | None:
         return self._copies.get(id_hash, lambda: self._sessions.get(id_hash))

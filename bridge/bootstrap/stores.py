@@ -75,7 +75,8 @@ class Stores:
 
 def open_stores(settings: Settings, clock: Clock, metrics: Metrics) -> Stores:
     """Open the database, upgrade it, and put the in-process copies in front."""
-    database = open_database(settings.database_url)
+    database = open_database(settings.database_url, connections=settings.database_connections)
+    most = settings.people_in_memory
     database.upgrade()
     vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
     metrics.store_seen.set(clock())
@@ -83,9 +84,9 @@ def open_stores(settings: Settings, clock: Clock, metrics: Metrics) -> Stores:
     return Stores(
         database=database,
         tenants=CachedTenants(SqlTenants(database, vault), watch),
-        subjects=CachedSubjects(SqlSubjects(database), watch),
-        tokens=CachedTokens(SqlTokens(database, vault, clock), watch, clock),
-        sessions=CachedSessions(SqlSessions(database), watch),
+        subjects=CachedSubjects(SqlSubjects(database), watch, most=most),
+        tokens=CachedTokens(SqlTokens(database, vault, clock), watch, clock, most=most),
+        sessions=CachedSessions(SqlSessions(database), watch, most=most),
         operator_tokens=SqlOperatorTokens(database),
         audit=SqlAuditLog(database),
         decisions=SqlDecisions(database),

@@ -255,3 +255,33 @@ def test_touches_are_written_once_a_minute(watch: RevisionWatch) -> None:
     assert behind.rows["hash"].seen_at == 220
     sessions.touch("hash", 279)
     assert behind.rows["hash"].seen_at == 220
+
+
+def test_a_worker_keeps_copies_of_so_many_people_and_of_those_who_came_last(
+    watch: RevisionWatch, token: IssuedToken, clock: FakeClock
+) -> None:
+    behind = FakeSubjects(), FakeTokens(clock), FakeSessions()
+    subjects = CachedSubjects(behind[0], watch, most=10)
+    tokens = CachedTokens(behind[1], watch, clock, most=10)
+    sessions = CachedSessions(behind[2], watch, most=10)
+
+    def come(number: int) -> None:
+        sub, key = f"person-{number}", replace(KEY, sub=f"person-{number}")
+        found = subjects.get("acme", sub), tokens.get(key), sessions.get(sub)
+        assert None not in found
+
+    for number in range(50):
+        somebody = replace(ALICE, sub=f"person-{number}")
+        behind[0].note("acme", somebody, 1)
+        behind[1].put(replace(token, key=replace(KEY, sub=somebody.sub)))
+        behind[2].add(Session(somebody.sub, Identity(somebody, "demo", "demo", 1), clock(), clock()))
+    for number in range(50):
+        come(number)
+        come(0)  # comes all the time, and is never forgotten
+        assert max(len(each._copies) for each in (subjects, tokens, sessions)) <= 10
+    for store in behind:
+        store.broken = True
+    for number in (0, 49, 48, 42):
+        come(number)
+    with pytest.raises(StoreError):
+        come(40)

@@ -19,8 +19,8 @@ from stores import sql_stores
 from structlog.testing import capture_logs
 
 from bridge.adapters.sql import Database, SqlAuditLog, SqlOperatorTokens, SqlTenants, SqlTokens, open_database
-from bridge.adapters.sql.database import migrations
 from bridge.adapters.sql.tables import ASSERTIONS, METADATA, TOKENS
+from bridge.adapters.sql.upgrade import migrations
 from bridge.adapters.vault import Vault
 from bridge.errors import ConfigError, Conflict, StoreError
 from bridge.model import AuditEvent, Identity, IssuedToken, Rollout, Session, Stage, Subject, Tenant, TokenKey

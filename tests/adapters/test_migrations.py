@@ -24,8 +24,9 @@ from stores import Stores, sql_stores
 from structlog.testing import capture_logs
 
 from bridge.adapters.sql import Database, SqlImpersonations, open_database
-from bridge.adapters.sql.database import UPGRADE_LOCK, migrations
+from bridge.adapters.sql.migrations import HEAD as NAMED_HEAD
 from bridge.adapters.sql.tables import METADATA
+from bridge.adapters.sql.upgrade import UPGRADE_LOCK, migrations
 from bridge.adapters.vault import Vault
 from bridge.bootstrap import build
 from bridge.errors import StoreError
@@ -128,6 +129,10 @@ def test_the_migrations_make_what_tables_py_describes(database: Database) -> Non
     with database.reading() as connection:
         assert shape(connection) == described
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_the_newest_migration_is_known_by_name() -> None:
+    assert ScriptDirectory(str(VERSIONS)).get_heads() == [NAMED_HEAD]
 
 
 def test_the_rows_of_the_past_fill_every_column(database: Database, vault: Vault) -> None:

@@ -2,24 +2,19 @@
 
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Executable, Table, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bridge import deadline
+from bridge.adapters.sql.migrations import HEAD
 from bridge.adapters.sql.tables import REVISION
 from bridge.errors import StoreError
-
-log = structlog.get_logger()
 
 WRITES, LOOKS = "bridge_writes", "bridge_looks"
 """The execution options that mark a connection: one that will write, and one that asks a single question."""
@@ -27,9 +22,6 @@ WRITES, LOOKS = "bridge_writes", "bridge_looks"
 PORTION = 1_000
 
 T = TypeVar("T")
-
-UPGRADE_LOCK = 0x716C696B
-"""Any number will do, as long as nothing else in the same PostgreSQL database locks it."""
 
 
 class Database:
@@ -66,17 +58,17 @@ class Database:
 
     def upgrade(self) -> None:
         """Bring the tables to this version's shape; a second process that starts at once waits for the first."""
+        if self._is_of_today():
+            return
+        from bridge.adapters.sql.upgrade import upgrade  # noqa: PLC0415 - 11 MB that a worker seldom needs
+
         with self._one_at_a_time(), self.writing() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SET LOCAL lock_timeout = 0"))
-                connection.execute(text("SET LOCAL statement_timeout = 0"))
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": UPGRADE_LOCK})
-            config = migrations(connection)
-            before = _revision(connection)
-            _refuse_newer(before, config)
-            command.upgrade(config, "head")
-            if (after := _revision(connection)) != before:
-                log.info("database_upgraded", before=before, after=after)
+            upgrade(connection)
+
+    def _is_of_today(self) -> bool:
+        with suppress(StoreError), self.looking() as connection:
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == HEAD
+        return False
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -106,30 +98,6 @@ class Database:
         self._engine.dispose()
 
 
-def migrations(connection: Connection) -> Config:
-    """Return what Alembic needs to migrate over this connection, in its transaction."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
-
-
-def _revision(connection: Connection) -> str | None:
-    """Return which migration was the last one; None before the first."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _refuse_newer(revision: str | None, config: Config) -> None:
-    """Raise StoreError when a newer version has been here: what its tables mean is not known yet."""
-    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision not in {None, *known}:
-        message = (
-            "The database is of a newer version of the bridge. Start that version, or one that is newer still; or"
-            " put the copy back that was made of the database before it."
-        )
-        raise StoreError(message, detail=f"revision {revision} is not known here")
-
-
 @contextmanager
 def _lock_file(path: Path) -> Iterator[None]:
     try:
@@ -153,6 +121,8 @@ def _in_our_words() -> Iterator[None]:
 
 
 def _explained(error: SQLAlchemyError) -> str:
+    if isinstance(error, PoolTimeout):
+        return "every connection to the database is in use; see BRIDGE_DATABASE_CONNECTIONS"
     name = type(error).__name__
     if not isinstance(error, DBAPIError) or error.orig is None:
         return name

@@ -17,14 +17,16 @@ PATIENCE_S = 2.0
 
 EXAMPLES = "for example sqlite:///instance/bridge.db or postgresql://user:password@host/name"
 PRIVATE = 0o600
-SQLITE_CONNECTIONS = 20  # they are files, not server processes: one for each thread of a worker
+CONNECTIONS = 10
+"""So many a process opens at most. Requests hold one for milliseconds, and none while they wait for a tenant."""
 
 
-def open_database(url: str, *, patience_s: float = PATIENCE_S) -> Database:
+def open_database(url: str, *, patience_s: float = PATIENCE_S, connections: int = CONNECTIONS) -> Database:
     """Return the database behind *url*, not yet upgraded.
 
-    *patience_s*: how long to wait for another's lock, in seconds. Raises ConfigError when the URL is none
-    of ours, or its file cannot be written; the URL itself, which may hold a password, is never repeated.
+    *patience_s*: how long to wait for another's lock, or for one of so many *connections*, in seconds. Raises
+    ConfigError when the URL is none of ours, or its file cannot be written; the URL itself, which may hold a
+    password, is never repeated.
     """
     try:
         parsed = make_url(url)
@@ -32,14 +34,14 @@ def open_database(url: str, *, patience_s: float = PATIENCE_S) -> Database:
         raise ConfigError([f"BRIDGE_DATABASE_URL is not a database URL; {EXAMPLES}"]) from None
     match parsed.get_backend_name():
         case "sqlite":
-            return _sqlite(parsed, patience_s)
+            return _sqlite(parsed, patience_s, connections)
         case "postgresql" | "postgres":
-            return _postgresql(parsed, patience_s)
+            return _postgresql(parsed, patience_s, connections)
         case other:
             raise ConfigError([f"BRIDGE_DATABASE_URL: {other} is not supported; {EXAMPLES}"])
 
 
-def _sqlite(url: URL, patience_s: float) -> Database:
+def _sqlite(url: URL, patience_s: float, connections: int) -> Database:
     if not url.database or url.database == ":memory:":
         raise ConfigError([f"BRIDGE_DATABASE_URL must name a file, so that a restart loses nothing; {EXAMPLES}"])
     path = Path(url.database).absolute()
@@ -53,7 +55,8 @@ def _sqlite(url: URL, patience_s: float) -> Database:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         creator=connect,
-        pool_size=SQLITE_CONNECTIONS,
+        pool_size=connections,
+        max_overflow=0,
         pool_timeout=patience_s,
         hide_parameters=True,
     )
@@ -84,11 +87,13 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES, False) else "BEGIN")
 
 
-def _postgresql(url: URL, patience_s: float) -> Database:
+def _postgresql(url: URL, patience_s: float, connections: int) -> Database:
     try:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             connect_args=_postgresql_arguments(url, patience_s),
+            pool_size=connections,
+            max_overflow=0,
             pool_pre_ping=True,
             pool_timeout=patience_s,
             hide_parameters=True,
@@ -100,7 +105,8 @@ def _postgresql(url: URL, patience_s: float) -> Database:
 
 
 def _postgresql_arguments(url: URL, patience_s: float) -> dict[str, Any]:
-    """Return time limits, for what the URL does not set itself."""
+    """Return time limits, for what the URL does not set itself: those of the server, and those of the network."""
     limits = f"-c lock_timeout={patience_s * 1000:.0f} -c statement_timeout=10000"
-    wanted: dict[str, Any] = {"connect_timeout": 3, "options": limits}
+    network = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+    wanted: dict[str, Any] = {"connect_timeout": 3, "options": limits, **network}
     return {name: value for name, value in wanted.items() if name not in url.query}

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Delete, and_, bindparam, delete, select, update
 
 from bridge.adapters.sql.database import Database, bump
+from bridge.adapters.sql.sharing import one_set, one_text
 from bridge.adapters.sql.tables import SESSIONS
 from bridge.model import Identity, Session, Subject
 
@@ -36,9 +37,9 @@ class SqlSessions:
             row = connection.execute(FIND, {"of": id_hash}).one_or_none()
         if row is None:
             return None
-        subject = Subject(row.sub, row.name, row.email, frozenset(row.groups))
-        identity = Identity(subject, row.source, row.issuer, row.asserted_at, row.tenant)
-        return Session(row.id_hash, identity, row.created_at, row.seen_at)
+        subject = Subject(row.sub, row.name, row.email, one_set(row.groups))
+        identity = Identity(subject, one_text(row.source), one_text(row.issuer), row.asserted_at, row.tenant)
+        return Session(id_hash, identity, row.created_at, row.seen_at)
 
     def add(self, session: Session) -> bool:
         identity, subject = session.identity, session.identity.subject

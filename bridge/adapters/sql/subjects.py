@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select, update
 
 from bridge.adapters.sql.database import Database, Kept, bump
+from bridge.adapters.sql.sharing import one_set, one_text
 from bridge.adapters.sql.tables import SUBJECTS
 from bridge.model import Subject, SubjectRecord
 from bridge.plan import KnownPeople
@@ -125,12 +126,12 @@ def _facts(subject: Subject) -> dict[str, Any]:
 
 def _record(row: Row[Any]) -> SubjectRecord:
     return SubjectRecord(
-        tenant=row.tenant,
-        subject=Subject(row.sub, row.name, row.email, frozenset(row.groups)),
+        tenant=one_text(row.tenant),
+        subject=Subject(row.sub, row.name, row.email, one_set(row.groups)),
         asserted_at=row.asserted_at,
         user_id=row.user_id,
         synced_fingerprint=row.synced_fingerprint,
-        synced_groups=frozenset(row.synced_groups),
+        synced_groups=one_set(row.synced_groups),
         synced_at=row.synced_at,
         browser_login_until=row.browser_login_until,
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Row, bindparam, delete, select, true, update
 from bridge.adapters.sql import leases
 from bridge.adapters.sql.database import Database, Kept, Upsert, bump
 from bridge.adapters.sql.impersonations import KEPT_S, note_impersonation
+from bridge.adapters.sql.sharing import one_text
 from bridge.adapters.sql.sweep import Sweep
 from bridge.adapters.sql.tables import IMPERSONATIONS, TOKENS
 from bridge.adapters.vault import Vault
@@ -44,7 +45,7 @@ class SqlTokens:
     def get(self, key: TokenKey) -> IssuedToken | None:
         with self._database.looking() as connection:
             row = connection.execute(FIND, {"of": key.digest(), "now": self._clock()}).one_or_none()
-        token = None if row is None else self._token(row)
+        token = None if row is None else self._token(row, key)
         if token and not token.value:
             log.warning("token_locked", tenant=key.tenant, token_id=token.token_id)  # the next one takes its place
             return None
@@ -96,12 +97,12 @@ class SqlTokens:
             "expires_at": token.expires_at,
         }
 
-    def _token(self, row: Row[Any]) -> IssuedToken:
+    def _token(self, row: Row[Any], key: TokenKey | None = None) -> IssuedToken:
         return IssuedToken(
-            key=TokenKey(row.tenant, row.client_id, row.sub, row.key_scope, row.credential_revision),
+            key=key or TokenKey(row.tenant, row.client_id, row.sub, row.key_scope, row.credential_revision),
             token_id=row.token_id,
             value=self._vault.open(row.sealed) or "",
-            scope=row.scope,
+            scope=one_text(row.scope),
             issued_at=row.issued_at,
             expires_at=row.expires_at,
         )
