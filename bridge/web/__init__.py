@@ -25,8 +25,7 @@ def create_app(bridge: Bridge) -> Flask:
     app.extensions[current.BRIDGE] = bridge
     app.extensions[current.EVENTS] = ClientEvents(bridge.clock, bridge.metrics)
     app.extensions[current.ALLOWANCES] = Allowances.of(bridge.settings, bridge.clock)
-    app.before_request(bridge.keeper.start)
-    answers.install(app)
+    answers.install(app, bridge)
     problems.install(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(api.blueprint, url_prefix="/api/v1")

@@ -1,21 +1,35 @@
-"""What every answer carries: a request id, security headers, one log line, one count."""
+"""What every answer carries: a request id, security headers, one log line, one count.
+
+A WSGI layer around Flask and no hooks of Flask's: nothing gets past it, and it costs little, as each request pays.
+"""
 
 import re
+import secrets
 import time
-import uuid
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, request
+from werkzeug.sansio.utils import get_content_length
 
+from bridge.bootstrap import Bridge
 from bridge.errors import BadRequest, TooLarge
-from bridge.telemetry import Step, StepTaken, collect_steps
+from bridge.services.noting import logged_as
+from bridge.telemetry import Step, StepTaken
 from bridge.web import cors, current, policy
+from bridge.web.current import About, Headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = structlog.get_logger()
 
 MAX_BODY = 64 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-UNMATCHED = "unmatched"
+LABELS = 1000
+"""More than there are routes and statuses; for each of them the metric that counts it is found once."""
 ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
     # Not `no-referrer`: it would make browsers send `Origin: null` with our own forms.
@@ -23,92 +37,109 @@ ALWAYS = (
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
 )
-HTTPS_FOR_A_YEAR = "max-age=31536000"
-"""For our own name alone: what other names of the company do is not ours to say."""
+OVER_HTTPS = (("Strict-Transport-Security", "max-age=31536000"),)
+"""A year, for our own name alone: what other names of the company do is not ours to say."""
 ORIGINS = {Step.KEPT: "store", Step.SHARED: "shared", Step.MINT: "mint"}
 """Where an answer's token came from: kept here, from the attempt of another request, or new."""
 
 
-def install(app: Flask) -> None:
+def install(app: Flask, bridge: Bridge) -> None:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.before_request(_begin)
-    app.before_request(_refuse_large)
-    app.after_request(_note)  # Flask runs these from the last to the first
-    app.after_request(cors.add_headers)
-    app.after_request(_time)
-    app.after_request(_secure)
+    app.before_request(_look)
+    app.wsgi_app = Answers(app, bridge)  # type: ignore[method-assign]  # Flask's own way to put a layer around it
 
 
-def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    g.started = time.perf_counter()
-    g.steps = collect_steps()
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
-
-
-def _refuse_large() -> None:
-    """Refuse by the announced length, also where nobody would read the body.
+def _look() -> None:
+    """Note the route, and refuse large bodies by the announced length, also where nobody would read them.
 
     A body in chunks announces none, and Werkzeug would cut it off at the limit without a word.
     """
-    if "Transfer-Encoding" in request.headers:
+    if rule := request.url_rule:
+        current.about().route = rule.rule
+    environ = request.environ
+    if "HTTP_TRANSFER_ENCODING" in environ:
         raise BadRequest("Send the body with its Content-Length, not in chunks.")
-    if (request.content_length or 0) > MAX_BODY:
+    if (get_content_length(environ.get("CONTENT_LENGTH")) or 0) > MAX_BODY:
         raise TooLarge
 
 
-def _secure(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = policy.header()
-    for name, value in ALWAYS:
-        response.headers[name] = value
-    if current.bridge().settings.cookies_are_secure:
-        response.headers["Strict-Transport-Security"] = HTTPS_FOR_A_YEAR
-    response.headers["X-Request-Id"] = current.request_id()
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
+class Answers:
+    """Begins each request, and completes its answer when its headers are ready to leave."""
+
+    def __init__(self, app: Flask, bridge: Bridge) -> None:
+        self._inner = app.wsgi_app
+        self._bridge = bridge
+        self._secret = bridge.settings.secret_key.get_secret_value().encode()
+        self._log = log.bind()
+        self._always = ALWAYS + (OVER_HTTPS if bridge.settings.cookies_are_secure else ())
+        self._counter = lru_cache(LABELS)(bridge.metrics.requests.labels)
+        self._histogram = lru_cache(LABELS)(bridge.metrics.request_seconds.labels)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        self._bridge.keeper.start()
+        about = current.begin(self._bridge, _request_id(environ))
+
+        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:  # noqa: ANN401 - as WSGI has it
+            took_s = time.perf_counter() - about.started
+            headers += self._headers(about, headers, took_s)
+            headers += cors.headers(self._bridge.tenants, environ)
+            self._note(environ["REQUEST_METHOD"], about, status[:3], took_s)
+            return start_response(status, headers, exc_info)
+
+        try:
+            return self._inner(environ, start)
+        finally:
+            current.end()
+
+    def _headers(self, about: About, given: Headers, took_s: float) -> Headers:
+        found = [("Content-Security-Policy", policy.header(about.embeds)), *self._always]
+        found.append(("X-Request-Id", about.request_id))
+        if about.steps:
+            found.append(("Server-Timing", _timing(about.steps, took_s)))
+        if not any(name == "Cache-Control" for name, _ in given):
+            found.append(("Cache-Control", "no-store"))
+        return found
+
+    def _note(self, method: str, about: About, status: str, took_s: float) -> None:
+        """Count and log by the route's pattern: a path or query may hold anything, also what opens doors."""
+        self._counter(about.route, status).inc()
+        self._histogram(about.route).observe(took_s)
+        self._log.info(
+            "request",
+            method=method,
+            route=about.route,
+            status=int(status),
+            ms=round(took_s * 1000, 1),
+            tenant=about.tenant,
+            **self._told(about),
+        )
+
+    def _told(self, about: About) -> dict[str, str]:
+        """Return what the line tells of person, path and outcome, where there is any."""
+        told = {}
+        if about.tenant and about.person:
+            told["subject"] = logged_as(self._secret, about.tenant, about.person)
+        if about.path:
+            told["path"] = about.path.value
+        for taken in reversed(about.steps):
+            if taken.step in ORIGINS:
+                told["origin"] = ORIGINS[taken.step]
+                break
+        if about.problem:
+            told["problem"] = about.problem
+        return told
 
 
-def _time(response: Response) -> Response:
-    """Say which steps led to this answer, where any did (W3C: Server Timing)."""
-    if steps := g.get("steps"):
-        total_ms = (time.perf_counter() - g.started) * 1000
-        response.headers["Server-Timing"] = ", ".join([*map(_metric, steps), f"total;dur={total_ms:.1f}"])
-    return response
+def _request_id(environ: "WSGIEnvironment") -> str:
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if given and REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def _timing(steps: Iterable[StepTaken], took_s: float) -> str:
+    """Say which steps led to this answer (W3C: Server Timing)."""
+    return ", ".join([*map(_metric, steps), f"total;dur={took_s * 1000:.1f}"])
 
 
 def _metric(taken: StepTaken) -> str:
     lasted = "" if taken.seconds is None else f";dur={taken.seconds * 1000:.1f}"
     return taken.step + lasted + (f';desc="{taken.problem}"' if taken.problem else "")
-
-
-def _note(response: Response) -> Response:
-    """Count and log by the route's pattern: a path or query may hold anything, also what opens doors."""
-    route = request.url_rule.rule if request.url_rule else UNMATCHED
-    took_s = time.perf_counter() - g.started
-    metrics = current.bridge().metrics
-    metrics.requests.labels(route, str(response.status_code)).inc()
-    metrics.request_seconds.labels(route).observe(took_s)
-    log.info(
-        "request",
-        method=request.method,
-        route=route,
-        status=response.status_code,
-        ms=round(took_s * 1000, 1),
-        **_about(),
-    )
-    return response
-
-
-def _about() -> dict[str, str | None]:
-    """Return what a line tells of tenant, person, path and outcome, where there is any."""
-    state = g.get("tenant")
-    slug = state.tenant.slug if state else None
-    told = {
-        "subject": current.logged_as(slug, g.person) if slug and "person" in g else None,
-        "path": g.get("path"),
-        "origin": next((ORIGINS[each.step] for each in reversed(g.steps) if each.step in ORIGINS), None),
-        "problem": g.get("problem"),
-    }
-    return {"tenant": slug} | {name: value for name, value in told.items() if value}

@@ -1,43 +1,46 @@
 """Which other origins may use the embeds of a tenant: those that it lists, to the letter. Nothing else has CORS."""
 
 from collections.abc import Sequence
-
-from flask import Response, request
+from typing import TYPE_CHECKING
 
 from bridge.errors import StoreError
-from bridge.web import current
+from bridge.ports import TenantStore
+from bridge.web.current import Headers
 
-ALLOWED_HEADERS = "Authorization, Content-Type, CSRF-Token, X-CSRF-Token, X-Rejected-Token, X-Request-Id"
-EXPOSED_HEADERS = "Retry-After, X-Request-Id, Token-Id, Server-Timing"
-PREFLIGHT_S = "600"
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+EXPOSED = ("Access-Control-Expose-Headers", "Retry-After, X-Request-Id, Token-Id, Server-Timing")
+PREFLIGHT = (
+    ("Access-Control-Allow-Methods", "GET, POST, DELETE"),
+    (
+        "Access-Control-Allow-Headers",
+        "Authorization, Content-Type, CSRF-Token, X-CSRF-Token, X-Rejected-Token, X-Request-Id",
+    ),
+    ("Access-Control-Max-Age", "600"),
+)
 
 
-def allowed_origins() -> Sequence[str]:
-    """Return the foreign origins that may make this request; from the path, so that errors have them too."""
-    _, room, *rest = request.path.split("/")
+def allowed_origins(tenants: TenantStore, path: str) -> Sequence[str]:
+    """Return the foreign origins that may make a request of this path; errors have them too."""
+    _, room, *rest = path.split("/")
     if room != "t" or not rest:
         return ()
     try:
-        state = current.bridge().tenants.all().get(rest[0])
+        state = tenants.all().get(rest[0])
     except StoreError:
         return ()
     return state.tenant.allowed_origins if state else ()
 
 
-def add_headers(response: Response) -> Response:
+def headers(tenants: TenantStore, environ: "WSGIEnvironment") -> Headers:
     """Allow what the tenant allows. Caches must know that the answer differs by origin, whoever asked first."""
-    if not request.path.startswith("/t/"):
-        return response
-    response.vary.add("Origin")
-    origin = request.headers.get("Origin")
-    if origin is None or origin not in allowed_origins():
-        return response
-    response.headers["Access-Control-Allow-Origin"] = origin
-    response.headers["Access-Control-Allow-Credentials"] = "true"
-    response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-    response.headers["Timing-Allow-Origin"] = origin
-    if request.method == "OPTIONS":
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
-        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
-        response.headers["Access-Control-Max-Age"] = PREFLIGHT_S
-    return response
+    path, origin = environ["PATH_INFO"], environ.get("HTTP_ORIGIN")
+    if not path.startswith("/t/"):
+        return []
+    found = [("Vary", "Origin")]
+    if origin is None or origin not in allowed_origins(tenants, path):
+        return found
+    found += [("Access-Control-Allow-Origin", origin), ("Access-Control-Allow-Credentials", "true"), EXPOSED]
+    found.append(("Timing-Allow-Origin", origin))
+    return found + list(PREFLIGHT) if environ["REQUEST_METHOD"] == "OPTIONS" else found

@@ -40,9 +40,11 @@ def _origin_may() -> bool:
     operator's name: outside the embeds only our own pages may.
     """
     origin = request.headers.get("Origin")
-    return (
-        origin in {None, current.bridge().settings.public_url} or origin in cors.allowed_origins() or _is_portal(origin)
-    )
+    return origin in {None, current.bridge().settings.public_url} or _is_listed(origin) or _is_portal(origin)
+
+
+def _is_listed(origin: str) -> bool:
+    return origin in cors.allowed_origins(current.bridge().tenants, request.path)
 
 
 def _is_portal(origin: str) -> bool:

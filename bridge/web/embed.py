@@ -1,11 +1,14 @@
 """The embed contract: under `/t/<tenant>/`, and at the root for the tenant of this Host."""
 
 from dataclasses import asdict
+from functools import lru_cache
 from itertools import chain
 from typing import Annotated, Any
 
-from flask import Blueprint, Response, g, jsonify, make_response, request, send_from_directory
+from flask import Blueprint, Response, jsonify, request, send_from_directory
 from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from bridge.errors import NotAllowed, UnknownTenant
 from bridge.model import IssuedToken, Path, Tenant, TenantState
@@ -43,7 +46,7 @@ class OldFrames(BaseModel):
 @blueprint.url_value_preprocessor
 def _take_slug(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Keep the slug of the address aside, so that one view serves both addresses."""
-    g.slug = (values or {}).pop("tenant", None)
+    current.about().slug = (values or {}).pop("tenant", None)
 
 
 @blueprint.get("/config")
@@ -121,10 +124,12 @@ def post_access_token() -> Response:
     caller = identity.admitted(state)
     caller.check_csrf()
     current.note_path(Path.OAUTH)
-    rejected = request.headers.get("X-Rejected-Token", "")
-    token = current.bridge().broker.issue(state, caller.identity, rejected=rejected)
-    current.bridge().renewals.saw(state.tenant.slug, token.key.sub)
-    answer = _token_json(token) if _prefers_json() else make_response(token.value, {"Content-Type": TEXT})
+    headers = request.headers
+    bridge = current.bridge()
+    token = bridge.broker.issue(state, caller.identity, rejected=headers.get("X-Rejected-Token", ""))
+    bridge.renewals.saw(state.tenant.slug, token.key.sub)
+    is_json = _prefers_json(headers.get("Accept"))
+    answer = _token_json(token) if is_json else Response(token.value, content_type=TEXT)
     answer.headers["Token-Id"] = token.token_id
     return answer
 
@@ -194,8 +199,9 @@ def get_embed_js() -> Response:
 
 def _state() -> TenantState:
     """Return the tenant of the address, else that of the Host, else the default one. Raises UnknownTenant."""
-    if g.slug is not None:
-        return current.tenant(g.slug)
+    named = current.about().slug
+    if named is not None:
+        return current.tenant(named)
     host = request.host.lower()
     bridge = current.bridge()
     states, unreadable = bridge.tenants.read()
@@ -207,9 +213,11 @@ def _state() -> TenantState:
     return current.tenant(slug)
 
 
-def _prefers_json() -> bool:
+@lru_cache(100)
+def _prefers_json(accept: str | None) -> bool:
     """Tell whether JSON is wanted more than text; text is what the pages of Qlik's sample expect."""
-    return request.accept_mimetypes["application/json"] > request.accept_mimetypes["text/plain"]
+    types = parse_accept_header(accept, MIMEAccept)
+    return types["application/json"] > types["text/plain"]
 
 
 def _token_json(token: IssuedToken) -> Response:

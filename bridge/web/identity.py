@@ -11,6 +11,7 @@ from jwt.exceptions import InvalidJTIError, InvalidSubjectError
 from bridge.errors import NotAllowed, NotSignedIn
 from bridge.model import Identity, TenantState
 from bridge.services import operators, sessions
+from bridge.settings import Settings
 from bridge.telemetry import Step, timed
 from bridge.web import cookies, csrf, current
 from bridge.web.proxies import client_address, named_by_proxy
@@ -62,15 +63,15 @@ class Caller:
             csrf.check(self.anchor)
 
 
-@timed(Step.SESSION)
 def caller() -> Caller:
     """Return who asks. Raises NotSignedIn, also where a bearer is wrong beside a good cookie."""
-    if (value := bearer()) is not None:
-        return _by_bearer(value)
-    found = _by_proxy() or by_cookie()  # a proxy's live word counts more than a cookie that somebody left behind
-    if found is None:
-        raise NotSignedIn
-    return found
+    with timed(Step.SESSION):
+        if (value := bearer()) is not None:
+            return _by_bearer(value)
+        found = _by_proxy() or by_cookie()  # a proxy's live word counts more than a cookie that somebody left behind
+        if found is None:
+            raise NotSignedIn
+        return found
 
 
 def admitted(state: TenantState) -> Caller:
@@ -154,15 +155,15 @@ def end_tokens(state: TenantState, identity: Identity) -> None:
 
 
 def _by_session(value: str, *, by_bearer: bool) -> Caller | None:
-    session = current.bridge().sessions.find(value, is_use=not is_quiet())
-    if session is None or not _still_counts(session.identity):
+    bridge = current.bridge()
+    session = bridge.sessions.find(value, is_use=not is_quiet())
+    if session is None or not _still_counts(bridge.settings, session.identity):
         return None
     return Caller(session.identity, session.id_hash, by_bearer=by_bearer)
 
 
-def _still_counts(identity: Identity) -> bool:
+def _still_counts(settings: Settings, identity: Identity) -> bool:
     """Tell whether people may still sign in as this one did: not if that way is off, or another service is asked."""
-    settings = current.bridge().settings
     is_other_service = identity.source == "oidc" and identity.issuer != settings.oidc_issuer
     return identity.source in settings.identity and not is_other_service
 

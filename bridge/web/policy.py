@@ -2,24 +2,23 @@
 
 from collections.abc import Iterator
 
-from flask import g
-
 from bridge.model import Tenant
 from bridge.texts import origin_of
+from bridge.web import current
 
 SELF = "'self'"
 ALWAYS = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'")
+STRICT = "; ".join(ALWAYS)
 
 
 def allow_embeds(tenant: Tenant) -> None:
     """Let the page that is being answered embed content of *tenant*, and of no other."""
-    g.embeds = tenant
+    current.about().embeds = tenant
 
 
-def header() -> str:
-    """Return the policy of this answer."""
-    tenant: Tenant | None = g.get("embeds")
-    return "; ".join([*ALWAYS, *(_for_embeds(tenant) if tenant else ())])
+def header(tenant: Tenant | None) -> str:
+    """Return the policy of an answer that may embed content of *tenant*, or of none."""
+    return "; ".join([*ALWAYS, *_for_embeds(tenant)]) if tenant else STRICT
 
 
 def _for_embeds(tenant: Tenant) -> Iterator[str]:

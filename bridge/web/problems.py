@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import structlog
-from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request
+from flask import Flask, Response, jsonify, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
@@ -103,7 +103,7 @@ def _answer_defect(error: Exception) -> ResponseReturnValue:
 
 
 def _render(problem: Problem) -> Response:
-    g.problem = problem.code
+    current.about().problem = problem.code
     if problem.code == errors.StillOnJwt.code():
         current.note_path(Path.JWT)
     current.bridge().metrics.errors.labels(problem.code).inc()
@@ -122,9 +122,9 @@ def _render(problem: Problem) -> Response:
 
 def _note_trouble(code: str) -> None:
     """Note for the tenant's history what somebody met who wanted to see its content."""
-    state = g.get("tenant")
-    if state is not None and (request.endpoint or "").rpartition(".")[2] in ASKING:
-        current.bridge().history.note_trouble(state.tenant.slug, code)
+    slug = current.about().tenant
+    if slug is not None and (request.endpoint or "").rpartition(".")[2] in ASKING:
+        current.bridge().history.note_trouble(slug, code)
 
 
 def _page(problem: Problem) -> str:
