@@ -196,6 +196,18 @@ class TestLogs:
 
         assert lines(output)[0][name] == MASK
 
+    @pytest.mark.parametrize("value", [2**70, -(2**70), "a\udc80b", 1.5, True, None, "名前"])
+    def test_keep_what_json_alone_can_hold(self, output: io.StringIO, value: object) -> None:
+        structlog.get_logger().warning("odd", detail=value)
+
+        assert lines(output)[0]["detail"] == value
+
+    @pytest.mark.parametrize("secret", ["bEaReR hush", "EAS.SID=hush", "_CSRFTOKEN: hush", "ba\u017fic hush"])
+    def test_mask_credentials_in_any_case(self, output: io.StringIO, secret: str) -> None:
+        structlog.get_logger().warning("odd", detail=secret)
+
+        assert lines(output)[0]["detail"] == MASK
+
     def test_a_token_id_is_no_secret(self, output: io.StringIO) -> None:
         structlog.get_logger().warning("odd", token_id="abc", token=None)
 
