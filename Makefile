@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo install test lint bench lock clean
+.PHONY: demo install test lint bench audit lock clean
 
 demo: .venv/.runtime  ## two sandbox tenants, the bridge and a portal; Ctrl-C stops all
 	@.venv/bin/python bridge/sandbox/front_end_build.py || true  # it said why, and so will every embed
@@ -27,6 +27,9 @@ bench: .venv/.dev  ## what the bridge costs, written to docs/benchmarks.md; abou
 	@tests/bench/setup.sh
 	@PYTHONPATH=tests .venv/bin/python -m bench $(BENCH)
 
+audit: .venv-audit/.installed  ## asks PyPI which pinned packages have known holes; what it cannot ask about is a failure
+	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement requirements/dev.lock
+
 lock: .venv/.dev  ## pin every dependency anew, with hashes
 	$(PIP) uv
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
@@ -40,10 +43,12 @@ lock: .venv/.dev  ## pin every dependency anew, with hashes
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
 		--quiet --output-file requirements/node.lock requirements/node.in
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
+		--quiet --output-file requirements/audit.lock requirements/audit.in
+	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade \
 		--quiet --constraint requirements/dev.lock --output-file requirements/bench.lock requirements/bench.in
 
 clean:
-	rm -rf .venv .venv-qlik-sdk tests/clients/node/node_modules bridge/sandbox/runtime/node_modules \
+	rm -rf .venv .venv-qlik-sdk .venv-audit tests/clients/node/node_modules bridge/sandbox/runtime/node_modules \
 		bridge/sandbox/runtime/dist bridge/sandbox/runtime/dist.new bridge/sandbox/runtime/why.txt \
 		instance artifacts .coverage .mypy_cache .pytest_cache .ruff_cache
 
@@ -62,3 +67,8 @@ clean:
 	@$(PIP) --require-hashes --requirement requirements/dev.lock
 	@$(PIP) --no-deps --editable .
 	@touch $@ .venv/.runtime
+
+.venv-audit/.installed: .venv/bin/python requirements/audit.lock
+	@.venv/bin/python -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/audit.lock
+	@touch $@
