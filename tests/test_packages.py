@@ -118,6 +118,8 @@ def terms(package: Distribution) -> str:
 
 
 def is_free(expression: str) -> bool:
+    while inner := re.search(r"\(([^()]*)\)", expression):
+        expression = expression.replace(inner[0], "MIT" if is_free(inner[1]) else "none")
     return any(set(each.split(" AND ")) <= FREE for each in expression.split(" OR "))
 
 
@@ -133,7 +135,7 @@ def test_what_runs_is_free_to_use() -> None:
     assert {name: each for name, each in known.items() if not is_free(each)} == {}
 
 
-@pytest.mark.parametrize("expression", ["GPL-3.0-only", "MIT AND GPL-3.0-only", "None", ""])
+@pytest.mark.parametrize("expression", ["GPL-3.0-only", "MIT AND GPL-3.0-only", "MIT AND (GPL-3.0-only OR None)", ""])
 def test_other_terms_are_seen(expression: str) -> None:
     assert not is_free(expression)
     assert is_free(f"{expression} OR MIT")
