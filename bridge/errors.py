@@ -303,6 +303,12 @@ class StillWaiting(TenantError):
     public = "Another request logs this person in already, and takes too long. Try again shortly."
 
 
+class BridgeBusy(TenantError):
+    """So many requests wait for tenants already that no thread may join them: others must be served, too."""
+
+    public = "Too many people wait for Qlik Cloud at the same time. Wait as long as Retry-After says, then try again."
+
+
 class TenantGarbled(TenantError):
     """The tenant's answer is not what its contract says (HTML, half a JSON, a redirect elsewhere)."""
 

@@ -134,6 +134,7 @@ class Settings(BaseModel):
     budget_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = QLIKS_OWN.calls_per_minute
     budget_margin_percent: Annotated[float, Field(ge=0, le=90)] = QLIKS_OWN.margin_percent
     budget_window_s: Annotated[float, Field(ge=1, le=3600)] = QLIKS_OWN.window_s
+    threads: Annotated[int, Field(ge=1, le=1_000)] = 16
     renewal_ahead_minutes: Annotated[float, Field(ge=0, le=180)] = 30.0
     renewal_seen_minutes: Annotated[float, Field(ge=1, le=1440)] = 60.0
     flags: Annotated[str, Field(pattern=r"^(builtin|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")] = "builtin"

@@ -235,6 +235,7 @@ class Metrics:
         self._about_tenants()
         self._about_migration()
         self._about_guards()
+        self._about_waiting()
 
     def _about_answers(self) -> None:
         counter, histogram = self._counter, self._histogram
@@ -268,6 +269,13 @@ class Metrics:
         )
         self.mints_lost = counter("bridge_mints_lost", "Mints whose token may exist, and nobody has it.", "tenant")
         self.revocations = counter("bridge_revocations", "Tokens revoked, by outcome.", "tenant", "outcome")
+
+    def _about_waiting(self) -> None:
+        """Tell of all workers together: each has places of its own."""
+        of_all: dict[str, Any] = {"registry": self.registry, "multiprocess_mode": "livesum"}
+        self.bulkhead_size = Gauge("bridge_bulkhead_size", "Requests that may wait for tenants at once.", **of_all)
+        self.bulkhead_taken = Gauge("bridge_bulkhead_taken", "Requests that wait for tenants.", ["tenant"], **of_all)
+        self.bulkhead_refused = self._counter("bridge_bulkhead_refusals", "Requests told to come back.", "tenant")
 
     def _about_migration(self) -> None:
         counter = self._counter

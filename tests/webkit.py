@@ -53,6 +53,7 @@ from bridge.roles import Grant
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.budget import Budget
+from bridge.services.bulkhead import Bulkhead
 from bridge.services.doctor import Doctor
 from bridge.services.doctor_case import Tools
 from bridge.services.groups import GroupSync
@@ -286,6 +287,7 @@ class Web:
             stragglers=Stragglers(self.jwt_uses, self.clock, self.metrics),
             retirements=Retirements(self.jwt_uses, JwtSessions(self.events, self.clock), self.clock),
             budget=budget,
+            bulkhead=Bulkhead(self.settings.threads, self.metrics),
             doctor=Doctor(self.tenants, self._doctors_tools(signer)),
             impersonations=ImpersonationJoin(self.impersonations, self.events, self.clock),
             declared=declared,

@@ -35,6 +35,7 @@ from bridge.ports import (
 from bridge.services.app_content import AppContent
 from bridge.services.broker import Broker
 from bridge.services.budget import Budget
+from bridge.services.bulkhead import Bulkhead
 from bridge.services.decisions import Decisions
 from bridge.services.doctor import Doctor
 from bridge.services.doctor_case import Tools
@@ -111,6 +112,7 @@ class Bridge:
     measures: Measures
     history: History
     budget: Budget
+    bulkhead: Bulkhead
     guardrails: Guardrails
     notices: Notices
     shadow: Shadow
@@ -171,6 +173,7 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         **who,
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
+        bulkhead=Bulkhead(settings.threads, metrics, is_alone=lambda: len(stores.tenants.all()) == 1),
         **watch,
         **ahead_of_need(settings, stores, groups, broker, rollouts, watch, clock=clock, metrics=metrics),
         close_database=stores.database.close,

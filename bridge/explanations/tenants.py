@@ -131,6 +131,18 @@ TENANT: Mapping[str, Explanation] = {
             ),
         ),
     ),
+    "bridge_busy": Explanation(
+        "so many requests wait for tenants already that no thread may join them; `Retry-After` says when to come back",
+        "Pages come back by themselves in a moment, and are then served first.",
+        (
+            Cause("Many people came at the same moment.", "Nothing, when it passes; else pre-warm before they come."),
+            Cause("Qlik Cloud is slow, so that each one waits longer.", "See its status page for the tenant's region."),
+            Cause(
+                "The server has few threads.",
+                "Give it more, and say so in `BRIDGE_THREADS` (docs/decisions/034-bulkhead.md).",
+            ),
+        ),
+    ),
     "tenant_garbled": Explanation(
         "the tenant's answer is not what its contract says; check the host",
         "Nobody gets a new token. " + LATER,

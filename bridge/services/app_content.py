@@ -7,6 +7,7 @@ from bridge.errors import BadContent, TenantRefused
 from bridge.model import Content, Hypercube, Identity, TenantState
 from bridge.ports import Engine
 from bridge.services.broker import Broker
+from bridge.services.bulkhead import take_place
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class AppContent:
 
     def _as_person(self, state: TenantState, identity: Identity, ask: Callable[[str], T]) -> T:
         """Ask, once more where the engine calls the token dead and the tenant agrees: then there is another one."""
+        take_place(state.tenant.slug, identity.subject.sub)
         token = self._broker.issue(state, identity)
         try:
             return ask(token.value)

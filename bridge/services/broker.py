@@ -11,6 +11,7 @@ from cachetools import TTLCache
 
 from bridge.budgeting import Lane
 from bridge.errors import (
+    BridgeBusy,
     BudgetSpent,
     NotSignedIn,
     StillOnJwt,
@@ -22,6 +23,7 @@ from bridge.errors import (
 from bridge.model import Identity, IssuedToken, Minted, Path, SubjectRecord, Tenant, TenantState
 from bridge.ports import Clock, Qlik, TenantStore, TokenStore
 from bridge.services.budget import claiming, is_weaker
+from bridge.services.bulkhead import take_place
 from bridge.services.flight import SingleFlight
 from bridge.services.groups import GroupSync
 from bridge.services.leases import LeaseHeld
@@ -112,6 +114,7 @@ class Broker:
             self._from_store(tenant.slug, "store").inc()
             return _kept(held)
         try:
+            take_place(tenant.slug, record.subject.sub)
             with claiming(Lane.RENEWAL if held and self._is_last_resort(held) else Lane.PAGE_OPEN):
                 token = self._flights.run(
                     tenant.token_key(record.subject.sub),
@@ -123,7 +126,7 @@ class Broker:
                 self._measures.note_renewal(tenant.slug, record.subject.sub, failed=False)
             return token  # noqa: TRY300 - the outcome of the renewal is noted on both ways
         except (TenantError, StoreError) as failure:
-            if held and not isinstance(failure, BudgetSpent):  # a renewal that may wait has not failed
+            if held and not isinstance(failure, BudgetSpent | BridgeBusy):  # a renewal that may wait has not failed
                 self._measures.note_renewal(tenant.slug, record.subject.sub, failed=True)
             held = self._held(tenant, record)  # looked up anew: it may have been revoked meanwhile
             if held and self._is_last_resort(held):
@@ -177,6 +180,7 @@ class Broker:
         """Look at the tenant whether a token that the page calls rejected is dead; a 401 alone says so."""
         if held is None or held.token_id != rejected or self._is_settled(held):
             return held
+        take_place(tenant.slug, held.key.sub)
         try:
             self._qlik.whoami(tenant, held.value)
         except TenantRefused as refusal:

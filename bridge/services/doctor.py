@@ -10,6 +10,7 @@ from bridge.errors import TenantError, TenantGarbled, TenantThrottled, TenantTim
 from bridge.model import Stage, Tenant, TenantState
 from bridge.ports import TenantStore
 from bridge.services import doctor_clients, doctor_keys, doctor_pages, doctor_probe
+from bridge.services.bulkhead import take_place
 from bridge.services.doctor_case import Case, Check, HeldBackError, Tools
 from bridge.texts import CONTROL_CHARACTERS
 
@@ -43,7 +44,8 @@ class Doctor:
         self._guard = threading.Lock()
 
     def examine(self, slug: str, probe_subject: str | None = None) -> Diagnosis:
-        """Return every finding; *probe_subject* is logged in for real. Raises UnknownTenant, StoreError."""
+        """Return every finding; *probe_subject* is logged in for real. Raises UnknownTenant, BridgeBusy, StoreError."""
+        take_place(slug)
         case = Case(self._tenants.get(slug), self._tools, probe_subject)
         round_ = _Round(case)
         for check in CHECKS:

@@ -15,6 +15,7 @@ from bridge.model import Hypercube, Minted, QlikUser, Tenant
 from bridge.ports import AccessReader, Clock, Engine, Qlik, TenantEvents, TenantSetUp
 from bridge.ports.watching import Directory
 from bridge.services.budget import WRITE_TIER, Budget
+from bridge.services.bulkhead import take_place
 from bridge.services.leases import CALL_S
 from bridge.services.purse import for_nobody
 from bridge.services.tiers import Tiers
@@ -98,6 +99,7 @@ class _Gate:
 
     def _enter(self, tenant: Tenant, tiers: tuple[int, ...], then: int) -> None:
         """Pay last, but before the one caller who tries after a pause is chosen: who cannot pay does not try."""
+        take_place(tenant.slug)
         if left_s() <= 0:
             raise TenantTimeout(detail="no time left for another call")
         self._tiers.check(tenant.slug, tiers)

@@ -18,6 +18,7 @@ from bridge.errors import (
 from bridge.model import Identity, QlikUser, SubjectRecord, Tenant
 from bridge.ports import Clock, Qlik, SubjectStore
 from bridge.services.budget import is_weaker
+from bridge.services.bulkhead import take_place
 from bridge.services.flight import SingleFlight
 from bridge.services.signer import BACKDATE_S, LIFETIME_S, Signer
 from bridge.telemetry import Metrics
@@ -76,6 +77,7 @@ class GroupSync:
         while not self._is_synced(tenant, record, ahead=ahead):
             work = partial(self._sync_newest, tenant, record, ahead=ahead)
             try:
+                take_place(tenant.slug, record.subject.sub)
                 outcome = self._flights.run((tenant.slug, record.subject.sub, ahead), work)
             except TenantError as failure:  # another's, and all that is known of it; ours was bridged if it may be
                 if ahead:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from bridge.errors import SubjectNotProvisioned, SyncRefused, TenantError
+from bridge.errors import BridgeBusy, SubjectNotProvisioned, SyncRefused, TenantError
 from bridge.guarding import SLOT_S, Count, Crowd, Shadowed, duration_class
 from bridge.history import Series
 from bridge.model import Path
@@ -44,6 +44,9 @@ class Measures:
         return Issuing(self, tenant, sub)
 
     def note_issue(self, tenant: str, sub: str, took_s: float, error: BaseException | None) -> None:
+        """Note how it ended. Who found no place comes back in a moment: that says nothing of the path."""
+        if isinstance(error, BridgeBusy):
+            return
         self._note(tenant, duration_class(took_s))
         if error is None:
             self._history.note_person(tenant, Path.OAUTH, sub)

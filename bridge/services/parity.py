@@ -15,6 +15,7 @@ from bridge.model import Identity, SubjectRecord, Tenant
 from bridge.ports import Clock, ParityStore, TenantStore
 from bridge.services.broker import Broker
 from bridge.services.budget import claiming
+from bridge.services.bulkhead import take_place
 from bridge.services.measures import Measures
 from bridge.services.parity_baselines import Baselines
 from bridge.services.parity_checks import compared, without_token
@@ -58,6 +59,7 @@ class Parity:
         and TenantThrottled: ask again then. With *must_see* it raises every TenantError too, where else the result says
         "not checked".
         """
+        take_place(slug, identity.subject.sub)
         with claiming(Lane.SHADOW):
             return self._compare(slug, identity, run, must_see=must_see)
 

@@ -8,6 +8,7 @@ from bridge.bootstrap import Bridge
 from bridge.web import admin, answers, api, current, embed, marking, oidc, ops, portal, problems, sign_in
 from bridge.web.allowances import Allowances
 from bridge.web.events import ClientEvents
+from bridge.web.seats import Seated
 
 PACKED = Path(__file__).parent / "templates"
 TEMPLATES = PACKED if PACKED.is_dir() else Path(__file__).parents[2] / "templates"
@@ -36,4 +37,5 @@ def create_app(bridge: Bridge) -> Flask:
         sign_in.install(app)
     app.register_blueprint(embed.blueprint, url_prefix="/t/<tenant>", name="embed")
     app.register_blueprint(embed.blueprint, name="embed_at_root")
+    app.wsgi_app = Seated(app.wsgi_app, bridge.bulkhead)  # type: ignore[method-assign]  # Flask's own way
     return app

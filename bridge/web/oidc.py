@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from bridge.errors import SignInRefused, SignInUnavailable, TenantError
 from bridge.model import Identity
 from bridge.ports import SignInProvider
+from bridge.services.bulkhead import take_place
 from bridge.web import current
 from bridge.web.cookies import named
 from bridge.web.subjects import subject_of
@@ -54,6 +55,9 @@ WORDS = {
 """Sentences for the errors of OAuth 2.0 (RFC 6749) that somebody can act on."""
 PASSING = {"server_error", "temporarily_unavailable"}
 
+NO_TENANT = ""
+"""Whose place it is that somebody takes who waits for the sign-in service."""
+
 Facts = Mapping[str, Any]
 
 
@@ -81,6 +85,7 @@ def install(app: Flask) -> None:
 
 def start(target: str) -> ResponseReturnValue:
     """Send the browser to the sign-in service; it comes back to *target* in the end. Raises SignInUnavailable."""
+    take_place(NO_TENANT)
     client, callback = _client(), current.bridge().settings.public_url + CALLBACK
     with _in_our_words():
         begun = client.create_authorization_url(callback)
@@ -91,6 +96,7 @@ def start(target: str) -> ResponseReturnValue:
 
 def finish() -> tuple[Identity, str]:
     """Return who came back, and where they wanted to go. Raises SignInRefused, SignInUnavailable."""
+    take_place(NO_TENANT)
     client = _client()
     attempt = client.framework.get_state_data(session, request.args.get("state"))
     with _in_our_words():

@@ -42,6 +42,7 @@ STATUS: dict[type[errors.BridgeError], int] = {
     errors.TenantTimeout: 504,
     errors.TenantGarbled: 502,
     errors.StillWaiting: 503,
+    errors.BridgeBusy: 503,
     errors.StoreError: 503,
     errors.UnreadableTenant: 503,
 }

@@ -1,0 +1,134 @@
+"""How many requests may wait for tenants at once, so that threads are left for those who wait for nobody."""
+
+import math
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import Self
+
+from bridge.errors import BridgeBusy
+from bridge.ports import Clock
+from bridge.telemetry import Metrics
+
+GRACE_S = 3.0
+"""Room is kept so long for whoever was told to come back: pages come a little later, so as not to come together."""
+LONGEST_WAIT_S = 30
+FIRST_GUESS_S = 0.25
+"""How long a place is held, before any was given back."""
+REMEMBERED = 500
+"""So many who were sent away are remembered; who comes on top waits as long as the last of them, without a promise."""
+
+
+class Bulkhead:
+    """The places of this process: three quarters of the server's threads, and half of those for one tenant.
+
+    Who finds none is told when to come back, and then comes before those who did not wait. A tenant that is *alone*
+    may have all places.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        metrics: Metrics,
+        *,
+        is_alone: Callable[[], bool] = lambda: False,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._places = max(1, threads * 3 // 4)
+        self._metrics = metrics
+        self._is_alone = is_alone
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._taken = Counter[str]()
+        self._held_s: dict[str, float] = defaultdict(lambda: FIRST_GUESS_S)
+        self._promised: dict[tuple[str, str], float] = {}
+        metrics.bulkhead_size.set(self._places)
+
+    def seat(self) -> "Seat":
+        """Return what stands for one request while a thread of the server works for it."""
+        return Seat(self)
+
+    def enter(self, tenant: str, sub: str) -> float:
+        """Take a place, and return since when it is held. Raises BridgeBusy."""
+        most = self._places if self._is_alone() else -(-self._places // 2)
+        with self._guard:
+            now = self._clock()
+            if is_free := self._is_free(tenant, sub, most, now):
+                self._taken[tenant] += 1
+                self._promised.pop((tenant, sub), None)
+            else:
+                wait_s = self._promise(tenant, sub, most, now)
+        if not is_free:
+            self._metrics.bulkhead_refused.labels(tenant).inc()
+            raise BridgeBusy(detail=f"no place left of {self._places}, {most} for one tenant", retry_after_s=wait_s)
+        self._metrics.bulkhead_taken.labels(tenant).inc()
+        return now
+
+    def leave(self, tenant: str, since: float) -> None:
+        with self._guard:
+            self._taken[tenant] -= 1
+            self._held_s[tenant] += (self._clock() - since - self._held_s[tenant]) / 8
+        self._metrics.bulkhead_taken.labels(tenant).dec()
+
+    def _is_free(self, tenant: str, sub: str, most: int, now: float) -> bool:
+        """Tell whether there is a place for this person, beside those whom it was promised to before."""
+        due = Counter[str]() if self._promised.get((tenant, sub), math.inf) <= now else self._due(now)
+        kept = sum(min(many, most - self._taken[each]) for each, many in due.items())
+        return self._taken[tenant] + due[tenant] < most and self._taken.total() + kept < self._places
+
+    def _due(self, now: float) -> Counter[str]:
+        """Return how many should be back by now, by tenant."""
+        self._promised = {who: at for who, at in self._promised.items() if now <= at + GRACE_S}
+        return Counter(tenant for (tenant, _), at in self._promised.items() if at <= now)
+
+    def _promise(self, tenant: str, sub: str, most: int, now: float) -> float:
+        """Return how long to wait: as long as those who wait already will take, and one turn more."""
+        if (at := self._promised.get((tenant, sub), now)) > now:
+            return at - now
+        before = sum(each == tenant for each, _ in self._promised)
+        wait_s = min(LONGEST_WAIT_S, math.ceil((before // most + 1) * self._held_s[tenant]))
+        if sub and len(self._promised) < REMEMBERED:
+            self._promised[tenant, sub] = now + wait_s
+        return wait_s
+
+
+class Seat:
+    """One request and its thread. Whatever place it takes it keeps to its end: nobody is sent away half-way."""
+
+    __slots__ = ("_bulkhead", "_since", "_tenant", "_token")
+
+    def __init__(self, bulkhead: Bulkhead) -> None:
+        self._bulkhead = bulkhead
+        self._tenant: str | None = None
+        self._since = 0.0
+        self._token: Token[Seat | None] | None = None
+
+    def __enter__(self) -> Self:
+        self._token = _seat.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            _seat.reset(self._token)
+        if self._tenant is not None:
+            self._bulkhead.leave(self._tenant, self._since)
+            self._tenant = None
+
+    def take_place(self, tenant: str, sub: str) -> None:
+        if self._tenant is None:
+            self._since = self._bulkhead.enter(tenant, sub)
+            self._tenant = tenant
+
+
+_seat: ContextVar[Seat | None] = ContextVar("seat", default=None)
+
+
+def take_place(tenant: str, sub: str = "") -> None:
+    """Take a place for the rest of this request, if it has none yet, before it waits for a tenant or for who does.
+
+    Raises BridgeBusy. What runs in the background holds no thread of the server, so it needs no place.
+    """
+    if (seat := _seat.get()) is not None:
+        seat.take_place(tenant, sub)
