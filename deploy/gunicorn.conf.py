@@ -46,6 +46,7 @@ worker_class = Worker
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8080")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "16"))
+os.environ.setdefault("BRIDGE_THREADS", str(threads))  # the bridge leaves a quarter of them to who waits for nobody
 graceful_timeout = int(os.environ.get("WEB_STOP_S", "40"))
 timeout = (
     60  # a worker whose main thread is silent for so long is killed; requests are watched by their own time limits

@@ -173,7 +173,6 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
         **who,
         **trail,
         probes=[stores.database, keys, *filter(None, [who["assertion_keys"]])],
-        bulkhead=Bulkhead(settings.threads, metrics, is_alone=lambda: len(stores.tenants.all()) == 1),
         **watch,
         **ahead_of_need(settings, stores, groups, broker, rollouts, watch, clock=clock, metrics=metrics),
         close_database=stores.database.close,

@@ -11,6 +11,7 @@ from bridge.bootstrap.stores import Stores
 from bridge.model import Identity, Tenant, TenantState
 from bridge.ports import Clock
 from bridge.services.budget import Budget
+from bridge.services.bulkhead import Bulkhead
 from bridge.services.gate import GatedDirectory, GatedQlik
 from bridge.services.guardrails import Guardrails
 from bridge.services.history import History
@@ -77,6 +78,7 @@ class WhoKeepsWatch(TypedDict):
     measures: Measures
     history: History
     budget: Budget
+    bulkhead: Bulkhead
     guardrails: Guardrails
     notices: Notices
     keeper: Keeper
@@ -101,6 +103,7 @@ def who_keeps_watch(
         "measures": measures,
         "history": history,
         "budget": budget,
+        "bulkhead": Bulkhead(settings.threads, metrics, is_alone=lambda: len(stores.tenants.all()) == 1),
         "guardrails": guardrails,
         "notices": notices,
         "keeper": keeper,

@@ -88,7 +88,7 @@ def test_what_a_worker_counted_outlives_it(bridge: Installation, server: Server)
 def test_metrics_of_two_workers_are_what_the_tenant_counted(bridge: Installation, server: Server) -> None:
     bridge.acme.forget_calls()
     before = server.metrics()
-    with ThreadPoolExecutor(8) as crowd:
+    with ThreadPoolExecutor(6) as crowd:  # no more than may wait at one worker
         answers = [
             answer
             for _twice in range(2)
@@ -113,7 +113,7 @@ def test_metrics_of_two_workers_are_what_the_tenant_counted(bridge: Installation
 def test_the_end_drops_no_request_that_was_let_in(install: Callable[..., Installation]) -> None:
     """More than the threads can take at once: some are under way, some wait. While they do, nobody new is let in."""
     bridge = install()
-    server = bridge.start(WEB_THREADS="3")
+    server = bridge.start(WEB_THREADS="3", BRIDGE_THREADS="1000")
     bridge.acme.control("POST", "faults", {"endpoint": MINTS, "latency_ms": 1000, "times": 12})
     address = (urlsplit(server.base).hostname or "", urlsplit(server.base).port or 0)
     asked = [_asked(bridge, address, f"person-{number}") for number in range(12)]

@@ -37,6 +37,7 @@ EXPECTED = {
     "tenant_unavailable": 503,
     "tenant_timeout": 504,
     "still_waiting": 503,
+    "bridge_busy": 503,
     "tenant_garbled": 502,
     "store_error": 503,
     "unreadable_tenant": 503,
