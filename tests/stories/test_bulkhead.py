@@ -19,7 +19,7 @@ from bridge.settings import read_settings
 
 LOGIN, MINT = "/login/jwt-session", "/oauth/token"
 CROWD, PLACES_OF_ONE = 64, 6
-HANGS_MS = 2_000
+HANGS_MS = 5_000
 
 
 @dataclass
@@ -105,11 +105,10 @@ def test_a_tenant_that_hangs_leaves_first_tokens_to_the_others(crowd: Crowd, san
     _, globex = sandbox
     hang(globex, PLACES_OF_ONE)
     with ThreadPoolExecutor(CROWD) as pool:
-        started = time.monotonic()
         stuck = [pool.submit(crowd.ask, f"p{number}", "globex") for number in range(CROWD)]
         wait_for(lambda: crowd.metric("bridge_bulkhead_refusals_total") >= CROWD - PLACES_OF_ONE)
         assert [crowd.ask(f"p{number}").status_code for number in range(3)] == [200] * 3
-        assert time.monotonic() - started < HANGS_MS / 1000
+        assert sum(not each.done() for each in stuck) == PLACES_OF_ONE, "they hang still"
         outcomes = Counter(each.result(PATIENCE_S).status_code for each in stuck)
 
     assert outcomes == {200: PLACES_OF_ONE, 503: CROWD - PLACES_OF_ONE}
