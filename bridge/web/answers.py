@@ -39,6 +39,8 @@ ALWAYS = (
 )
 OVER_HTTPS = (("Strict-Transport-Security", "max-age=31536000"),)
 """A year, for our own name alone: what other names of the company do is not ours to say."""
+OURS_ALONE = (("Cache-Control", "no-store"), ("Cross-Origin-Resource-Policy", "same-origin"))
+"""What is no script or style is kept nowhere, and no page elsewhere gets it as if it were one."""
 ORIGINS = {Step.KEPT: "store", Step.SHARED: "shared", Step.MINT: "mint"}
 """Where an answer's token came from: kept here, from the attempt of another request, or new."""
 
@@ -77,6 +79,8 @@ class Answers:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         self._bridge.keeper.start()
+        if prefix := environ.get("SCRIPT_NAME"):  # gunicorn believes a header here; we begin where our origin does
+            environ["PATH_INFO"], environ["SCRIPT_NAME"] = prefix + environ["PATH_INFO"], ""
         about = current.begin(self._bridge, _request_id(environ))
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:  # noqa: ANN401 - as WSGI has it
@@ -97,7 +101,7 @@ class Answers:
         if about.steps:
             found.append(("Server-Timing", _timing(about.steps, took_s)))
         if not any(name == "Cache-Control" for name, _ in given):
-            found.append(("Cache-Control", "no-store"))
+            found += OURS_ALONE
         return found
 
     def _note(self, method: str, about: About, status: str, took_s: float) -> None:

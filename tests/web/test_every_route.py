@@ -60,7 +60,9 @@ def test_every_answer_has_the_headers(kind: str, routes: list[Route], applicatio
             assert headers["Cross-Origin-Opener-Policy"] == "same-origin", route
             assert "camera=()" in headers["Permissions-Policy"], route
             assert headers.get("Strict-Transport-Security") == https, route
-            assert headers["Cache-Control"] == ("no-cache" if route.endpoint in CACHED else "no-store"), route
+            is_cached = route.endpoint in CACHED
+            assert headers["Cache-Control"] == ("no-cache" if is_cached else "no-store"), route
+            assert headers.get("Cross-Origin-Resource-Policy") == (None if is_cached else "same-origin"), route
 
 
 def test_strangers_get_nothing(routes: list[Route], application: Web) -> None:

@@ -164,6 +164,12 @@ def test_where_the_two_cannot_be_told_apart_nobody_is_known_by_a_header() -> Non
     assert "WEB_WORKER=gthread" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["SCRIPT_NAME", "Script-Name"])
+def test_no_header_says_where_the_application_begins(server: Server, name: str) -> None:
+    """Else a route that a proxy keeps closed is reached by another address."""
+    assert server.send("GET /elsewhere/healthz HTTP/1.1", f"{name}: /elsewhere")[0] == 404
+
+
 NAMED = ("X-Forwarded-Name: Ada", "X-Forwarded-Email: ada@example.com", 'X-Forwarded-Groups: ["bridge-admins"]')
 
 
