@@ -94,9 +94,12 @@ class Budget:
             mine.calls -= 1
         else:
             mine.give_back_calls()
+            is_new = mine.lease is None
             slot = self._claim(account, 1 + then, mine)
-            mine.account, mine.calls = account, then
+            mine.account, mine.calls = account, then + is_new
             mine.give_back = partial(self._give_back, account, _lane.get(), slot)
+            if is_new:  # another worker may have been here since this one looked
+                raise mine.taken()
         self._metrics.budget_spent.labels(tenant.slug, _lane.get().value).inc()
 
     def states(self, tenants: Sequence[Tenant]) -> Sequence[BudgetState]:

@@ -51,10 +51,10 @@ SHARED: dict[str, type[BridgeError]] = {
 
 
 class LeaseHeld(Exception):
-    """Another worker is at this person, or took over from us. `outlast` returns when it is worth another look."""
+    """Another worker is, or was, at this person. `outlast` returns when it is worth another look."""
 
     def __init__(self, outlast: Callable[[], object]) -> None:
-        super().__init__("another worker is at this person")
+        super().__init__("another worker is, or was, at this person")
         self.outlast = outlast
 
 

@@ -38,6 +38,10 @@ class Purse:
         """Return what is raised when the lease is another worker's, or was lost before its token was kept."""
         return LeaseHeld(self.outlast)
 
+    def taken(self) -> LeaseHeld:
+        """Return what is raised when the lease has just become ours: nothing changes from now on, so look once more."""
+        return LeaseHeld(int)
+
     def __enter__(self) -> None:
         self._tokens = _purse.set(self), deadline.begin(deadline.PATIENCE_S)
 

@@ -15,6 +15,7 @@ from bridge.ports import Qlik
 from bridge.services.broker import Broker
 from bridge.services.budget import Budget, claiming
 from bridge.services.gate import FAILURES_BEFORE_PAUSE, PAUSE_S, GatedQlik
+from bridge.services.leases import LeaseHeld
 from bridge.services.measures import Measures
 from bridge.services.purse import for_one_person
 from bridge.telemetry import Metrics
@@ -189,6 +190,8 @@ class TestPerson:
 
     def test_the_call_of_a_mint_that_was_not_needed_is_given_back(self, budget: Budget) -> None:
         with for_one_person("acme", "alice"):
+            with pytest.raises(LeaseHeld):  # it has just been taken: time for another look
+                budget.spend(ACME, then=1)
             budget.spend(ACME, then=1)
             assert budget.state(ACME).spent == 2
 

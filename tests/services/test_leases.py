@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from fakes import FakeBudget, FakeClock, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTenants, FakeTokens, Leased
@@ -147,6 +148,35 @@ def test_who_comes_second_waits_for_the_first_ones_token(
     assert waits(metrics, "done") >= 1
     assert "shared" in steps
     assert one.budget.state(NOW.tenant).spent == 2
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["newcomer", "known"])
+def test_who_takes_the_lease_right_after_another_worker_finds_its_token(
+    one: Worker,
+    other: Worker,
+    qlik: FakeQlik,
+    tokens: FakeTokens,
+    store: FakeBudget,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    known: bool,
+) -> None:
+    """Between the look at the store and the claim, the other one does it all."""
+    if known:
+        tokens.drop(one.broker.issue(NOW, identity()))
+        qlik.calls.clear()
+    claim, theirs = store.claim, []
+
+    def be_overtaken(*args: Any, **options: Any) -> bool:  # noqa: ANN401 - as `claim` has it
+        monkeypatch.undo()
+        theirs.append(other.broker.issue(NOW, identity()))
+        return claim(*args, **options)
+
+    monkeypatch.setattr(store, "claim", be_overtaken)
+
+    assert [one.broker.issue(NOW, identity())] == theirs
+    assert qlik.names() == (["mint"] if known else ["log_in", "mint"])
+    assert one.budget.state(NOW.tenant).spent == (3 if known else 2)
 
 
 def test_one_whose_holder_died_is_taken_over_when_it_ends(

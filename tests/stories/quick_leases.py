@@ -2,7 +2,8 @@
 
 from bridge.services import leases
 
-leases.LEASE_S = 3.0
+leases.LEASE_S = 5.0
+leases.CALL_S = 3.0
 
 from app import app  # noqa: E402 - the lease comes before it
 

@@ -2,19 +2,21 @@
 
 import os
 import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from itertools import count, cycle
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count, cycle, islice, pairwise
 from pathlib import Path
 
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 from storykit import (
     PATIENCE_S,
     PORTAL_ISSUER,
@@ -28,12 +30,14 @@ from storykit import (
     wait_for,
 )
 
-from bridge.adapters.sql import SqlSubjects, open_database
+from bridge.adapters.sql import SqlAuditLog, SqlSubjects, open_database
+from bridge.adapters.sql.tables import LEASES, TOKENS
 from bridge.bootstrap import build
 from bridge.cli.demo import apply_states, demo_environment
 from bridge.model import Stage, Subject
 from bridge.services.stages import Move
 from bridge.settings import read_settings
+from bridge.trail import AuditFilter
 
 CROWD = 400
 THREADS = 32
@@ -46,8 +50,18 @@ NO_LIMIT = "1000000"
 
 @dataclass
 class Machine:
+    """One of the two. It can be cut off from power, and switched on again."""
+
     base: str
-    master: int
+    start: Callable[[], int]
+    master: int = 0
+
+    def switch_on(self) -> None:
+        self.master = self.start()
+
+    def cut_off(self) -> None:
+        for pid in [self.master, *self.workers()]:
+            os.kill(pid, signal.SIGKILL)
 
     def workers(self) -> list[int]:
         return [int(pid) for pid in Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()]
@@ -64,10 +78,12 @@ class Machines:
     database_url: str
 
     def ask(self, machine: Machine, sub: str) -> requests.Response:
-        signed = assertion(self.key, self.audience, sub, [GROUP], {})
-        return requests.post(
-            f"{machine.base}/t/acme/access-token", headers={"Authorization": f"Bearer {signed}"}, timeout=PATIENCE_S
-        )
+        return self.post(machine, "/t/acme/access-token", sub, GROUP)
+
+    def post(self, machine: Machine, path: str, sub: str, group: str, **body: object) -> requests.Response:
+        signed = assertion(self.key, self.audience, sub, [group], {"tenant": "globex" if "globex" in path else "acme"})
+        headers = {"Authorization": f"Bearer {signed}"}
+        return requests.post(machine.base + path, headers=headers, json=body or None, timeout=PATIENCE_S)
 
     def come(self, machine: Machine, sub: str) -> requests.Response:
         """Ask, and come back when told so, as pages do: so many at once are more than threads may wait."""
@@ -137,10 +153,14 @@ def running(
         bridge.stages.move("acme", Move(stage, "test", "story", force=True))
     bridge.close()
     with ExitStack() as started:
-        both = []
-        for port in free_ports(2):
+
+        def start(port: int) -> int:
             process = running_bridge(port, settings, home / f"{port}.log", options=OPTIONS, app="quick_leases:app")
-            both.append(Machine(f"http://localhost:{port}", started.enter_context(process).pid))
+            return started.enter_context(process).pid
+
+        both = [Machine(f"http://localhost:{port}", partial(start, port)) for port in free_ports(2)]
+        for machine in both:
+            machine.switch_on()
         yield Machines(both, acme, key, environment["BRIDGE_PUBLIC_URL"], environment["BRIDGE_DATABASE_URL"])
 
 
@@ -216,3 +236,102 @@ def test_a_worker_that_is_killed_loses_its_sockets_and_nothing_else(machines: Ma
     for sub in lost:
         assert len({machines.ask(machine, sub).text for machine in machines.both}) == 1
     assert machines.calls() == {}
+
+
+KILLS = 3
+
+
+@dataclass
+class Day:
+    """People who come all day long, each of them at both machines at once, and an operator who changes things."""
+
+    machines: Machines
+    is_over: threading.Event = field(default_factory=threading.Event)
+    asked: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+    """Those whose request was on its way when its socket died."""
+    statuses: Counter[int] = field(default_factory=Counter)
+    moved: list[int] = field(default_factory=list)
+    unsure: int = 0
+
+    def arrive(self, number: int) -> None:
+        for each in count():
+            if self.is_over.is_set():
+                return
+            self._come(f"d{number}-{each}")
+
+    def _come(self, sub: str) -> None:
+        """Open a page at each machine at once."""
+        self.asked.add(sub)
+        with ThreadPoolExecutor(2) as pages:
+            answers = pages.map(lambda machine: self._answer(machine, sub), self.machines.both)
+            self.statuses.update(answer.status_code for answer in answers)
+
+    def _answer(self, machine: Machine, sub: str) -> requests.Response:
+        """Ask as behind a proxy: a machine that lets nobody in is passed by, and a socket that dies is another try."""
+        others = [each for each in self.machines.both if each is not machine]
+        try:
+            return self.machines.ask(machine, sub)
+        except requests.ConnectionError as error:
+            if "NewConnectionError" not in repr(error):
+                self.lost.add(sub)
+            return self.machines.ask(others[0], sub)
+
+    def operate(self) -> None:
+        """Change a percentage again and again, at one machine and the other in turn."""
+        for each, machine in enumerate(cycle(self.machines.both)):
+            if self.is_over.is_set():
+                return
+            with suppress(requests.ConnectionError):
+                self.unsure += 1
+                answer = self.move(machine, "rollout", percent=each % 90 + 1)
+                self.unsure -= 1
+                self.moved.append(answer.status_code)
+
+    def move(self, machine: Machine, to: str, **more: object) -> requests.Response:
+        order = {"to": to, "reason": "story", "force": True, **more}
+        return self.machines.post(machine, "/api/v1/tenants/globex/stage", "erin", "bridge-admins", **order)
+
+
+def test_machines_that_are_killed_again_and_again_lose_what_was_on_their_sockets(machines: Machines) -> None:
+    machines.slow(LOGIN, 50, 1_000_000)
+    day, (first, second) = Day(machines), machines.both
+    for stage in ("shadow", "rollout"):
+        assert day.move(first, stage).ok
+    with ThreadPoolExecutor(5) as pool:
+        busy = [*(pool.submit(day.arrive, number) for number in range(4)), pool.submit(day.operate)]
+        for machine in islice(cycle((first, second)), KILLS):
+            served = sum(day.statuses.values())
+            wait_for(lambda served=served: sum(day.statuses.values()) > served + 20)  # type: ignore[misc]
+            machine.cut_off()
+            machine.switch_on()
+        day.is_over.set()
+        for each in busy:
+            each.result(PATIENCE_S)
+
+    assert (set(day.statuses), set(day.moved)) == ({200}, {200})
+    assert day.lost, "machines were killed while they were at work"
+    minted = Counter({sub: times for (path, sub), times in machines.calls().items() if path == MINT})
+    assert set(minted) == day.asked
+    assert {sub for sub, times in minted.items() if times > 1} <= day.lost
+    check_the_store(machines, day, minted)
+
+
+def check_the_store(machines: Machines, day: Day, minted: Counter[str]) -> None:
+    """Hold what is kept against what the tenant made: everybody's token works, and nothing waits for the dead."""
+    for sub in [*day.lost, *islice(day.asked, 5)]:
+        assert len({machines.ask(machine, sub).text for machine in machines.both}) == 1
+    assert machines.calls() == {}
+    database = open_database(machines.database_url)
+    with database.reading() as connection:
+        kept = Counter(connection.execute(select(TOKENS.c.sub).where(TOKENS.c.sub.like("d%-%"))).scalars())
+        leases = connection.execute(select(LEASES.c.sub).where(LEASES.c.until > 0, LEASES.c.problem == "")).all()
+    trail = list(SqlAuditLog(database).walk(AuditFilter(tenant="globex", action="stage.force")))
+    database.close()
+
+    assert set(kept) == day.asked
+    assert leases == []
+    assert sum(minted.values()) - sum(kept.values()) <= len(day.lost)
+    assert 0 <= len(trail) - 2 - len(day.moved) <= day.unsure
+    for before, after in pairwise(each.event for each in trail):
+        assert after.before == before.after
