@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
@@ -118,11 +119,16 @@ def fill(url: str, people: int) -> float:
 
 
 def _insert(database: Database, table: Table, rows: Iterator[dict[str, Any]]) -> None:
+    """Insert first and index after, which takes half the time."""
     with database.writing() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA cache_size = -400000")
-        while chunk := [row for row, _ in zip(rows, range(AT_ONCE), strict=False)]:
+        for index in table.indexes:
+            index.drop(connection)
+        while chunk := list(islice(rows, AT_ONCE)):
             connection.execute(table.insert(), chunk)
+        for index in table.indexes:
+            index.create(connection)
 
 
 def _subject(number: int, now: float) -> dict[str, Any]:
