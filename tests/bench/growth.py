@@ -30,6 +30,7 @@ from bridge.adapters.vault import Vault
 from bridge.bootstrap import Bridge, build
 from bridge.model import AuditEvent, Identity, Rollout, Stage, Subject, Tenant
 from bridge.settings import read_settings
+from bridge.telemetry import configure_logging
 from bridge.web import create_app
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -200,6 +201,7 @@ class Filled:
     def __init__(self, url: str, people: int) -> None:
         self.people = people
         self.fill_s = fill(url, people)
+        configure_logging("error")
         self._bridge: Bridge = build(read_settings(settings(url)))
         self._app = create_app(self._bridge)
         self._database = open_database(url)
@@ -316,6 +318,7 @@ def worker(url: str, people: int) -> dict[str, float]:
 
 @contextmanager
 def _asked(url: str) -> Iterator[Callable[[int], None]]:
+    configure_logging("info")
     bridge = build(read_settings(settings(url)))
     app = create_app(bridge)
 
