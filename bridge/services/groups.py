@@ -66,19 +66,20 @@ class GroupSync:
             raise NotAllowed("This person may not use the tenant: they are not in its `required_group`.")
         return record
 
-    def ensure(self, tenant: Tenant, identity: Identity, *, ahead: bool = False) -> SubjectRecord:
+    def ensure(self, tenant: Tenant, identity: Identity, *, ahead: bool = False, early: bool = False) -> SubjectRecord:
         """Return the subject's row, synced now or recently enough.
 
-        *ahead* of need a sync counts for half of its time, and a failed one is not bridged by the last good one.
+        *ahead* of need a failed sync is not bridged by the last good one; *early*, one counts for half of its time.
         Raises SyncRefused, SubjectNotProvisioned, or the TenantError of a failed sync that may not be
         bridged by the last good one.
         """
         record = self.note(tenant, identity)
-        while not self._is_synced(tenant, record, ahead=ahead):
-            work = partial(self._sync_newest, tenant, record, ahead=ahead)
+        max_age_s = tenant.sync_max_age_s / 2 if early else tenant.sync_max_age_s
+        while not record.is_synced(now=self._clock(), max_age_s=max_age_s):
+            work = partial(self._sync_newest, tenant, record, max_age_s, ahead=ahead)
             try:
                 take_place(tenant.slug, record.subject.sub)
-                outcome = self._flights.run((tenant.slug, record.subject.sub, ahead), work)
+                outcome = self._flights.run((tenant.slug, record.subject.sub, ahead, early), work)
             except TenantError as failure:  # another's, and all that is known of it; ours was bridged if it may be
                 if ahead:
                     raise
@@ -111,17 +112,13 @@ class GroupSync:
         """Mark what the tenant knows of this subject as unknown."""
         self._subjects.forget_sync(tenant.slug, sub)
 
-    def _is_synced(self, tenant: Tenant, record: SubjectRecord, *, ahead: bool) -> bool:
-        max_age_s = tenant.sync_max_age_s / 2 if ahead else tenant.sync_max_age_s
-        return record.is_synced(now=self._clock(), max_age_s=max_age_s)
-
     def _newest(self, tenant: Tenant, noted: SubjectRecord) -> SubjectRecord:
         return self._subjects.get(tenant.slug, noted.subject.sub, fresh=True) or noted
 
-    def _sync_newest(self, tenant: Tenant, noted: SubjectRecord, *, ahead: bool) -> SubjectRecord:
+    def _sync_newest(self, tenant: Tenant, noted: SubjectRecord, max_age_s: float, *, ahead: bool) -> SubjectRecord:
         """Sync from the stored row: another worker may have synced, or know newer groups."""
         record = self._newest(tenant, noted)
-        if self._is_synced(tenant, record, ahead=ahead):
+        if record.is_synced(now=self._clock(), max_age_s=max_age_s):
             return record
         try:
             user = self._log_in(tenant, record, lambda _, legacy_jwt: self._qlik.log_in(tenant, legacy_jwt))

@@ -68,7 +68,7 @@ class Prewarm:
         subject = self._groups.admitted(state.tenant, identity).subject
         gets_token = self._gets_token(state, subject, tokens)
         with claiming(Lane.PRE_WARM), for_one_person(slug, subject.sub):
-            record = self._groups.ensure(state.tenant, identity, ahead=True)
+            record = self._groups.ensure(state.tenant, identity, ahead=True, early=True)
             token = self._broker.warm(state.tenant, identity, self._is_enough) if gets_token else None
         synced = record.synced_at is not None and record.synced_at >= started
         return Prepared(subject.sub, synced, _got(token, started))

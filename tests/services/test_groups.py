@@ -153,7 +153,7 @@ class TestWhen:
         noted = groups.note(ACME, identity("alice", "A"))
         elsewhere.ensure(ACME, identity("alice", "A"))
 
-        record = groups._sync_newest(ACME, noted, ahead=False)
+        record = groups._sync_newest(ACME, noted, ACME.sync_max_age_s, ahead=False)
 
         assert record.user_id == "id-alice"
         assert len(qlik.calls) == 1
