@@ -30,6 +30,7 @@ class Target:
     header: str
     values: Sequence[str]
     turns: int = 1
+    connections: int = CONNECTIONS
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,16 @@ def generator() -> str:
 
 
 def run(target: Target, seconds: int, scratch: Path) -> Measured:
-    """Send requests on 64 connections for so long, each as soon as the answer before it came."""
+    """Send requests on all connections for so long, each as soon as the answer before it came."""
     found = _by_wrk(target, seconds, scratch) if shutil.which("wrk") else _by_threads(target, seconds)
     headers = {target.header: target.values[0]}  # what is left in the server's queue must not meet the next run
-    requests.request(target.method, target.url, headers=headers, timeout=20)  # quick
+    requests.request(target.method, target.url, headers=headers, timeout=60)
     return found
 
 
 def _by_wrk(target: Target, seconds: int, scratch: Path) -> Measured:
     (file := scratch / "values").write_text("\n".join(target.values) + "\n")
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout=30s", "-s", str(SCRIPT), target.url]
+    command = ["wrk", "-t1", f"-c{target.connections}", f"-d{seconds}s", "--timeout=30s", "-s", str(SCRIPT), target.url]
     words = [*command, "--", target.method, target.header, str(file)]
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     found = json.loads(said.rpartition("RESULT ")[2])
@@ -117,7 +118,7 @@ def _by_threads(target: Target, seconds: int) -> Measured:
     until = time.monotonic() + seconds
     clients = [
         _Client(target, cycle([*target.values[number:], *target.values[:number]]), until)
-        for number in range(CONNECTIONS)
+        for number in range(target.connections)
     ]
     started = time.monotonic()
     for client in clients:

@@ -1,146 +1,143 @@
-"""Processes to measure: a tenant that only answers, the bridge, its rivals, each served by the same gunicorn."""
+"""Processes to measure: WSGI servers of several makers, a portal in Node, a tenant that only answers."""
 
 import json
 import os
-import secrets
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 
-from cryptography.fernet import Fernet
-from storykit import PATIENCE_S, PORTAL_ISSUER, ROOT, change_tenant, free_ports, listens, portal_keys, wait_until
-from storykit import Tenant as Sandbox
+import requests
+from storykit import PATIENCE_S, ROOT, free_ports, wait_until
 
-from bridge.bootstrap import Bridge, build
-from bridge.cli.demo import apply_states, demo_environment
-from bridge.evidence import ParityPlan
-from bridge.model import Content, Identity, Rollout, Stage, Subject, Tenant
+from bench.ground import NotMeasured
+from bench.load import Target
+from bench.rivals import cookie
 from bridge.sandbox.certificates import private_pem, rsa_key
-from bridge.services.stages import Move
-from bridge.services.tenants import Declared
-from bridge.settings import read_settings
 
-WORKERS, THREADS = 2, 16
-GROUPS = frozenset({"Finance", "EMEA", "Pilots"})
+NODE = ROOT / "tests" / "bench" / "node"
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to serve a WSGI application: `words(app, port)` is the Python module and its arguments."""
+
+    name: str
+    threads: int
+    words: Callable[[str, int], Sequence[str]]
+
+
+def gunicorn(worker: str, threads: int) -> Callable[[str, int], Sequence[str]]:
+    def words(app: str, port: int) -> Sequence[str]:
+        shape = [f"--workers={WORKERS}", f"--threads={threads}", f"--worker-class={worker}", "--graceful-timeout=5"]
+        production = [f"--config={ROOT / 'deploy' / 'gunicorn.conf.py'}"] if app.startswith("bridge.") else []
+        quiet = ["--log-level=warning", "--no-control-socket"]
+        return ["gunicorn", *production, *shape, *quiet, f"--bind=127.0.0.1:{port}", app]
+
+    return words
+
+
+def _granian(threads: int) -> Callable[[str, int], Sequence[str]]:
+    def words(app: str, port: int) -> Sequence[str]:
+        shape = [f"--workers={WORKERS}", f"--blocking-threads={threads}", "--interface=wsgi", "--no-ws"]
+        return ["granian", *shape, "--log-level=warning", f"--port={port}", app]
+
+    return words
+
+
+def _waitress(app: str, port: int) -> Sequence[str]:
+    return ["waitress", "--threads=16", f"--listen=127.0.0.1:{port}", app]
+
+
+CHOSEN = Kind("gunicorn, granian's core, 2 x 4", 4, gunicorn("bridge.worker.Worker", 4))
+"""What production takes: docs/decisions/033-server.md."""
+KINDS = (
+    CHOSEN,
+    Kind("gunicorn, granian's core, 2 x 16", 16, gunicorn("bridge.worker.Worker", 16)),
+    Kind("gunicorn gthread, 2 x 4", 4, gunicorn("gthread", 4)),
+    Kind("gunicorn gthread, 2 x 16", 16, gunicorn("gthread", 16)),
+    Kind("granian alone, 2 x 4", 4, _granian(4)),
+    Kind("waitress, 1 x 16", 16, _waitress),
+    Kind("gunicorn gevent, 2", 16, gunicorn("gevent", 16)),
+)
+
+
+def _answers(port: int) -> Callable[[], bool]:
+    """Tell whether somebody answers; that something listens says nothing of gunicorn's workers."""
+
+    def asked() -> bool:
+        try:
+            requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+        except requests.RequestException:
+            return False
+        return True
+
+    return asked
 
 
 @contextmanager
-def process(*words: str, port: int, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Run a Python module until the block ends; it is up when something listens on *port*."""
-    paths = {"PYTHONPATH": str(ROOT / "tests")}
+def process(command: Sequence[str], port: int, log: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    """Run a command until the block ends; it is up when somebody answers at *port*. Yield its process id."""
     with log.open("ab") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", *words],
-            cwd=ROOT,
-            env={**os.environ, **(environment or {}), **paths},
-            stdout=output,
-            stderr=output,
-        )
+        child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output)
         try:
-            wait_until(listens(port), child, " ".join(words[:2]))
-            yield
+            wait_until(_answers(port), child, " ".join(command[:3]))
+            yield child.pid
         finally:
             child.terminate()
             try:
-                child.wait(PATIENCE_S / 6)
+                child.wait(PATIENCE_S / 4)
             except subprocess.TimeoutExpired:
                 child.kill()
+                child.wait()
 
 
-def gunicorn(app: str, port: int) -> Sequence[str]:
-    shape = [f"--workers={WORKERS}", f"--threads={THREADS}", "--worker-class=gthread", "--graceful-timeout=1"]
-    return ["gunicorn", *shape, "--log-level=warning", "--no-control-socket", f"--bind=127.0.0.1:{port}", app]
+@contextmanager
+def served(kind: Kind, app: str, port: int, home: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    """Serve a WSGI application; yield the process id of the server."""
+    own = {**environment, "PYTHONPATH": str(ROOT / "tests"), "TMPDIR": str(home), "WEB_THREADS": str(kind.threads)}
+    command = [sys.executable, "-m", *kind.words(app, port)]
+    with process(command, port, home / f"{app.partition(':')[0]}-{port}.log", own) as pid:
+        yield pid
 
 
 @contextmanager
 def tenants(home: Path, latencies: Sequence[int]) -> Iterator[dict[int, str]]:
     """Serve one tenant for each latency (milliseconds); yield their addresses."""
     ports = dict(zip(latencies, free_ports(len(latencies)), strict=True))
-    places = [f"{port}:{ms}" for ms, port in ports.items()]
-    with process("bench.tenant", *places, port=ports[latencies[-1]], log=home / "tenant.log"):
+    command = [sys.executable, "-m", "bench.tenant", *(f"{port}:{ms}" for ms, port in ports.items())]
+    with process(command, ports[latencies[-1]], home / "tenant.log", {"PYTHONPATH": str(ROOT / "tests")}):
         yield {ms: f"http://127.0.0.1:{port}" for ms, port in ports.items()}
 
 
 @contextmanager
-def rival(home: Path, addresses: Mapping[int, str]) -> Iterator[str]:
-    """Serve what the bridge is compared with; each kind gets a server of its own."""
+def rival(kind: Kind, home: Path, addresses: Mapping[int, str]) -> Iterator[str]:
+    """Serve what the bridge is compared with."""
     (port,) = free_ports(1)
-    (pem := home / "rival.pem").write_text(private_pem(rsa_key()))
+    (pem := home / f"rival-{port}.pem").write_text(private_pem(rsa_key()))
     environment = {"BENCH_TENANTS": json.dumps({str(ms): at for ms, at in addresses.items()}), "BENCH_KEY": str(pem)}
-    words = gunicorn("bench.rival_app:app", port)
-    with process(*words, port=port, log=home / "rival.log", environment=environment):
+    with served(kind, "bench.rival_app:app", port, home, environment):
         yield f"http://127.0.0.1:{port}"
 
 
+def null(base: str, name: str = "null") -> Target:
+    """Return the request to the endpoint that does nothing but read a session."""
+    return Target(name, f"{base}/null", "POST", "Cookie", [cookie("person")])
+
+
 @contextmanager
-def bridge(home: Path, addresses: Mapping[int, str], people: int) -> Iterator[tuple[str, list[str]]]:
-    """Serve the bridge with a tenant `t<latency>` on `oauth` for each address; yield it and its people's sessions."""
+def node(home: Path, tenant: str) -> Iterator[tuple[str, str]]:
+    """Serve a portal as Qlik's sample has it; yield its address, and the Cookie header of somebody signed in."""
+    program = which("node")
+    if program is None or not (NODE / "node_modules" / "express").exists():
+        raise NotMeasured("Node.js and the packages of tests/bench/node are not here")
     (port,) = free_ports(1)
-    _, public = portal_keys()
-    (home / "jwks.json").write_text(public)
-    (home / "keys").mkdir(mode=0o700)
-    environment = {
-        "BRIDGE_SECRET_KEY": secrets.token_urlsafe(48),
-        "BRIDGE_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "BRIDGE_PUBLIC_URL": f"http://127.0.0.1:{port}",
-        "BRIDGE_DATABASE_URL": f"sqlite:///{home / 'bridge.db'}",
-        "BRIDGE_KEYS_DIR": str(home / "keys"),
-        "BRIDGE_IDENTITY": "assertion",
-        "BRIDGE_ASSERTION_ISSUER": PORTAL_ISSUER,
-        "BRIDGE_ASSERTION_JWKS": str(home / "jwks.json"),
-        "BRIDGE_SUBJECT_REQUESTS_PER_MINUTE": "100000000",  # counted as ever, and never used up by a few people
-    }
-    built = build(read_settings(environment))
-    pem = built.settings.keys_dir / "tenant.pem"
-    pem.touch(0o600)
-    pem.write_text(private_pem(rsa_key()))
-    declared = [Declared(_tenant(f"t{ms}", at), Rollout(Stage.OAUTH)) for ms, at in addresses.items()]
-    built.declared.apply(built.declared.plan(declared), actor="bench")
-    bearers = sessions(built, people, "assertion", PORTAL_ISSUER)
-    built.close()
-    with process(*gunicorn("app:app", port), port=port, log=home / "bridge.log", environment=environment):
-        yield f"http://127.0.0.1:{port}", bearers
-
-
-def _tenant(slug: str, host: str) -> Tenant:
-    return Tenant(
-        slug=slug,
-        name=slug,
-        host=host,
-        admits=("assertion",),
-        issuer="portal",
-        key_id="kid",
-        signing_key="tenant.pem",
-        web_integration_id="web",
-        issuing_client={"id": "client", "secret": "secret"},  # type: ignore[arg-type]  # read as a file's would be
-    )
-
-
-@contextmanager
-def shadowing(
-    home: Path, sandbox: Sandbox, ports: Mapping[str, int], sample_percent: float, people: int
-) -> Iterator[tuple[str, list[str]]]:
-    """Serve the demo's bridge with acme in stage `shadow`; yield it and its people's sessions."""
-    port = ports["bridge"]
-    environment = {**demo_environment(home, ports), "BRIDGE_LOG_LEVEL": "info"}
-    state = sandbox.state()
-    built = build(read_settings(environment))
-    apply_states(built, home, ports, {"acme": state})
-    parity = ParityPlan(sample_percent=sample_percent, subjects_needed=0)
-    change_tenant(built, "acme", parity=parity, content=Content())
-    built.stages.move("acme", Move(Stage.SHADOW, "bench"))
-    bearers = sessions(built, people, "demo", "demo")
-    built.close()
-    with process(*gunicorn("app:app", port), port=port, log=home / "bridge.log", environment=environment):
-        yield f"http://127.0.0.1:{port}", bearers
-
-
-def sessions(built: Bridge, people: int, source: str, issuer: str) -> list[str]:
-    """Sign people in, and return the values of their Authorization headers."""
-    names = [f"person-{number}" for number in range(people)]
-    subjects = [Subject(name, name, f"{name}@example.com", GROUPS) for name in names]
-    found = (Identity(subject, source, issuer, time.time()) for subject in subjects)
-    return [f"Bearer {built.sessions.open(identity)}" for identity in found]
+    command = [program, str(NODE / "server.mjs"), str(port), tenant]
+    with process(command, port, home / "node.log", {"NODE_ENV": "production"}):
+        base = f"http://127.0.0.1:{port}"
+        found = requests.get(f"{base}/login/person", timeout=10).headers["Set-Cookie"].partition(";")[0]
+        yield base, found
