@@ -11,7 +11,17 @@ from pathlib import Path
 
 from storykit import ROOT
 
-from bench import page, part_calls, part_cold, part_memory, part_morning, part_servers, part_shadow, part_tokens
+from bench import (
+    page,
+    part_calls,
+    part_cold,
+    part_growth,
+    part_memory,
+    part_morning,
+    part_servers,
+    part_shadow,
+    part_tokens,
+)
 from bench.ground import Ground, say
 from bench.page import Results, Section
 
@@ -21,6 +31,7 @@ PARTS: Mapping[str, Callable[[Ground], Section]] = {
     "calls": part_calls.measure,
     "morning": part_morning.measure,
     "memory": part_memory.measure,
+    "growth": part_growth.measure,
     "servers": part_servers.measure,
     "shadow": part_shadow.measure,
 }

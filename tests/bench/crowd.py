@@ -69,23 +69,29 @@ class Crowd:
         for door in doors:
             door.cancel()
         await asyncio.gather(*doors, return_exceptions=True)
+        await asyncio.sleep(0)  # connections that were hung up close in the next turn
 
     async def _door(self, address: str, here: "asyncio.Queue[int]") -> None:
         line = _Line(address)
-        while True:
-            number = await here.get()
-            visit = self.visits[number]
-            visit.came = visit.came or time.monotonic()
-            try:
-                again_s = _heard(visit, *await line.ask(visit.bearer))
-            except (OSError, EOFError, asyncio.IncompleteReadError):
-                visit.broken += 1
-                line.hang_up()
-                again_s = AGAIN_S
-            if visit.is_served:
-                self.served += 1
-            else:
-                heapq.heappush(self._coming, (time.monotonic() + again_s, number))
+        try:
+            while True:
+                await self._welcome(line, await here.get())
+        finally:
+            line.hang_up()
+
+    async def _welcome(self, line: "_Line", number: int) -> None:
+        visit = self.visits[number]
+        visit.came = visit.came or time.monotonic()
+        try:
+            again_s = _heard(visit, *await line.ask(visit.bearer))
+        except (OSError, EOFError):
+            visit.broken += 1
+            line.hang_up()
+            again_s = AGAIN_S
+        if visit.is_served:
+            self.served += 1
+        else:
+            heapq.heappush(self._coming, (time.monotonic() + again_s, number))
 
 
 def _heard(visit: Visit, status: int, headers: dict[str, str], body: bytes) -> float:
