@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache, wraps
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TextIO, TypeVar
 
 import orjson
 import structlog
@@ -36,7 +36,7 @@ SECRET_VALUES = re.compile(
     re.DOTALL,
 )
 MASK = "[redacted]"
-PLAIN = frozenset({str, int, float, bool, type(None)})
+PLAIN = frozenset({str, int, float, bool, datetime, type(None)})
 SHORTEST_SECRET = 20
 FILES_OF_WORKERS = "PROMETHEUS_MULTIPROC_DIR"
 """The library's own variable: the folder in which several workers count."""
@@ -74,7 +74,7 @@ def _redacted(value: object) -> object:
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(each) for each in value]
-    return value if value is None or isinstance(value, int | float) else redact(repr(value))
+    return value if value is None or isinstance(value, int | float | datetime) else redact(repr(value))
 
 
 def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -112,16 +112,35 @@ def _is_secret_name(name: str) -> bool:
 
 
 def _add_time(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    event["timestamp"] = datetime.now(UTC)
     return event
 
 
 def _line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
     """Return the event as JSON; what orjson does not know, such as a number beyond 64 bits, costs more time."""
     try:
-        return orjson.dumps(event).decode()
+        return orjson.dumps(event, option=orjson.OPT_UTC_Z).decode()
     except TypeError:
-        return json.dumps(event)
+        return json.dumps(event, default=datetime.isoformat)
+
+
+class Lines:
+    """Writes each line by one call of the system, which keeps it whole, and without a lock.
+
+    With one, every thread stood in line behind the one that waits for the disk: half of the time of busy workers.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._raw = getattr(getattr(stream, "buffer", None), "raw", None)
+
+    def msg(self, line: str) -> None:
+        if self._raw is None:  # a stand-in of memory alone
+            self._stream.write(line + "\n")
+        else:
+            self._raw.write(line.encode(errors="backslashreplace") + b"\n")
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def configure_logging(level: str = "info") -> None:
@@ -133,10 +152,11 @@ def configure_logging(level: str = "info") -> None:
         structlog.processors.format_exc_info,
     ]
     last: list[Any] = [_redact_event, _line]
+    lines = Lines(sys.stderr)
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -16,7 +16,18 @@ from samples import subject, tenant
 
 from bridge.errors import TenantTimeout
 from bridge.services.signer import Signer
-from bridge.telemetry import MASK, Metrics, Step, StepTaken, collect_steps, configure_logging, note_step, redact, timed
+from bridge.telemetry import (
+    MASK,
+    Lines,
+    Metrics,
+    Step,
+    StepTaken,
+    collect_steps,
+    configure_logging,
+    note_step,
+    redact,
+    timed,
+)
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl-_hush"
 PEM = "-----BEGIN PRIVATE KEY-----\nhush\nhush\n-----END PRIVATE KEY-----"
@@ -154,6 +165,15 @@ class TestLogs:
             "forced": False,
             "before": None,
         }
+
+    def test_stay_whole_however_many_threads_write(self, tmp_path: Path) -> None:
+        with (file := tmp_path / "log").open("a") as stream, ThreadPoolExecutor(8) as pool:
+            write = Lines(stream).info
+            list(pool.map(write, [f"{number} {'ü' * 500}\udc80" for number in range(2000)]))
+
+        written = file.read_bytes().decode().splitlines()
+        assert sorted(int(line.partition(" ")[0]) for line in written) == list(range(2000))
+        assert {line.partition(" ")[2] for line in written} == {"ü" * 500 + "\\udc80"}
 
     def test_carry_the_context_of_the_request(self, output: io.StringIO) -> None:
         with structlog.contextvars.bound_contextvars(request_id="r-1"):

@@ -44,6 +44,8 @@ class Rollouts:
 
     def path(self, state: TenantState, subject: Subject) -> Path:
         """Return the path of *subject*, and note who decided it where that is not our own provider; never raises."""
+        if self._decisions is None and state.settled_path is not None:
+            return state.settled_path
         decision = self.decide(state, subject)
         decisions = None if state.tenant.own_flags else self._decisions
         if decisions is not None and decision.reason != Reason.ERROR:  # no answer is no change of mind
