@@ -66,6 +66,14 @@ class Reach:
         except ValueError:
             return True
 
+    def allows_now(self, host: str) -> bool:
+        """Tell whether a host leads nowhere else at this moment; one that leads nowhere at all does not."""
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError:
+            return True
+        return all(self.allows(ip_address(str(each[0]).partition("%")[0])) for *_, each in found)
+
     def connect(self, place: tuple[str, int], open_: Callable[[], socket.socket]) -> socket.socket:
         """Return the socket that *open_* connects to *place*. Raises TenantUnavailable, OSError.
 

@@ -7,6 +7,7 @@ from functools import partial
 import click
 
 from bridge.bootstrap import Bridge, build
+from bridge.bootstrap.guard import beyond_reach
 from bridge.cli.common import json_option, print_json
 from bridge.errors import BridgeError, ConfigError, StoreError, UnreadableTenant
 from bridge.sealing import LOCKED
@@ -66,6 +67,7 @@ def _what_raises(check: Callable[[], object]) -> Sequence[str]:
 
 def _warnings(bridge: Bridge) -> Iterator[str]:
     yield from bridge.keys.warnings()
+    yield from beyond_reach(bridge.settings, (state.tenant for state in bridge.tenants.all().values()))
     known = {*bridge.settings.identity, bridge.settings.assertion_issuer, bridge.settings.oidc_issuer}
     for slug, state in bridge.tenants.all().items():
         if not known & set(state.tenant.admits):

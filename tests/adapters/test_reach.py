@@ -24,7 +24,7 @@ from bridge.adapters.reach import ANYWHERE, LOOPBACK, Reach
 from bridge.adapters.webhook import HttpWebhooks
 from bridge.adapters.wire import Wire
 from bridge.bootstrap import build
-from bridge.bootstrap.guard import tenant_guard
+from bridge.bootstrap.guard import beyond_reach, tenant_guard
 from bridge.errors import ConfigError, TenantUnavailable
 from bridge.model import OAuthClient, Tenant
 from bridge.settings import Settings, read_settings
@@ -208,3 +208,24 @@ def test_what_the_settings_name_can_be_declared() -> None:
     tenant_guard(inside)(tenant(host="https://10.0.0.1", notify={"url": "https://[fd12::1]/", "secret": "s" * 16}))
     tenant_guard(settings())(tenant(host="https://acme.eu.qlikcloud.com"))
     tenant_guard(settings(BRIDGE_PUBLIC_URL="http://localhost:8000"))(tenant(host="http://127.0.0.1:9001"))
+
+
+def test_names_that_lead_inside_are_told_before_anybody_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = {"acme.example.com": "10.0.0.7", "hooks.example.com": "10.0.0.8", "all.example.com": "93.184.216.34"}
+
+    def look_up(host: str, *_: object, **__: object) -> list[Any]:
+        if host not in places:
+            raise OSError(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (places[host], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    hook = {"url": "https://hooks.example.com/x", "secret": "s" * 16}
+    inside = tenant(host="https://acme.example.com", notify=hook)
+    nowhere = tenant("globex", host="https://gone.example.com")
+    everywhere = {"BRIDGE_NOTIFY_URL": "https://all.example.com/x", "BRIDGE_NOTIFY_SECRET": "s" * 16}
+
+    told = [each.partition(" is not")[0] for each in beyond_reach(settings(**everywhere), [inside, nowhere])]
+    assert told == ["tenant acme: host", "tenant acme: notify.url"]
+    assert list(beyond_reach(settings(**everywhere, BRIDGE_PRIVATE_NETWORKS="10.0.0.0/8"), [inside, nowhere])) == []
+    places["all.example.com"] = "192.168.1.1"
+    assert [each[:17] for each in beyond_reach(settings(**everywhere), [])] == ["BRIDGE_NOTIFY_URL"]

@@ -253,6 +253,15 @@ def test_check_warns_of_a_tenant_that_nobody_can_reach(applied: Run) -> None:
     assert "acme admits assertion" in checked.err
 
 
+def test_check_warns_of_a_host_that_is_not_called(applied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.adapters.reach.Reach.allows_now", lambda _, host: "qlikcloud" not in host)
+    checked = applied("check")
+
+    assert checked.code == 0
+    assert "tenant acme: host is not called: it must be a public address" in checked.err
+    assert "BRIDGE_PRIVATE_NETWORKS" in checked.err
+
+
 def test_check_names_a_database_that_was_sealed_with_another_key(applied: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRIDGE_ENCRYPTION_KEYS", Fernet.generate_key().decode())
 
