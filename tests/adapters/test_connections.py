@@ -1,5 +1,7 @@
 """A process opens so many connections at most; threads that find none free wait, and no longer than they should."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from questions import everything
 from sqlalchemy import text
 from stores import sql_stores
 
-from bridge.adapters.sql import Database, SqlImpersonations, open_database
+from bridge.adapters.sql import Database, SqlImpersonations, hanging, open_database
 from bridge.adapters.vault import Vault
 from bridge.errors import StoreError
 from bridge.model import IssuedToken, Subject, TokenKey
@@ -70,6 +72,27 @@ def test_who_finds_none_free_is_told_what_to_do_and_soon(opened: Open) -> None:
         assert time.monotonic() - began < 5
     assert "BRIDGE_DATABASE_CONNECTIONS" in failed.value.detail
     database.revision()
+
+
+def test_a_server_that_hangs_keeps_nobody(postgresql_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its kernel acknowledges what we send, so no limit of the network ends this."""
+    monkeypatch.setattr(hanging, "ANSWER_S", 0.5)
+    database = open_database(postgresql_database._engine.url.render_as_string(hide_password=False), connections=1)
+    with ExitStack() as stack:
+        stack.callback(database.close)
+
+        def ask() -> None:
+            with database.reading() as connection:
+                backend: int = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+                os.kill(backend, signal.SIGSTOP)
+                stack.callback(os.kill, backend, signal.SIGCONT)
+                connection.execute(text("SELECT 1"))
+
+        began = time.monotonic()
+        with pytest.raises(StoreError):
+            ask()
+        assert time.monotonic() - began < 10
+        database.check()  # by another connection
 
 
 def test_readers_of_a_file_do_not_wait_for_its_one_writer(sqlite_database: Database) -> None:

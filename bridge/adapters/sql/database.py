@@ -64,6 +64,7 @@ class Database:
 
         with self._one_at_a_time(), self.writing() as connection:
             upgrade(connection)
+        self.close()  # that connection has no time limits
 
     def _is_of_today(self) -> bool:
         with suppress(StoreError), self.looking() as connection:

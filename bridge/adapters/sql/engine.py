@@ -89,6 +89,8 @@ def _begin(connection: Connection) -> None:
 
 def _postgresql(url: URL, patience_s: float, connections: int) -> Database:
     try:
+        from bridge.adapters.sql.hanging import connect  # noqa: PLC0415 - the driver is needed for PostgreSQL alone
+
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             connect_args=_postgresql_arguments(url, patience_s),
@@ -101,6 +103,7 @@ def _postgresql(url: URL, patience_s: float, connections: int) -> Database:
     except ImportError as error:
         sentence = "BRIDGE_DATABASE_URL: PostgreSQL needs its driver; run .venv/bin/pip install -e '.[postgres]'"
         raise ConfigError([sentence]) from error
+    event.listen(engine, "do_connect", connect)
     return Database(engine)
 
 

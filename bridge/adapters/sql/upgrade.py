@@ -19,6 +19,9 @@ UPGRADE_LOCK = 0x716C696B
 
 def upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        from bridge.adapters.sql.hanging import wait_without_end  # noqa: PLC0415 - its driver may not be installed
+
+        wait_without_end(connection.connection.driver_connection)
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": UPGRADE_LOCK})
