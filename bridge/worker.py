@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -61,6 +62,24 @@ def _refuse_to_write(_data: bytes) -> None:
     raise NotImplementedError("WSGI's old write() is not served here")
 
 
+def _is_open(door: int, listener: Any) -> bool:  # noqa: ANN401 - gunicorn's own
+    """Tell whether granian still accepts by *door*; its number may be somebody else's by now."""
+    try:
+        return os.path.sameopenfile(door, listener.fileno())
+    except OSError:
+        return False
+
+
+def _last_of(listener: Any) -> list[tuple[socket.socket, Any]]:  # noqa: ANN401 - gunicorn's own
+    """Return whom the kernel has let in already, and close the door behind them."""
+    waiting = []
+    with suppress(BlockingIOError):
+        while True:
+            waiting.append(listener.accept())
+    listener.close()
+    return waiting
+
+
 class Worker(SyncWorker):  # type: ignore[misc]  # gunicorn says nothing of its types
     """Serves until SIGTERM; then nobody is kept on the line, and the door closes behind whoever was let in."""
 
@@ -74,26 +93,22 @@ class Worker(SyncWorker):  # type: ignore[misc]  # gunicorn says nothing of its 
         stop, loop, is_over = granian.WorkerSignal(), asyncio.new_event_loop(), threading.Event()
         stop.add_cb(is_over.set)
         answers = _futures._new_cbscheduler(loop, self._answer, impl_asyncio=True)  # type: ignore[no-untyped-call]  # noqa: SLF001
-        for listener in self.sockets:
-            self._core(listener).serve_str(answers, loop, stop)
+        doors = [os.dup(listener.fileno()) for listener in self.sockets]
+        for listener, door in zip(self.sockets, doors, strict=True):
+            self._core(listener, door).serve_str(answers, loop, stop)
         self._stay_while(lambda: self.alive and self.ppid == os.getppid())
         asked_to_go = time.monotonic()
         self._stay_while(lambda: time.monotonic() < asked_to_go + LINGER_S)
         stop.set()
-        self._stay_while(lambda: not is_over.is_set())
-        for listener in self.sockets:
-            self._serve_the_rest(listener)
+        self._stay_while(lambda: any(map(_is_open, doors, self.sockets)))  # not long: others are still being served
+        with ThreadPoolExecutor(self.cfg.threads) as crowd:
+            rest = [crowd.submit(self._serve_one, *each) for listener in self.sockets for each in _last_of(listener)]
+            self._stay_while(lambda: not is_over.is_set() or not all(each.done() for each in rest))
 
-    def _serve_the_rest(self, listener: Any) -> None:  # noqa: ANN401 - gunicorn's own
-        """Answer who came while the door was closing: the kernel let them in, and nobody else will ask them."""
-        waiting = []
-        with suppress(BlockingIOError):
-            while True:
-                waiting.append(listener.accept())
-        listener.close()
-        for connection, address in waiting:
-            connection.settimeout(REST_S)
-            self.handle(connection, connection, address)  # as a listener it tells its address
+    def _serve_one(self, connection: socket.socket, address: Any) -> None:  # noqa: ANN401 - gunicorn's own
+        """Answer somebody who came while the door was closing: the kernel let them in, and nobody else will."""
+        connection.settimeout(REST_S)
+        self.handle(connection, connection, address)  # as a listener it tells its address
 
     def _stay_while(self, condition: Callable[[], bool]) -> None:
         """Wait, and let the master know that we live."""
@@ -101,16 +116,13 @@ class Worker(SyncWorker):  # type: ignore[misc]  # gunicorn says nothing of its 
             self.notify()
             time.sleep(LOOK_EVERY_S)
 
-    def _core(self, listener: Any) -> Any:  # noqa: ANN401 - gunicorn's and granian's own
+    def _core(self, listener: Any, door: int) -> Any:  # noqa: ANN401 - gunicorn's and granian's own
         """Return what serves a listener; granian's own server makes it in the same way."""
-        door = (
-            None,
-            granian.SocketHolder(os.dup(listener.fileno()), listener.FAMILY == socket.AF_UNIX, self.cfg.backlog),
-        )
+        holder = (None, granian.SocketHolder(door, listener.FAMILY == socket.AF_UNIX, self.cfg.backlog))
         http1 = http.HTTP1Settings(keep_alive=self.cfg.keepalive > 0, max_buffer_size=HEAD_BYTES)
         threads = (1, 1, self.cfg.threads, IDLE_THREAD_S, IN_LINE)
         no_tls: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
-        return granian.WSGIWorker(1, door, None, *threads, "1", http1, None, None, *no_tls, (None, None))
+        return granian.WSGIWorker(1, holder, None, *threads, "1", http1, None, None, *no_tls, (None, None))
 
     def _answer(self, exchange: Any, scope: dict[str, Any]) -> int:  # noqa: ANN401 - granian's own
         """Run the application for one request."""

@@ -11,6 +11,7 @@ command -v php >/dev/null || wanted+=(php-cli)
 command -v nginx >/dev/null || wanted+=(nginx-light)
 command -v promtool >/dev/null || wanted+=(prometheus)
 command -v sqlite3 >/dev/null || wanted+=(sqlite3)
+command -v systemd-analyze >/dev/null || wanted+=(systemd)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
 
 if [ "${#wanted[@]}" -gt 0 ]; then
