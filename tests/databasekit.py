@@ -115,6 +115,15 @@ def slow(engine: Engine, statement_s: float = 0.03) -> Iterator[None]:
         event.remove(engine, "before_cursor_execute", wait)
 
 
+def own_database(server: str, name: str) -> str:
+    """Make a database beside those of other tests."""
+    engine = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return server.replace("/postgres", f"/{name}")
+
+
 Break = Callable[[Engine], AbstractContextManager[None]]
 BREAKS: Mapping[str, Mapping[str, Break]] = {
     "is away": {"sqlite": _file_is_away, "postgresql": _server_refuses},

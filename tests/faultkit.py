@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import create_engine, text
 from storykit import PORTAL_ISSUER, Tenant, assertion, free_ports, portal_keys, served
 
 from bridge.adapters.sql import Database, SqlSubjects, open_database
@@ -204,15 +203,6 @@ def admit_assertions(bridge: Bridge) -> None:
     event = AuditEvent(0, "test", "tenant.applied", "acme", "story", None, None)
     admitting = state.tenant.model_copy(update={"admits": ("assertion",)})
     bridge.tenants.save(admitting, starting_at=state.rollout, event=event)
-
-
-def own_database(server: str, name: str) -> str:
-    """Make a database beside those of other tests."""
-    engine = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return server.replace("/postgres", f"/{name}")
 
 
 # --- the table -------------------------------------------------------------------------------------------

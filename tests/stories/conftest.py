@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from browserkit import Browsers, Tabs, running_browsers, tabs_of
-from faultkit import Place, own_database, standing
+from databasekit import own_database
+from faultkit import Place, standing
 from storykit import (
     PATIENCE_S,
     PORTAL_ISSUER,

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import create_engine, select, text
+from databasekit import own_database
+from sqlalchemy import select
 from storykit import (
     PATIENCE_S,
     PORTAL_ISSUER,
@@ -171,15 +172,6 @@ def machines(running: Machines) -> Iterator[Machines]:
     running.acme.forget_calls()
     yield running
     running.acme.control("DELETE", "faults")
-
-
-def own_database(server: str, name: str) -> str:
-    """Make a database beside those of other tests."""
-    engine = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return server.replace("/postgres", f"/{name}")
 
 
 def test_one_person_at_400_pages_costs_one_login_and_one_mint(machines: Machines) -> None:
