@@ -23,6 +23,7 @@ granian: Any = _granian  # what its stubs say of these is not so
 LOOK_EVERY_S = 0.1
 HEAD_BYTES = 64 * 1024
 """How long the head of a request may be in all: an assertion carries hundreds of groups."""
+LOOPBACK = "127.0.0.1"
 LINGER_S = 1.0
 """How long connections that are kept open may still ask, after SIGTERM; each is closed by its answer."""
 REST_S = 5.0
@@ -62,12 +63,11 @@ def _refuse_to_write(_data: bytes) -> None:
     raise NotImplementedError("WSGI's old write() is not served here")
 
 
-def _is_open(door: int, listener: Any) -> bool:  # noqa: ANN401 - gunicorn's own
-    """Tell whether granian still accepts by *door*; its number may be somebody else's by now."""
-    try:
-        return os.path.sameopenfile(door, listener.fileno())
-    except OSError:
-        return False
+def _lead_nowhere(door: int) -> None:
+    """Let granian, which serves on whoever is inside, wait at a door to which nobody comes."""
+    with socket.create_server((LOOPBACK, 0)) as nowhere:
+        nowhere.setblocking(False)
+        os.dup2(nowhere.fileno(), door, inheritable=False)
 
 
 def _last_of(listener: Any) -> list[tuple[socket.socket, Any]]:  # noqa: ANN401 - gunicorn's own
@@ -97,12 +97,13 @@ class Worker(SyncWorker):  # type: ignore[misc]  # gunicorn says nothing of its 
         for listener, door in zip(self.sockets, doors, strict=True):
             self._core(listener, door).serve_str(answers, loop, stop)
         self._stay_while(lambda: self.alive and self.ppid == os.getppid())
-        asked_to_go = time.monotonic()
-        self._stay_while(lambda: time.monotonic() < asked_to_go + LINGER_S)
-        stop.set()
-        self._stay_while(lambda: any(map(_is_open, doors, self.sockets)))  # not long: others are still being served
+        for door in doors:
+            _lead_nowhere(door)
         with ThreadPoolExecutor(self.cfg.threads) as crowd:
             rest = [crowd.submit(self._serve_one, *each) for listener in self.sockets for each in _last_of(listener)]
+            asked_to_go = time.monotonic()
+            self._stay_while(lambda: time.monotonic() < asked_to_go + LINGER_S)
+            stop.set()  # not before: granian hangs up on whoever has come in and not yet spoken
             self._stay_while(lambda: not is_over.is_set() or not all(each.done() for each in rest))
 
     def _serve_one(self, connection: socket.socket, address: Any) -> None:  # noqa: ANN401 - gunicorn's own

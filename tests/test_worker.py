@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,39 @@ def test_the_end_answers_whoever_was_let_in(server: tuple[str, subprocess.Popen[
     assert process.wait(20) == 0
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(base.rpartition(":")[2])), timeout=5)
+
+
+def _asks_on(address: tuple[str, int], begun: threading.Event, over: threading.Event) -> list[bytes]:
+    """Ask by one new connection after the other, until nobody is let in or it is over; return the first lines."""
+    answers: list[bytes] = []
+    while not over.is_set():
+        try:
+            wire = socket.create_connection(address, timeout=20)
+        except ConnectionRefusedError:
+            break
+        with wire, suppress(ConnectionResetError):
+            answers.append(b"nothing")
+            wire.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            answers[-1] = wire.makefile("rb").readline()
+        begun.set()
+    return answers
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_clients_that_never_pause_lose_nothing(
+    server: tuple[str, subprocess.Popen[bytes]], how: signal.Signals
+) -> None:
+    base, process = server
+    address, begun, over = ("127.0.0.1", int(base.rpartition(":")[2])), threading.Event(), threading.Event()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    old = set(children.read_text().split())
+    with ThreadPoolExecutor(8) as crowd:
+        asked = [crowd.submit(_asks_on, address, begun, over) for _ in range(8)]
+        assert begun.wait(20)
+        process.send_signal(how)
+        if how == signal.SIGHUP:
+            wait_until(lambda: not old & set(children.read_text().split()), process, "new workers")
+            over.set()
+        answers = {line for each in asked for line in each.result()}
+
+    assert answers == {b"HTTP/1.1 200 OK\r\n"}
