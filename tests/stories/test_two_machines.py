@@ -286,7 +286,7 @@ def test_machines_that_are_killed_again_and_again_lose_what_was_on_their_sockets
     machines.slow(LOGIN, 50, 1_000_000)
     day = Day(machines)
     with ThreadPoolExecutor(5) as pool:
-        busy = [*(pool.submit(day.arrive, number) for number in range(4)), pool.submit(day.operate)]
+        busy = [*(pool.submit(day.arrive, number) for number in range(3)), pool.submit(day.operate)]
         for machine in islice(cycle(machines.both), KILLS):
             served = sum(day.statuses.values())
             wait_for(lambda served=served: sum(day.statuses.values()) > served + 20)  # type: ignore[misc]
