@@ -34,7 +34,7 @@ from bridge.telemetry import configure_logging
 from bridge.web import create_app
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-ROUNDS, ASKED = 5, 200
+ROUNDS, ASKED = 30, 50
 IN_PROCESS = 10_000
 AT_ONCE = 20_000
 GROUPS = ("EMEA", "Finance", "Pilots")
@@ -266,7 +266,7 @@ class Filled:
         self._renewals.due("acme", now=now, before=now + 9_000, seen_since=now - 3600, limit=200)
 
 
-DEAR = {CONSOLE: 3, RENEWALS: 10, SIGN_IN: 20, PERSON: 20}
+DEAR = {CONSOLE: 1, RENEWALS: 2, SIGN_IN: 5, PERSON: 5}
 """What is asked less often than the rest, so that a measurement ends."""
 
 
