@@ -1,13 +1,14 @@
 """The budget of one tenant in numbers: lanes, what was spent, who may spend now, and who must wait how long."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import floor
 from typing import Any
 
-SLOTS = 60
-"""A window is counted in so many slots: five seconds each, in Qlik's window of five minutes."""
+SLOTS = 150
+"""A window is counted in so many slots: two seconds each, in Qlik's window of five minutes."""
 
 RECENT = 5
 """What higher lanes spent in this part of a window says what they will need in a whole one."""
@@ -150,11 +151,12 @@ class Book:
 
     def wait_s(self, lane: Lane, calls: int, now: float) -> float:
         """Return the seconds until a lane may spend so many calls, when nobody else spends any meanwhile."""
+        if self.room(lane, now) >= calls:
+            return 0
         turns = {row.slot + after_s for row in self.rows for after_s in (self.limit.held_s, self._recent_s)}
-        for at in (now, *sorted(turn for turn in turns if turn > now)):
-            if self.room(lane, at) >= calls:
-                return at - now
-        return self.limit.held_s
+        coming = sorted(turn for turn in turns if now < turn <= now + 2 * self.limit.held_s)
+        first = bisect_left(coming, True, key=lambda at: self.room(lane, at) >= calls)  # it only grows meanwhile
+        return coming[first] - now if first < len(coming) else self.limit.held_s
 
     @property
     def _recent_s(self) -> float:

@@ -77,7 +77,7 @@ class TestSpending:
         spend(one, 6)
         spend(other, 4)
 
-        assert refused(one).retry_after_s == refused(other).retry_after_s == 310
+        assert refused(one).retry_after_s == refused(other).retry_after_s == 304
         assert (refused(one).tier, refused(one).lane) == (2, "page_open")
 
     def test_tenants_have_their_own(self, budget: Budget) -> None:
@@ -92,7 +92,7 @@ class TestSpending:
         spend(budget, 6)
         clock.advance(40)
         wait_s = refused(budget).retry_after_s
-        assert wait_s == 210
+        assert wait_s == 204
 
         clock.advance(wait_s - 0.1)
         refused(budget)
@@ -125,7 +125,7 @@ class TestSpending:
         clock.advance(-3600)
         spend(budget, 10)
         refused(budget)
-        clock.advance(310)
+        clock.advance(304)
         spend(budget, 1)
         assert [row.slot for row in store.rows.values() if row.slot > clock()] == []
         clock.advance(3290)
@@ -142,7 +142,7 @@ class TestLanes:
         spend(budget, 2, Lane.SHADOW)
         spend(budget, 8)
         refused(budget)
-        clock.advance(310)  # all of them are free again, and those who were sent away come back
+        clock.advance(304)  # all of them are free again, and those who were sent away come back
         assert refused(budget, Lane.SHADOW).lane == "shadow"
 
         spend(budget, 10)

@@ -88,7 +88,7 @@ def test_the_largest_crowd_costs_no_more_than_the_smallest() -> None:
 
 def test_whoever_fits_waits_for_nobody() -> None:
     assert rushes(200, 0, Limit())[0] == Rush(2, 0, 0, 0, 0)
-    assert rushes(201, 0, Limit())[0].max_s == 310
+    assert rushes(201, 0, Limit())[0].max_s == 304
 
 
 def test_every_variant_is_told() -> None:

@@ -120,7 +120,7 @@ def test_who_was_pre_warmed_costs_the_morning_no_call(make: Callable[..., tuple[
     assert done.code == 1, done.err
     assert "30 synced, 0 still synced, 30 minted, 0 kept, 0 without token, 1 left out" in done.out
     assert "left out dave: subject_not_provisioned: Qlik Cloud does not accept this person." in done.err
-    assert "31 people. The pre-warm lane has 58 calls a minute" in done.err
+    assert "31 people. The pre-warm lane has 59 calls a minute" in done.err
     assert [each["sub"] for each in night.report()["left_out"]] == ["dave"]
     assert night.calls() == (31, 30)
     spent = portal.bridge.budget.state(portal.bridge.tenants.get("acme").tenant)
