@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from storykit import ROOT, free_ports, wait_for
 
@@ -34,8 +34,9 @@ TEXT = f"""\
 {PEOPLE:,} people who are signed in, and whose groups were synced before, ask for their first token within five
 minutes; whoever is told to come back comes back. The windows of the sandbox and of the bridge are {FASTER} x shorter
 than Qlik's, so a scaled minute takes three seconds; times below are scaled back. The bridge may spend {LIMIT.budget}
-of the tenant's {LIMIT.calls} calls a window. *Used*: how long it took at least, had the budget never been idle, of how
-long it took. One machine of two workers, SQLite. `Retry-After` is in whole seconds: {FASTER} scaled ones."""
+of the tenant's {LIMIT.calls} calls a window. *Used*: how full the window was,
+on average, from the first mint to the last. One machine of two workers, SQLite.
+`Retry-After` is in whole seconds: {FASTER} scaled ones."""
 WARMED = f"""\
 *{WARMED_PERCENT} % pre-warmed*: the night before, `qlik-bridge sync --prewarm` got tokens for so many of the same
 people (with the limits lifted, so that the bench has a short night). *Restart*: of {RESTARTED:,} others, while they
@@ -48,7 +49,7 @@ class Morning:
     """What came of one crowd. Times in real seconds."""
 
     visits: Sequence[Visit]
-    least_s: float
+    used_percent: float
     throttled: int
     mints: int
     most_mints: int
@@ -58,10 +59,6 @@ class Morning:
     @property
     def took_s(self) -> float:
         return max(visit.got for visit in self.visits) - min(visit.came for visit in self.visits)
-
-    @property
-    def used_percent(self) -> float:
-        return 100 * self.least_s / self.took_s
 
     def waited_min(self, percent: float) -> float:
         return percentile((visit.waited_s for visit in self.visits), percent) * FASTER / 60
@@ -128,13 +125,22 @@ def _morning(bridge: SandboxedBridge, bearers: Sequence[str], *, restart_after_s
     return _found(crowd, calls, lost + len(bridge.acme.calls(MINT)) - len(calls))
 
 
-def _found(crowd: Crowd, calls: Sequence[dict[str, object]], lost: int) -> Morning:
-    minted = Counter(call["user"] for call in calls if call["status"] == OK)
+def _found(crowd: Crowd, calls: Sequence[Mapping[str, Any]], lost: int) -> Morning:
+    minted = [call for call in calls if call["status"] == OK]
+    most = max(Counter(call["user"] for call in minted).values())
     throttled = sum(call["status"] == TOO_MANY for call in calls)
-    least_s = max(0, minted.total() - LIMIT.budget) * LIMIT.window_s / LIMIT.budget
-    morning = Morning(crowd.visits, least_s, throttled, minted.total(), max(minted.values()), lost)
+    morning = Morning(
+        crowd.visits, _used_percent([call["time"] for call in minted]), throttled, len(minted), most, lost
+    )
     say(f"morning: {morning.row('')} {morning.used_percent:.1f} % used")
     return morning
+
+
+def _used_percent(times: Sequence[float]) -> float:
+    """Return how full the window was on average, from the first call to the last: each fills a place for a window."""
+    begun, ended = min(times), max(times)
+    filled_s = sum(min(LIMIT.window_s, ended - at) for at in times)
+    return 100 * filled_s / (LIMIT.budget * max(ended - begun, 1e-9))
 
 
 class _Server:

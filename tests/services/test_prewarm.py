@@ -115,7 +115,7 @@ class TestFailures:
 
         with pytest.raises(BudgetSpent) as refusal:
             do("one-more")
-        assert (refusal.value.lane, refusal.value.retry_after_s) == (Lane.PRE_WARM, 310 - 4)
+        assert (refusal.value.lane, refusal.value.retry_after_s) == (Lane.PRE_WARM, 304 - 4)
         now = budget.state(state().tenant)
         assert (now.spent, now.left) == (6, 4)
 
