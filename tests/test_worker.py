@@ -25,6 +25,9 @@ def app(environ, start_response):
     return [read, "\\n".join(sorted(environ)).encode()] if environ["PATH_INFO"] == "/names" else [read]
 """
 
+MOMENT_S = 0.2
+"""How long clients are inside before they speak."""
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
@@ -63,7 +66,7 @@ def test_the_end_answers_whoever_was_let_in(server: tuple[str, subprocess.Popen[
 
 
 def _asks_on(address: tuple[str, int], begun: threading.Event, over: threading.Event) -> list[bytes]:
-    """Ask by one new connection after the other, until nobody is let in or it is over; return the first lines."""
+    """Come in, speak a moment later, and so on, until nobody is let in or it is over; return the first lines."""
     answers: list[bytes] = []
     while not over.is_set():
         try:
@@ -72,6 +75,7 @@ def _asks_on(address: tuple[str, int], begun: threading.Event, over: threading.E
             break
         with wire, suppress(ConnectionResetError):
             answers.append(b"nothing")
+            over.wait(MOMENT_S)
             wire.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             answers[-1] = wire.makefile("rb").readline()
         begun.set()
