@@ -3,22 +3,28 @@
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import requests
 from cryptography.fernet import Fernet
+from sqlalchemy import Table
 from storykit import PORTAL_ISSUER, change_tenant, free_ports, portal_keys, running_sandbox
 from storykit import Tenant as Sandbox
 
 from bench.servers import CHOSEN, Kind, served
-from bridge.adapters.sql import SqlSubjects, open_database
-from bridge.bootstrap import Bridge, build
+from bridge.adapters.sql import open_database
+from bridge.adapters.sql.tables import SESSIONS, SUBJECTS
+from bridge.bootstrap import build
 from bridge.cli.demo import apply_states, demo_environment
 from bridge.evidence import ParityPlan
-from bridge.model import Content, Identity, Rollout, Stage, Subject, Tenant
+from bridge.model import Content, Rollout, Stage, Subject, Tenant
 from bridge.sandbox.certificates import private_pem, rsa_key
+from bridge.services.sessions import PREFIX
 from bridge.services.stages import Move
 from bridge.services.tenants import Declared
 from bridge.settings import Settings, read_settings
@@ -39,10 +45,35 @@ def subject(name: str) -> Subject:
     return Subject(name, name, f"{name}@example.com", GROUPS)
 
 
-def sessions(built: Bridge, names: Sequence[str], source: str = "assertion", issuer: str = PORTAL_ISSUER) -> list[str]:
-    """Sign people in, and return the values of their Authorization headers."""
-    found = (Identity(subject(name), source, issuer, time.time()) for name in names)
-    return [f"Bearer {built.sessions.open(identity)}" for identity in found]
+def sessions(url: str, names: Sequence[str], source: str = "assertion", issuer: str = PORTAL_ISSUER) -> list[str]:
+    """Let people be signed in, all at once, and return the values of their Authorization headers."""
+    values, now = [f"{PREFIX}{secrets.token_urlsafe(32)}" for _ in names], time.time()
+    rows = [
+        {
+            "id_hash": sha256(value.encode()).hexdigest(),
+            **_facts(subject(name)),
+            "source": source,
+            "issuer": issuer,
+            "asserted_at": now,
+            "tenant": None,
+            "created_at": now,
+            "seen_at": now,
+        }
+        for name, value in zip(names, values, strict=True)
+    ]
+    _insert(url, SESSIONS, rows)
+    return [f"Bearer {value}" for value in values]
+
+
+def _facts(known: Subject) -> dict[str, Any]:
+    return {"sub": known.sub, "name": known.name, "email": known.email, "groups": sorted(known.groups)}
+
+
+def _insert(url: str, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    database = open_database(url)
+    with database.writing() as connection:
+        connection.execute(table.insert(), rows)
+    database.close()
 
 
 def people(count: int, kind: str = "person") -> list[str]:
@@ -98,8 +129,8 @@ def bare_bridge(home: Path, addresses: Mapping[int, str], count: int) -> BareBri
     pem.write_text(private_pem(rsa_key()))
     declared = [Declared(_tenant(f"t{ms}", at), Rollout(Stage.OAUTH)) for ms, at in addresses.items()]
     built.declared.apply(built.declared.plan(declared), actor="bench")
-    bearers = sessions(built, people(count))
     built.close()
+    bearers = sessions(environment["BRIDGE_DATABASE_URL"], people(count))
     return BareBridge(home, port, environment, bearers)
 
 
@@ -134,26 +165,24 @@ class SandboxedBridge:
             yield f"http://127.0.0.1:{port}"
 
     def sign_in(self, names: Sequence[str]) -> list[str]:
-        built = build(read_settings(self.environment))
-        try:
-            return sessions(built, names)
-        finally:
-            built.close()
+        return sessions(self.environment["BRIDGE_DATABASE_URL"], names)
 
     def know(self, names: Sequence[str]) -> None:
         """Let the tenant have these people, and the bridge remember that they were logged in."""
-        admin, now = self.acme.admin(), time.time()
-        database, client = open_database(self.environment["BRIDGE_DATABASE_URL"]), requests.Session()
-        subjects = SqlSubjects(database)
-        for name in names:
+        admin, now, client = self.acme.admin(), time.time(), requests.Session()
+
+        def row(name: str) -> dict[str, Any]:
             given = {"subject": name, "name": name, "status": "active"}
             made = client.post(f"{self.acme.origin}/api/v1/users", json=given, headers=admin, timeout=30)
             made.raise_for_status()
             known = subject(name)
-            record = subjects.note("acme", known, now - 60)
-            synced = replace(record, synced_fingerprint=known.fingerprint(), synced_groups=known.groups)
-            subjects.record_sync(replace(synced, user_id=made.json()["id"], synced_at=now))
-        database.close()
+            facts = {**_facts(known), "fingerprint": known.fingerprint(), "asserted_at": now - 60}
+            sync = {"synced_fingerprint": known.fingerprint(), "synced_groups": sorted(known.groups), "synced_at": now}
+            return {"tenant": "acme", **facts, "user_id": made.json()["id"], **sync, "browser_login_until": 0.0}
+
+        with ThreadPoolExecutor(4) as several:
+            rows = list(several.map(row, names))
+        _insert(self.environment["BRIDGE_DATABASE_URL"], SUBJECTS, rows)
         self.acme.forget_calls()
 
 
@@ -186,7 +215,7 @@ def shadowing(
     parity = ParityPlan(sample_percent=sample_percent, subjects_needed=0)
     change_tenant(built, "acme", parity=parity, content=Content())
     built.stages.move("acme", Move(Stage.SHADOW, "bench"))
-    bearers = sessions(built, people(count), "demo", "demo")
     built.close()
+    bearers = sessions(environment["BRIDGE_DATABASE_URL"], people(count), "demo", "demo")
     with served(CHOSEN, "bridge.wsgi:app", ports["bridge"], home, environment):
         yield f"http://127.0.0.1:{ports['bridge']}", bearers
