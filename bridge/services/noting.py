@@ -1,14 +1,11 @@
 """A notebook: what happens is noted in memory, off the request's path, and told to a store each second."""
 
-import hashlib
 import hmac
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from typing import Generic, TypeVar
-
-from cachetools import TTLCache
 
 from bridge.errors import StoreError
 from bridge.history import Notes
@@ -19,6 +16,9 @@ P = TypeVar("P", bound=tuple[str | int, ...])
 
 MOST_NOTED = 20_000
 """So much is kept between two tellings; what comes on top is dropped and counted."""
+
+KEPT = 200
+"""Digests that are kept, of those who came last."""
 
 
 class Notebook(Generic[P]):
@@ -35,12 +35,14 @@ class Notebook(Generic[P]):
         self._metrics = metrics
         self._guard = threading.Lock()
         self._notes = Notes[P]()
-        self._written: TTLCache[P, bool] = TTLCache(MOST_NOTED, again_after_s, timer=clock)
+        self._again_after_s = again_after_s
+        self._told: dict[P, float] = {}  # when, the longest ago first; a third as large as a cache of a library
 
     def person(self, key: P) -> None:
         with self._guard:
-            if key not in self._written and (key in self._notes.people or self._has_room()):
-                self._notes.people[key] = self._clock()
+            now = self._clock()
+            if not self._was_told(key, now) and (key in self._notes.people or self._has_room()):
+                self._notes.people[key] = now
 
     def count(self, tenant: str, name: str, slot: int) -> None:
         key = (tenant, name, slot)
@@ -52,7 +54,7 @@ class Notebook(Generic[P]):
         """Tell the store what was noted since the last time. Raises StoreError: then that much is lost, and counted."""
         with self._guard:
             notes, self._notes = self._notes, Notes[P]()
-            self._written.update(dict.fromkeys(notes.people, True))
+            self._remember(notes.people, self._clock())
         if not (notes.people or notes.counts):
             return
         try:
@@ -61,13 +63,27 @@ class Notebook(Generic[P]):
             self._metrics.measures_lost.inc(len(notes.people) + sum(notes.counts.values()))
             with self._guard:
                 for key in notes.people:
-                    self._written.pop(key, None)
+                    self._told.pop(key, None)
             raise
 
     def close(self) -> None:
         """Tell the store the rest; a store that is away loses it, counted."""
         with suppress(StoreError):
             self.tell()
+
+    def _was_told(self, key: P, now: float) -> bool:
+        at = self._told.get(key)
+        return at is not None and 0 <= now - at < self._again_after_s
+
+    def _remember(self, people: Iterable[P], now: float) -> None:
+        """Remember who was told, the last of them at most; made anew, for what left a dictionary slows its start."""
+        for key in people:
+            self._told.pop(key, None)
+            self._told[key] = now
+        longest_ago = next(iter(self._told.values()), now)
+        if len(self._told) > MOST_NOTED or now - longest_ago >= self._again_after_s:
+            lately = [(key, at) for key, at in self._told.items() if 0 <= now - at < self._again_after_s]
+            self._told = dict(lately[-MOST_NOTED:])
 
     def _has_room(self) -> bool:
         if len(self._notes.people) + len(self._notes.counts) < MOST_NOTED:
@@ -76,16 +92,15 @@ class Notebook(Generic[P]):
         return False
 
 
-@lru_cache(MOST_NOTED)
+@lru_cache(KEPT)
 def digest(secret: bytes, tenant: str, sub: str) -> str:
     """Return what stands for a person: the same in every worker, and a name to nobody without BRIDGE_SECRET_KEY.
 
-    Kept for those seen last: each request asks for it several times.
+    Kept for those seen last: each request asks for it several times. Working it out takes 2 µs, so no more are kept.
     """
-    return hmac.new(secret, f"measures\0{tenant}\0{sub}".encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(secret, f"measures\0{tenant}\0{sub}".encode(), "sha256").hex()[:32]
 
 
-@lru_cache(MOST_NOTED)
 def logged_as(secret: bytes, tenant: str, sub: str) -> str:
     """Return how log lines name a person: enough to tell a tenant's people apart, and no name to anybody else."""
-    return hmac.new(secret, f"log\0{tenant}\0{sub}".encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.digest(secret, f"log\0{tenant}\0{sub}".encode(), "sha256").hex()[:16]

@@ -86,6 +86,22 @@ def test_a_person_who_asks_often_is_written_now_and_then(
     assert len(set(written)) == 3
 
 
+def test_who_was_told_is_remembered_of_the_last_alone(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noting, "MOST_NOTED", 2)
+    told: list[str] = []
+    notebook = noting.Notebook[tuple[str]](
+        lambda notes: told.extend(name for (name,) in notes.people), clock, Metrics(), again_after_s=60
+    )
+    for name in ("alice", "bob", "carol", "carol", "bob", "alice"):
+        notebook.person((name,))
+        notebook.tell()
+    clock.advance(-3600)  # a clock that is set back keeps nobody waiting
+    notebook.person(("alice",))
+    notebook.tell()
+
+    assert told == ["alice", "bob", "carol", "alice", "alice"]
+
+
 def test_a_store_that_is_away_costs_counts_alone(measures: Measures, measured: FakeMeasures, metrics: Metrics) -> None:
     measured.broken = True
     measures.note_person("acme", Crowd.ASKED, "alice")

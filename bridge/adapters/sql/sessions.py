@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Delete, and_, bindparam, delete, select, update
 
 from bridge.adapters.sql.database import Database, bump
-from bridge.adapters.sql.sharing import one_set, one_text
+from bridge.adapters.sql.sharing import one_subject, one_text
 from bridge.adapters.sql.tables import SESSIONS
-from bridge.model import Identity, Session, Subject
+from bridge.model import Identity, Session
 
 FACTS = ("name", "email", "groups", "asserted_at")
 """What somebody's older sessions learn from a newer one; the last of them is when the others were true."""
@@ -37,7 +37,7 @@ class SqlSessions:
             row = connection.execute(FIND, {"of": id_hash}).one_or_none()
         if row is None:
             return None
-        subject = Subject(row.sub, row.name, row.email, one_set(row.groups))
+        subject = one_subject(row.sub, row.name, row.email, row.groups)
         identity = Identity(subject, one_text(row.source), one_text(row.issuer), row.asserted_at, row.tenant)
         return Session(id_hash, identity, row.created_at, row.seen_at)
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, select, update
 
 from bridge.adapters.sql.database import Database, Kept, bump
-from bridge.adapters.sql.sharing import one_set, one_text
+from bridge.adapters.sql.sharing import one_set, one_subject, one_text
 from bridge.adapters.sql.tables import SUBJECTS
 from bridge.model import Subject, SubjectRecord
 from bridge.plan import KnownPeople
@@ -127,7 +127,7 @@ def _facts(subject: Subject) -> dict[str, Any]:
 def _record(row: Row[Any]) -> SubjectRecord:
     return SubjectRecord(
         tenant=one_text(row.tenant),
-        subject=Subject(row.sub, row.name, row.email, one_set(row.groups)),
+        subject=one_subject(row.sub, row.name, row.email, row.groups),
         asserted_at=row.asserted_at,
         user_id=row.user_id,
         synced_fingerprint=row.synced_fingerprint,
