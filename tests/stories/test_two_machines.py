@@ -195,11 +195,15 @@ def test_400_people_who_are_known_cost_one_mint_each(machines: Machines) -> None
     assert machines.calls() == {(MINT, sub): 1 for sub in people}
 
 
+def _open_files(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 def test_a_worker_that_is_killed_loses_its_sockets_and_nothing_else(machines: Machines) -> None:
     """Eight at a time are on their way to a first token; whoever loses the connection asks at the other machine."""
     machines.slow(LOGIN, 100, 1_000)
     first, second = machines.both
-    numbers, lost, killed = count(), [], first.workers()[0]
+    numbers, lost = count(), []
     end = time.monotonic() + 2
 
     def arrive(_: int) -> list[int]:
@@ -217,7 +221,7 @@ def test_a_worker_that_is_killed_loses_its_sockets_and_nothing_else(machines: Ma
     with ThreadPoolExecutor(8) as pool:
         arriving = [pool.submit(arrive, number) for number in range(8)]
         wait_for(lambda: len(machines.acme.calls(LOGIN)) >= 8)
-        os.kill(killed, signal.SIGKILL)
+        os.kill(max(first.workers(), key=_open_files), signal.SIGKILL)  # the kernel may have given one worker all eight
         statuses = [status for each in arriving for status in each.result(PATIENCE_S)]
 
     assert lost, "the worker was killed while it held leases"
