@@ -1,7 +1,7 @@
 """gunicorn in production: `gunicorn --config gunicorn.conf.py bridge.wsgi:app`. Why: docs/decisions/031-production.md.
 
-Five variables change what machines differ in: WEB_BIND, WEB_CONCURRENCY (workers), WEB_THREADS (of each worker),
-WEB_STOP_S (how long requests that are under way may take after SIGTERM) and WEB_WORKER (`granian` or `gthread`).
+Four variables change what machines differ in: WEB_BIND, WEB_CONCURRENCY (workers), WEB_THREADS (of each worker)
+and WEB_STOP_S (how long requests that are under way may take after SIGTERM).
 """
 
 import json
@@ -29,7 +29,7 @@ def _folder_of_metrics() -> str:
 os.environ[METRICS] = _folder_of_metrics()  # before any worker imports the library that reads it
 
 
-class Threads(ThreadWorker):  # type: ignore[misc] # gunicorn says nothing of its types
+class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn says nothing of its types
     """Takes what the kernel has already accepted for us when the end comes, and then lets it accept no more."""
 
     def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001 - gunicorn's signature
@@ -42,19 +42,7 @@ class Threads(ThreadWorker):  # type: ignore[misc] # gunicorn says nothing of it
             listener.close()
 
 
-KINDS: dict[str, str | type[ThreadWorker]] = {"granian": "bridge.worker.Worker", "gthread": Threads}
-
-
-def _worker_class() -> str | type[ThreadWorker]:
-    """Return what serves; where people are known by a header, what cannot be told a forged one: 033."""
-    ways = {way.strip() for way in os.environ.get("BRIDGE_IDENTITY", "").split(",")}
-    kind = os.environ.get("WEB_WORKER") or ("gthread" if "header" in ways else "granian")
-    if kind not in KINDS:
-        raise ValueError(f"WEB_WORKER is {kind}; it may be {' or '.join(KINDS)}")
-    return KINDS[kind]
-
-
-worker_class = _worker_class()
+worker_class = Worker
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8080")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "16"))
@@ -63,7 +51,7 @@ graceful_timeout = int(os.environ.get("WEB_STOP_S", "40"))
 timeout = (
     60  # a worker whose main thread is silent for so long is killed; requests are watched by their own time limits
 )
-keepalive = 75  # of gthread; granian keeps an idle connection for 30 s. The proxy must close it before
+keepalive = 75  # longer than the proxy keeps an idle connection, or it would send requests into closed ones
 preload_app = False
 limit_request_field_size = 32_768  # an assertion may carry hundreds of groups
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 - empty files that gunicorn touches

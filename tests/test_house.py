@@ -40,13 +40,11 @@ MAY_IMPORT = {
     "bootstrap": NOUNS | {"ports", "settings", "telemetry", "services", "adapters"},
     "web": NOUNS | {"ports", "bootstrap", "settings", "services", "telemetry", "gauges"},
     "wsgi": {"bootstrap", "errors", "settings", "telemetry", "web"},
-    "worker": set[str](),
     "cli": NOUNS | {"bootstrap", "settings", "services", "telemetry", "sandbox"},
     "sandbox": set[str](),
 }
 ONLY_HERE = {  # outside library -> the rooms, or the single files, that may use it
     "flask": {"web", "sandbox", "wsgi"},
-    "granian": {"worker"},
     "werkzeug": {"web", "sandbox"},
     "sqlalchemy": {"adapters"},
     "alembic": {"adapters"},

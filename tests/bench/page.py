@@ -105,7 +105,7 @@ def targets(results: Results) -> Iterator[str]:
 
 def _circumstances(results: Results) -> Iterator[str]:
     loads = ", ".join(f"{each:.1f}" for each in results.loads)
-    packages = ", ".join(f"{name} {version(name)}" for name in ("gunicorn", "granian", "flask", "sqlalchemy"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("gunicorn", "flask", "sqlalchemy"))
     yield from ("| | |", "| --- | --- |")
     yield f"| when | {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {results.took_s / 60:.1f} min |"
     yield f"| machine | {_processor()}, {os.cpu_count()} processors, {platform.system()} {platform.machine()} |"

@@ -53,14 +53,12 @@ def _waitress(app: str, port: int) -> Sequence[str]:
     return ["waitress", "--threads=16", f"--listen=127.0.0.1:{port}", app]
 
 
-CHOSEN = Kind("gunicorn, granian's core, 2 x 4", 4, gunicorn("bridge.worker.Worker", 4))
+CHOSEN = Kind("gunicorn gthread, 2 x 16", 16, gunicorn("gthread", 16))
 """What production takes: docs/decisions/033-server.md."""
 KINDS = (
     CHOSEN,
-    Kind("gunicorn, granian's core, 2 x 16", 16, gunicorn("bridge.worker.Worker", 16)),
     Kind("gunicorn gthread, 2 x 4", 4, gunicorn("gthread", 4)),
-    Kind("gunicorn gthread, 2 x 16", 16, gunicorn("gthread", 16)),
-    Kind("granian alone, 2 x 4", 4, _granian(4)),
+    Kind("granian, 2 x 4", 4, _granian(4)),
     Kind("waitress, 1 x 16", 16, _waitress),
     Kind("gunicorn gevent, 2", 16, gunicorn("gevent", 16)),
 )

@@ -1,13 +1,10 @@
 """What deploy/ holds, read by the tools that would use it; no Docker engine is needed, and none is tried."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import compose_spec
-import pytest
 from serverkit import tool
 from storykit import ROOT
 
@@ -97,23 +94,3 @@ def test_the_example_of_an_environment_names_settings_that_exist() -> None:
 
     assert {name.removeprefix("BRIDGE_").lower() for name in names} <= set(Settings.model_fields)
     assert {"BRIDGE_SECRET_KEY", "BRIDGE_ENCRYPTION_KEYS", "BRIDGE_PUBLIC_URL"} <= set(names)
-
-
-@pytest.mark.parametrize(
-    ("environment", "kind"),
-    [
-        ({"BRIDGE_IDENTITY": "assertion"}, "bridge.worker.Worker"),
-        ({"BRIDGE_IDENTITY": "assertion, header"}, "Threads"),
-        ({"WEB_WORKER": "gthread"}, "Threads"),
-        ({"WEB_WORKER": "gevent"}, "it may be granian or gthread"),
-    ],
-)
-def test_who_is_known_by_a_header_is_served_by_what_can_tell_a_forged_one(
-    environment: dict[str, str], kind: str, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "gunicorn", f"--config={DEPLOY / 'gunicorn.conf.py'}", "--print-config", "x:y"]
-    own = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), **environment}
-
-    done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
-
-    assert kind in done.stdout + done.stderr

@@ -110,11 +110,10 @@ def test_metrics_of_two_workers_are_what_the_tenant_counted(bridge: Installation
     assert after['bridge_budget_frozen_seconds{tenant="acme"}'] > 0
 
 
-@pytest.mark.parametrize("kind", ["granian", "gthread"])
-def test_the_end_drops_no_request_that_was_let_in(kind: str, install: Callable[..., Installation]) -> None:
+def test_the_end_drops_no_request_that_was_let_in(install: Callable[..., Installation]) -> None:
     """More than the threads can take at once: some are under way, some wait. While they do, nobody new is let in."""
     bridge = install()
-    server = bridge.start(WEB_THREADS="3", BRIDGE_THREADS="1000", WEB_WORKER=kind)
+    server = bridge.start(WEB_THREADS="3", BRIDGE_THREADS="1000")
     bridge.acme.control("POST", "faults", {"endpoint": MINTS, "latency_ms": 1000, "times": 12})
     address = (urlsplit(server.base).hostname or "", urlsplit(server.base).port or 0)
     asked = [_asked(bridge, address, f"person-{number}") for number in range(12)]

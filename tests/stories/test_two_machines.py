@@ -42,8 +42,7 @@ from bridge.trail import AuditFilter
 
 CROWD = 400
 THREADS = 32
-SHAPE = ["--worker-class=bridge.worker.Worker", "--workers=2", f"--threads={THREADS}"]  # as in production
-OPTIONS = [*SHAPE, f"--pythonpath={ROOT / 'tests' / 'stories'}"]
+OPTIONS = ["--workers=2", f"--threads={THREADS}", f"--pythonpath={ROOT / 'tests' / 'stories'}"]
 LOGIN, MINT = "/login/jwt-session", "/oauth/token"
 GROUP, EMAIL = "Finance", "somebody@example.com"
 """What the portal says of everybody."""

@@ -19,8 +19,6 @@ from bridge.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
 MAX_BODY = 64 * 1024
-WORKERS = {"gthread": "gthread", "granian": "bridge.worker.Worker"}
-"""gunicorn's own, as the README says, and the one of production (033)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +54,14 @@ def _read(wire: socket.socket) -> str:
     return answer.decode("latin-1")
 
 
-def _command(worker: str) -> list[str]:
+def _command() -> list[str]:
     line = next(each for each in (ROOT / "README.md").read_text().splitlines() if each.startswith("gunicorn "))
-    told = line.replace("127.0.0.1:8080", "127.0.0.1:0").replace("gthread", worker)
+    told = line.replace("127.0.0.1:8080", "127.0.0.1:0")
     return [sys.executable, "-m", *told.split(), "--no-control-socket"]
 
 
-@pytest.fixture(scope="module", params=WORKERS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    worker = WORKERS[request.param]
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     place = tmp_path_factory.mktemp("wire")
     given = {
         "BRIDGE_SECRET_KEY": "s" * 40,
@@ -72,7 +69,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "BRIDGE_PUBLIC_URL": "https://bridge.example.com",
         "BRIDGE_DATABASE_URL": f"sqlite:///{place / 'bridge.db'}",
         "BRIDGE_KEYS_DIR": str(place),
-        "BRIDGE_IDENTITY": "header" if worker == "gthread" else "",
+        "BRIDGE_IDENTITY": "header",
         "BRIDGE_TRUSTED_PROXIES": "127.0.0.1",
         "BRIDGE_ADMIN_GROUPS": "header:bridge-admins",
     }
@@ -80,7 +77,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     operator = bridge.operators.new_token("test", actor="test")
     bridge.close()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
-    with subprocess.Popen(_command(worker), cwd=ROOT, env=clean | given, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(_command(), cwd=ROOT, env=clean | given, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         listening = next(found for line in process.stderr if (found := re.search(rb"Listening at: \S+:(\d+)", line)))
         served = Server(int(listening[1]), operator)
@@ -153,17 +150,6 @@ def test_a_request_that_can_be_read_two_ways_is_refused(server: Server, lines: t
     assert answer.count("HTTP/1.1 ") == 1
 
 
-def test_where_the_two_cannot_be_told_apart_nobody_is_known_by_a_header() -> None:
-    """Granian gives both the same name, so its worker does not even start."""
-    environment = os.environ | {"BRIDGE_IDENTITY": "assertion, header"}
-    done = subprocess.run(
-        _command(WORKERS["granian"]), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-
-    assert done.returncode != 0
-    assert "WEB_WORKER=gthread" in done.stderr
-
-
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "Script-Name"])
 def test_no_header_says_where_the_application_begins(server: Server, name: str) -> None:
     """Else a route that a proxy keeps closed is reached by another address."""
@@ -173,14 +159,12 @@ def test_no_header_says_where_the_application_begins(server: Server, name: str) 
 NAMED = ("X-Forwarded-Name: Ada", "X-Forwarded-Email: ada@example.com", 'X-Forwarded-Groups: ["bridge-admins"]')
 
 
-@pytest.mark.parametrize("server", ["gthread"], indirect=True)
 def test_a_header_that_only_looks_like_an_identity_is_none(server: Server) -> None:
     """WSGI writes `-` and `_` alike; proxies strip the one and may pass the other on."""
     assert server.send("GET /api/v1/whoami HTTP/1.1", "X-Forwarded-User: ada", *NAMED)[0] == 200
     assert server.send("GET /api/v1/whoami HTTP/1.1", "X_Forwarded_User: ada", *NAMED)[0] == 401
 
 
-@pytest.mark.parametrize("server", ["gthread"], indirect=True)
 def test_two_names_are_not_the_first_one_and_two_lists_of_groups_are_none(server: Server) -> None:
     twice = server.send("GET /api/v1/whoami HTTP/1.1", "X-Forwarded-User: eve", "X-Forwarded-User: ada", *NAMED)
     groups = server.send("GET /api/v1/whoami HTTP/1.1", "X-Forwarded-User: eve", *NAMED, "X-Forwarded-Groups: []")
