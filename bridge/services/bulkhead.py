@@ -4,19 +4,24 @@ import math
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar, Token
+from itertools import takewhile
 from typing import Self
 
 from bridge.errors import BridgeBusy
 from bridge.ports import Clock
 from bridge.telemetry import Metrics
 
-GRACE_S = 3.0
+GRACE_S = 1.0
 """Room is kept so long for whoever was told to come back: pages come a little later, so as not to come together."""
+COMES = 0.5
+"""For so many of them: the others come later still, were served by another worker or have gone."""
+IN_LINE_S = 10.0
+"""So long after their time people stand where they stood in the line, if they find no place again."""
 LONGEST_WAIT_S = 30
-FIRST_GUESS_S = 0.25
-"""How long a place is held, before any was given back."""
+FIRST_GUESS_S = 1.25
+"""How long a place is held, before any was given back: rather too long, or the first crowd comes back too early."""
 REMEMBERED = 500
 """So many who were sent away are remembered; who comes on top waits as long as the last of them, without a promise."""
 
@@ -73,24 +78,30 @@ class Bulkhead:
         self._metrics.bulkhead_taken.labels(tenant).dec()
 
     def _is_free(self, tenant: str, sub: str, most: int, now: float) -> bool:
-        """Tell whether there is a place for this person, beside those whom it was promised to before."""
-        due = Counter[str]() if self._promised.get((tenant, sub), math.inf) <= now else self._due(now)
-        kept = sum(min(many, most - self._taken[each]) for each, many in due.items())
+        """Tell whether there is a place for this person, beside those who came before and should be back by now."""
+        self._promised = {who: at for who, at in self._promised.items() if now <= at + IN_LINE_S}
+        due = self._due(self._before(tenant, sub), now)
+        kept = sum(max(0, min(many, most - self._taken[each])) for each, many in due.items())
         return self._taken[tenant] + due[tenant] < most and self._taken.total() + kept < self._places
 
-    def _due(self, now: float) -> Counter[str]:
-        """Return how many should be back by now, by tenant."""
-        self._promised = {who: at for who, at in self._promised.items() if now <= at + GRACE_S}
-        return Counter(tenant for (tenant, _), at in self._promised.items() if at <= now)
+    def _due(self, line: Iterable[tuple[str, str]], now: float) -> Counter[str]:
+        """Return for how many of the line room is kept now, by tenant."""
+        due = Counter(who[0] for who in line if self._promised[who] <= now <= self._promised[who] + GRACE_S)
+        return Counter({tenant: math.ceil(many * COMES) for tenant, many in due.items()})
+
+    def _before(self, tenant: str, sub: str) -> Iterable[tuple[str, str]]:
+        """Return who was sent away before this person was for the first time; all of them, if they never were."""
+        return takewhile((tenant, sub).__ne__, self._promised)
 
     def _promise(self, tenant: str, sub: str, most: int, now: float) -> float:
-        """Return how long to wait: as long as those who wait already will take, and one turn more."""
-        if (at := self._promised.get((tenant, sub), now)) > now:
+        """Return how long to wait: as long as those who came before will take, and one turn more."""
+        who = (tenant, sub)
+        if (at := self._promised.get(who, now)) > now:
             return at - now
-        before = sum(each == tenant for each, _ in self._promised)
+        before = sum(each == tenant for each, _ in self._before(tenant, sub))
         wait_s = min(LONGEST_WAIT_S, math.ceil((before // most + 1) * self._held_s[tenant]))
-        if sub and len(self._promised) < REMEMBERED:
-            self._promised[tenant, sub] = now + wait_s
+        if sub and (who in self._promised or len(self._promised) < REMEMBERED):
+            self._promised[who] = now + wait_s  # who came back in vain stands where they stood
         return wait_s
 
 

@@ -1,6 +1,8 @@
 """Who may wait for a tenant at the same time, who is sent away, and who comes first after that."""
 
+import heapq
 import math
+import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,6 +24,9 @@ from bridge.telemetry import Metrics
 NOW = state(Stage.OAUTH)
 THREADS = 16
 PLACES, FOR_ONE = 12, 6
+
+ATTEMPTS = 5
+"""So often a page asks (`embed.js`)."""
 
 Hold = Callable[..., ExitStack]
 
@@ -171,16 +176,79 @@ def test_to_come_back_early_gains_nothing(bulkhead: Bulkhead, hold: Hold, clock:
 def test_the_wait_grows_with_those_who_wait_and_with_how_long_each_takes(
     bulkhead: Bulkhead, hold: Hold, clock: FakeClock
 ) -> None:
+    held_s = FIRST_GUESS_S
+    for _ in range(10):
+        assert not ask(bulkhead), "who gives it back at once"
+        held_s *= 7 / 8
     hanging = hold(FOR_ONE)
     told = [ask(bulkhead, f"p{number}") for number in range(2 * REMEMBERED)]
     assert told == sorted(told)
-    assert (told[0], told[FOR_ONE * 4]) == (1, math.ceil(5 * FIRST_GUESS_S))
-    assert told[-1] == told[REMEMBERED] == math.ceil((REMEMBERED // FOR_ONE + 1) * FIRST_GUESS_S)
+    assert (told[0], told[FOR_ONE * 4]) == (1, math.ceil(5 * held_s))
+    assert told[-1] == told[REMEMBERED] == math.ceil((REMEMBERED // FOR_ONE + 1) * held_s)
     clock.advance(600)
     hanging.close()
     hold(FOR_ONE)
 
     assert ask(bulkhead) == LONGEST_WAIT_S
+
+
+def test_who_came_back_in_vain_stands_where_they_stood(bulkhead: Bulkhead, hold: Hold, clock: FakeClock) -> None:
+    hold(FOR_ONE)
+    told = [ask(bulkhead, f"p{number}") for number in range(5 * FOR_ONE)]
+    clock.advance(told[0] + GRACE_S)
+
+    assert ask(bulkhead, "p0") == told[0], "one turn, as at first: nobody came before"
+    assert ask(bulkhead, "late") > told[-1]
+
+
+def test_a_tenant_that_is_not_alone_any_more_adds_no_places(clock: FakeClock, metrics: Metrics) -> None:
+    alone = [True]
+    bulkhead = Bulkhead(THREADS, metrics, is_alone=lambda: alone[0], clock=clock)
+    for _ in range(PLACES):
+        bulkhead.enter("acme", "")
+    clock.advance(max(ask(bulkhead, f"p{number}") for number in range(3)))
+    alone[0] = False
+
+    assert ask(bulkhead, "bob", "globex")
+
+
+@pytest.mark.parametrize("jitter", [1, 2])
+@pytest.mark.parametrize("takes_s", [0.3, 0.7, 1.0])
+@pytest.mark.parametrize(("workers", "threads"), [(1, 16), (2, 8)])
+def test_ten_times_the_places_at_once_are_served_within_the_tries_of_a_page(
+    workers: int, threads: int, takes_s: float, jitter: int
+) -> None:
+    """With the jitter of our pages, that doubles each time, and with half a second."""
+    for seed in range(8):
+        chance = random.Random(seed)  # noqa: S311 - the same crowds each time
+        assert max(tries_of_a_crowd(60, workers, threads, takes_s, jitter, chance)) <= ATTEMPTS
+
+
+def tries_of_a_crowd(
+    people: int, workers: int, threads: int, takes_s: float, jitter: int, chance: random.Random
+) -> list[int]:
+    """Let people come within 0.2 s, each time to any worker, and back as told; return how often each asked."""
+    clock = FakeClock(0.0)
+    bulkheads = [Bulkhead(threads, Metrics(), clock=clock) for _ in range(workers)]
+    tries = [0] * people
+    coming = [(chance.random() / 5, who) for who in range(people)]
+    leaving: list[tuple[float, int, float]] = []  # at which time, from which worker, since when
+    heapq.heapify(coming)
+    while coming:
+        at, who = heapq.heappop(coming)
+        while leaving and leaving[0][0] <= at:
+            clock.now, worker, since = heapq.heappop(leaving)
+            bulkheads[worker].leave("acme", since)
+        clock.now, worker = at, chance.randrange(workers)
+        tries[who] += 1
+        try:
+            since = bulkheads[worker].enter("acme", f"p{who}")
+        except BridgeBusy as refusal:
+            jitter_s = chance.random() * 0.5 * jitter ** tries[who]
+            heapq.heappush(coming, (at + (refusal.retry_after_s or 0) + jitter_s, who))
+        else:
+            heapq.heappush(leaving, (at + takes_s, worker, since))
+    return tries
 
 
 def issue(broker: Broker, bulkhead: Bulkhead, sub: str = "alice", rejected: str = "") -> str:
