@@ -54,6 +54,7 @@ def begin(bridge: Bridge, request_id: str) -> About:
 def end() -> None:
     """Forget the request, which is answered."""
     _about.set(None)
+    structlog.contextvars.unbind_contextvars("request_id")
 
 
 def about() -> About:

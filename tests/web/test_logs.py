@@ -113,3 +113,10 @@ def test_no_credential_reaches_a_line(lines: list[dict[str, Any]]) -> None:
     assert len([line for line in lines if line["event"] == "request"]) == 6
     assert [each for each in (vouch, bearer, token, legacy, operator) if each in text] == []
     assert re.search(r"\bada\b", text) is None
+
+
+def test_a_line_outside_of_requests_has_the_id_of_none(alice: Visitor, lines: list[dict[str, Any]]) -> None:
+    alice.get("/t/acme/session", headers={"X-Request-Id": "portal-42"})
+    structlog.get_logger().info("later")
+
+    assert (last(lines)["request_id"], lines[-1]) == ("portal-42", {"event": "later", "log_level": "info"})
