@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -152,12 +152,19 @@ class Broker:
 
     def revoke(self, *, tenant: str | None = None, sub: str | None = None) -> Revocations:
         """Take matching tokens out of use here at once, and end them at their tenants."""
+        return self.end(self.doom(tenant=tenant, sub=sub))
+
+    def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        """Take matching tokens out of use here at once, and return what is left to end."""
         with self._guard:
             self._revocations += 1
             self._revoked[tenant, sub] = self._revocations
+        return self._tokens.doom(tenant=tenant, sub=sub)
+
+    def end(self, doomed: Sequence[IssuedToken]) -> Revocations:
+        """End tokens at their tenants that are out of use here."""
         states = self._tenants.all()
         failed = 0
-        doomed = self._tokens.doom(tenant=tenant, sub=sub)
         for token in doomed:
             state = states.get(token.key.tenant)
             failed += not self._end(state.tenant if state else None, token)

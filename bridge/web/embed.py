@@ -114,7 +114,7 @@ def delete_session() -> Response:
     answer = Response(status=204)
     identity.end_session(answer)
     if is_trusted:
-        identity.end_tokens(state, caller.identity)
+        identity.end_tokens([state], caller.identity)
     return answer
 
 

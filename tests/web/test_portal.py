@@ -6,7 +6,9 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 from webkit import DEMO_URL, Visitor, Web
 
+from bridge.deadline import left_s
 from bridge.errors import TenantUnavailable
+from bridge.web.identity import SIGN_OUT_S
 
 
 def test_nobody_is_sent_to_sign_in_and_comes_back(demo: Web) -> None:
@@ -197,6 +199,19 @@ def test_sign_out_works_while_a_tenant_is_away(demo: Web, alice: Visitor) -> Non
     demo.qlik.fail["revoke"] = [TenantUnavailable()]
 
     assert alice.post("/logout", headers=alice.csrf()).status_code == 303
+
+
+def test_no_tenant_that_hangs_uses_up_the_time_of_the_next_at_a_sign_out(demo: Web, alice: Visitor) -> None:
+    for slug in ("acme", "globex"):
+        demo.at("oauth", slug=slug)
+        alice.access_token(slug)
+    seen: list[tuple[float, int]] = []
+    demo.qlik.before["revoke"] = lambda: seen.append((left_s(), len(demo.tokens.rows)))
+
+    assert alice.post("/logout", headers=alice.csrf()).status_code == 303
+    (first_s, first_kept), (second_s, second_kept) = seen
+    assert first_kept == second_kept == 0, "all are out of use here before any tenant is asked"
+    assert 0 < first_s <= SIGN_OUT_S / 2 < second_s <= SIGN_OUT_S, "the first took no time, so the second has the rest"
 
 
 def test_there_is_no_portal_outside_the_demo(portal: Web) -> None:
