@@ -22,8 +22,10 @@ whose token the bridge has. *pooled*: logs in and mints at each request, with it
 The tenant answers each call after so many milliseconds, and does nothing else. All in Python are served alike:
 {server}; Node is one process, as it comes."""
 WHY = """\
-Warm: see what a request costs beside Flask itself, in [decision 033](decisions/033-server.md): the log line, the
-session, the measures for guardrails, security headers and CORS. The null endpoint does none of that."""
+Warm: what a request costs beside Flask itself is in [decision 035](decisions/035-warm-requests.md)."""
+WHY_NODE = """\
+*node*, *pooled*: gunicorn's threads cost half a millisecond a request before our first line, and granian's, which
+do not, are not safe here: [decision 033](decisions/033-server.md)."""
 
 
 def measure(ground: Ground) -> Section:
@@ -76,7 +78,7 @@ def _targets(found: Mapping[str, Measured]) -> Iterator[Target]:
     wanted = {"naive": 80, "pooled": 8, "node": 4, "node, cached": 2}
     for kind, least in wanted.items():
         if rival := found.get(f"{kind} 20"):
-            yield Target(f"warm of *{kind}*, tenant at 20 ms", "≥", least, "x", warm.per_s / rival.per_s, WHY)
+            yield Target(f"warm of *{kind}*, tenant at 20 ms", "≥", least, "x", warm.per_s / rival.per_s, WHY_NODE)
 
 
 def _words(name: str) -> str:
