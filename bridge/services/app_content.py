@@ -46,7 +46,7 @@ class AppContent:
 
     def _as_person(self, state: TenantState, identity: Identity, ask: Callable[[str], T]) -> T:
         """Ask, once more where the engine calls the token dead and the tenant agrees: then there is another one."""
-        take_place(state.tenant.slug, identity.subject.sub)
+        take_place(state.tenant.slug)
         token = self._broker.issue(state, identity)
         try:
             return ask(token.value)

@@ -114,7 +114,7 @@ class Broker:
             self._from_store(tenant.slug, "store").inc()
             return _kept(held)
         try:
-            take_place(tenant.slug, record.subject.sub)
+            take_place(tenant.slug)
             with claiming(Lane.RENEWAL if held and self._is_last_resort(held) else Lane.PAGE_OPEN):
                 token = self._flights.run(
                     tenant.token_key(record.subject.sub),
@@ -187,7 +187,7 @@ class Broker:
         """Look at the tenant whether a token that the page calls rejected is dead; a 401 alone says so."""
         if held is None or held.token_id != rejected or self._is_settled(held):
             return held
-        take_place(tenant.slug, held.key.sub)
+        take_place(tenant.slug)
         try:
             self._qlik.whoami(tenant, held.value)
         except TenantRefused as refusal:

@@ -78,7 +78,7 @@ class GroupSync:
         while not record.is_synced(now=self._clock(), max_age_s=max_age_s):
             work = partial(self._sync_newest, tenant, record, max_age_s, ahead=ahead)
             try:
-                take_place(tenant.slug, record.subject.sub)
+                take_place(tenant.slug)
                 outcome = self._flights.run((tenant.slug, record.subject.sub, ahead, early), work)
             except TenantError as failure:  # another's, and all that is known of it; ours was bridged if it may be
                 if ahead:

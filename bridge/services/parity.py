@@ -59,7 +59,7 @@ class Parity:
         and TenantThrottled: ask again then. With *must_see* it raises every TenantError too, where else the result says
         "not checked".
         """
-        take_place(slug, identity.subject.sub)
+        take_place(slug)
         with claiming(Lane.SHADOW):
             return self._compare(slug, identity, run, must_see=must_see)
 
