@@ -333,8 +333,8 @@ def test_of_two_machines_that_start_at_once_one_upgrades_and_the_other_waits(
     postgresql_url: str, postgresql_server: Callable[[str], None], vault: Vault
 ) -> None:
     """It waits longer than a request would: here a request's patience is a tenth of a second."""
-    postgresql_server("CREATE DATABASE machines")
-    url = postgresql_url.replace("/postgres", "/machines")
+    postgresql_server("CREATE DATABASE upgraded_at_once")
+    url = postgresql_url.replace("/postgres", "/upgraded_at_once")
     database = open_database(url)
     at(database, REVISIONS[0])
     before = fill(database, REVISIONS[0], vault)
@@ -349,7 +349,7 @@ def test_of_two_machines_that_start_at_once_one_upgrades_and_the_other_waits(
     assert told.count("database_upgraded") == 1
     assert past.narrowed(shelves(database), before) == before
     database.close()
-    postgresql_server("DROP DATABASE machines")
+    postgresql_server("DROP DATABASE upgraded_at_once")
 
 
 def waits_for(connection: Connection, wanted: int) -> None:

@@ -120,7 +120,7 @@ def test_no_output_holds_a_credential(demo: Demo) -> None:
     }
 
     assert len(seen) > 20
-    assert b'"event": "request"' in log, "the log was switched on, else this shows nothing"
+    assert b'"event":"request"' in log, "the log was switched on, else this shows nothing"
     for name, output in outputs.items():
         assert output, f"{name} is empty"
         assert b"eyJ" not in output, name

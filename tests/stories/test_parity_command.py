@@ -176,7 +176,7 @@ def test_it_says_when_the_budget_sets_the_pace(
 
     done = run("acme", "--subjects", people(*(row(f"user-{number}", "") for number in range(101))), *FAST)
 
-    said = "--per-minute 6000 holds for 100 new people; the budget lets about 19 a minute through after them."
+    said = "--per-minute 6000 holds for 100 new people; the budget lets about 20 a minute through after them."
     assert said + " All 101: about 5 min." in done.err
     assert "holds for" not in run("acme", "--subjects", people(row("alice", "")), *FAST).err
 
