@@ -3,15 +3,12 @@
 import logging
 import os
 import shutil
-import socket
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
+from postgreskit import MISSING, postgresql, tools
 
 LONGEST_FIRST = ("browser", "stories", "deploy", "sandbox", "web", "clients", "cli", "adapters", "services")
 """A worker gets one file after the other: none is to be left alone with Chromium at the end."""
@@ -42,31 +39,14 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """Start a private server as user postgres (it refuses root), on a free port, for the whole session."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        reason = "PostgreSQL is not installed: apt-get install postgresql"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    folder = Path(tempfile.mkdtemp(prefix="bridge-pg-"))
-    owner = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
-    if owner:
-        shutil.chown(folder, **owner)
-
-    def run(tool: str, *arguments: str) -> None:
-        command = [str(found[-1].with_name(tool)), "-D", str(folder / "data"), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, extra_groups=[], **owner)  # type: ignore[call-overload]
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    run("initdb", "-A", "trust", "-U", "bridge", "-E", "UTF8", "--no-sync")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=150"
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        yield f"postgresql://bridge@127.0.0.1:{port}/postgres"
-    finally:
-        run("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+    """Serve a private database for the whole session; what it holds need not survive a power failure."""
+    programs = tools()
+    if programs is None and os.environ.get("CI") == "true":
+        pytest.fail(MISSING)
+    if programs is None:
+        pytest.skip(MISSING)
+    with postgresql(programs, "fsync=off") as url:
+        yield url
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

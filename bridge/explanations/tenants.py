@@ -133,7 +133,7 @@ TENANT: Mapping[str, Explanation] = {
     ),
     "bridge_busy": Explanation(
         "so many requests wait for tenants already that no thread may join them; `Retry-After` says when to come back",
-        "Pages come back by themselves in a moment, and are then served first.",
+        "Pages come back by themselves in a moment, one after the other.",
         (
             Cause("Many people came at the same moment.", "Nothing, when it passes; else pre-warm before they come."),
             Cause("Qlik Cloud is slow, so that each one waits longer.", "See its status page for the tenant's region."),

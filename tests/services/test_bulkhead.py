@@ -1,4 +1,4 @@
-"""Who may wait for a tenant at the same time, who is sent away, and who comes first after that."""
+"""Who may wait for a tenant at the same time, who is sent away, and when to come back."""
 
 import heapq
 import math
