@@ -12,6 +12,7 @@ import tempfile
 from datetime import UTC, datetime
 from typing import Any
 
+from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -42,7 +43,18 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn says nothing of its
             listener.close()
 
 
+class Lines(Logger):  # type: ignore[misc] # gunicorn says nothing of its types
+    """Collects nothing for an access log: the bridge writes its own line for each request, by route.
+
+    An address may hold anything. gunicorn would collect it all the same, for its own lines are configured here.
+    """
+
+    def access(self, *_: Any) -> None:  # noqa: ANN401 - gunicorn's own
+        return
+
+
 worker_class = Worker
+logger_class = Lines
 bind = os.environ.get("WEB_BIND", "127.0.0.1:8080")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "16"))
@@ -56,7 +68,6 @@ preload_app = False
 limit_request_field_size = 32_768  # an assertion may carry hundreds of groups
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 - empty files that gunicorn touches
 control_socket_disable = True
-accesslog = None  # the bridge writes its own line for each request, by route; an address may hold anything
 
 
 class _JsonLines(logging.Formatter):

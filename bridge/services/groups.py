@@ -49,14 +49,19 @@ class GroupSync:
         self._metrics = metrics
         self._flights = SingleFlight[SubjectRecord](again=is_weaker)
 
-    def note(self, tenant: Tenant, identity: Identity) -> SubjectRecord:
-        """Return the one row of this subject, with the newest facts that anyone asserted."""
+    def note(self, tenant: Tenant, identity: Identity, *, login_follows: bool = False) -> SubjectRecord:
+        """Return the one row of this subject, with the newest facts that anyone asserted.
+
+        Raises BridgeBusy where a *login_follows* for which there is no place, before anything is written.
+        """
         subject = identity.subject
         known = self._subjects.get(tenant.slug, subject.sub)
         if known and (known.asserted_at, known.subject) == (identity.asserted_at, subject):
             return known
         if known and known.asserted_at > identity.asserted_at:
             return known
+        if known is None and login_follows:
+            take_place(tenant.slug)
         return self._subjects.note(tenant.slug, subject, identity.asserted_at)
 
     def admitted(self, tenant: Tenant, identity: Identity) -> SubjectRecord:
@@ -73,7 +78,7 @@ class GroupSync:
         Raises SyncRefused, SubjectNotProvisioned, or the TenantError of a failed sync that may not be
         bridged by the last good one.
         """
-        record = self.note(tenant, identity)
+        record = self.note(tenant, identity, login_follows=True)
         max_age_s = tenant.sync_max_age_s / 2 if early else tenant.sync_max_age_s
         while not record.is_synced(now=self._clock(), max_age_s=max_age_s):
             work = partial(self._sync_newest, tenant, record, max_age_s, ahead=ahead)

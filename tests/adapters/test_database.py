@@ -1,6 +1,7 @@
 """Upgrades, the revision counter, and a database that is locked, read-only, or gone."""
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,6 +20,7 @@ from stores import sql_stores
 from structlog.testing import capture_logs
 
 from bridge.adapters.sql import Database, SqlAuditLog, SqlOperatorTokens, SqlTenants, SqlTokens, open_database
+from bridge.adapters.sql.database import bump
 from bridge.adapters.sql.tables import ASSERTIONS, METADATA, TOKENS
 from bridge.adapters.sql.upgrade import migrations
 from bridge.adapters.vault import Vault
@@ -117,6 +119,38 @@ def test_a_locked_file_is_a_store_error(sqlite_database: Database, tmp_path: Pat
     before = sqlite_database.revision()
     sqlite_database.check()
     assert sqlite_database.revision() == before
+
+
+def test_writers_wait_in_line_and_keep_no_connection_from_readers(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'bridge.db'}", connections=2, patience_s=10)
+    database.upgrade()
+    before, in_line = database.revision(), threading.Barrier(5)
+
+    def write() -> None:
+        in_line.wait()
+        with database.writing() as connection:
+            bump(connection)
+
+    with ThreadPoolExecutor(4) as pool:
+        with database.writing() as connection:
+            writes = [pool.submit(write) for _ in range(4)]
+            in_line.wait()
+            assert [database.revision() for _ in range(500)] == [before] * 500
+            bump(connection)
+        for each in writes:
+            each.result()
+
+    assert database.revision() == before + 5
+    database.close()
+
+
+def test_a_writer_gives_up_when_others_write_for_too_long(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'bridge.db'}", patience_s=0.05)
+    database.upgrade()
+    with database.writing(), ThreadPoolExecutor(1) as pool, pytest.raises(StoreError) as failed:
+        pool.submit(database.check).result()
+    assert "others have been writing" in failed.value.detail
+    database.close()
 
 
 def test_a_read_only_file_is_a_store_error(sqlite_database: Database, event: AuditEvent) -> None:

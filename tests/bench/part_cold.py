@@ -80,13 +80,15 @@ def _cold(base: str, tenant: str, bearers: Sequence[str]) -> Cold:
 
 
 def _beside(ground: Ground, base: str, known: Sequence[str], others: Sequence[str]) -> tuple[Target, list[str]]:
-    request = Request("warm, alone", f"{base}/t/t80/access-token", "POST", "Authorization", known, connections=GENTLE)
+    address = f"{base}/t/t80/access-token"
+    request = Request("warm, alone", address, "POST", "Authorization", known, connections=GENTLE)
+    crowd.serve_all(address, known)
     ground.warm_up(request)
     alone, beside, done, refused = [], [], 0, 0
     for number in range(ground.rounds):
         alone.append(ground.run(request))
         these = others[number * len(others) // ground.rounds :][: len(others) // ground.rounds]
-        with crowd.asking(f"{base}/t/t80/access-token", these, connections=AT_ONCE) as visits:
+        with crowd.asking(address, these, connections=AT_ONCE) as visits:
             say(f"with {AT_ONCE} first requests at a time:")
             beside.append(ground.run(request))
         done += sum(visit.is_served for visit in visits)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from bench import servers
+from bench import crowd, servers
 from bench.bridges import bare_bridge
 from bench.ground import Ground, NotMeasured, say
 from bench.load import Measured, Target
@@ -61,6 +61,7 @@ def _targets(ground: Ground, kind: Kind, name: str) -> Iterator[tuple[Target, Ta
         bridge = bare_bridge(home, addresses, PEOPLE)
         running.enter_context(bridge.served(kind))
         address = f"{bridge.base}/t/t0/access-token"
+        crowd.serve_all(address, bridge.bearers)
         warm = Target(f"{kind.name}: warm", address, "POST", "Authorization", bridge.bearers)
         for target in (null, warm):
             ground.warm_up(target)

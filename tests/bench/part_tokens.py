@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
-from bench import servers
+from bench import crowd, servers
 from bench.bridges import bare_bridge
 from bench.ground import Ground, NotMeasured, say
 from bench.load import Measured
@@ -35,6 +35,8 @@ def measure(ground: Ground) -> Section:
         base = running.enter_context(servers.rival(CHOSEN, home, addresses))
         bridge = bare_bridge(home, addresses, PEOPLE)
         running.enter_context(bridge.served())
+        for ms in LATENCIES:
+            crowd.serve_all(f"{bridge.base}/t/t{ms}/access-token", bridge.bearers)
         requests = [servers.null(base), *_warm(bridge.base, bridge.bearers), *_rivals(base)]
         missing = ""
         try:

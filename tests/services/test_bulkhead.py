@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-from fakes import TOKEN_LIFE_S, FakeClock, FakeMeasures, FakeQlik, FakeTenants, FakeTokens
+from fakes import TOKEN_LIFE_S, FakeClock, FakeMeasures, FakeQlik, FakeSubjects, FakeTenants, FakeTokens
 from samples import identity, state
 from storykit import wait_for
 
@@ -227,6 +227,16 @@ def test_who_has_none_is_sent_away_before_anything_is_asked_or_counted(
 
     assert qlik.calls == []
     assert measured.tallies({"acme"}, 0) == {"acme": {"asked": 1}}, "neither a failure nor a quick answer"
+
+
+def test_a_stranger_who_is_sent_away_writes_nothing(
+    broker: Broker, bulkhead: Bulkhead, hold: Hold, subjects: FakeSubjects
+) -> None:
+    hold(FOR_ONE)
+    with pytest.raises(BridgeBusy):
+        issue(broker, bulkhead)
+
+    assert subjects.rows == {}
 
 
 def test_whoever_shares_anothers_attempt_takes_a_place_too(

@@ -1,8 +1,9 @@
 """The database as a whole: transactions, errors in our own words, upgrades, the revision counter."""
 
 import fcntl
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,9 @@ WRITES, LOOKS = "bridge_writes", "bridge_looks"
 
 PORTION = 1_000
 
+PATIENCE_S = 2.0
+"""How long a statement waits for another one's lock before it gives up."""
+
 T = TypeVar("T")
 
 
@@ -29,9 +33,10 @@ class Database:
 
     name = "database"
 
-    def __init__(self, engine: Engine, path: Path | None = None) -> None:
+    def __init__(self, engine: Engine, path: Path | None = None, *, patience_s: float = PATIENCE_S) -> None:
         self._engine = engine
         self._path = path
+        self._turn = _Turns(patience_s) if path else nullcontext()
         outside = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
         self._looking = engine.execution_options(**{LOOKS: True}, **outside)
         self._writing = engine.execution_options(**{WRITES: True})
@@ -53,7 +58,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Lend a connection in one transaction, committed at the end."""
-        with _in_our_words(), self._writing.begin() as connection:
+        with self._turn, _in_our_words(), self._writing.begin() as connection:
             yield connection
 
     def upgrade(self) -> None:
@@ -97,6 +102,25 @@ class Database:
     def close(self) -> None:
         """Close every idle connection; the next use opens a new one. For a process that forks."""
         self._engine.dispose()
+
+
+class _Turns:
+    """Lets one thread of this process after the other write to an SQLite file.
+
+    SQLite would let all of them try again and again, each more seldom the longer it waits, so that in a crowd those
+    who came first give up.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._mine = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._mine.acquire(timeout=self._patience_s):
+            raise StoreError(detail=f"others have been writing to the database for {self._patience_s:g} s")
+
+    def __exit__(self, *_: object) -> None:
+        self._mine.release()
 
 
 @contextmanager

@@ -9,11 +9,8 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
-from bridge.adapters.sql.database import LOOKS, WRITES, Database
+from bridge.adapters.sql.database import LOOKS, PATIENCE_S, WRITES, Database
 from bridge.errors import ConfigError
-
-PATIENCE_S = 2.0
-"""How long a statement waits for another one's lock before it gives up."""
 
 EXAMPLES = "for example sqlite:///instance/bridge.db or postgresql://user:password@host/name"
 PRIVATE = 0o600
@@ -62,7 +59,7 @@ def _sqlite(url: URL, patience_s: float, connections: int) -> Database:
     )
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
-    return Database(engine, path)
+    return Database(engine, path, patience_s=patience_s)
 
 
 def _make_writable(path: Path) -> None:
