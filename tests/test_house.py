@@ -9,11 +9,12 @@ BRIDGE = Path(__file__).parents[1] / "bridge"
 NOUNS = {
     *("budgeting", "deadline", "decisions", "diagnosis", "digests", "errors", "evidence", "explanations", "guarding"),
     "history",
-    *("licences", "model", "plan", "roles", "sealing", "texts", "trail", "webhooks"),
+    *("licences", "memory", "model", "plan", "roles", "sealing", "texts", "trail", "webhooks"),
 }
 MAY_IMPORT = {
     "__init__": set[str](),
     "deadline": set[str](),
+    "memory": set[str](),
     "diagnosis": set[str](),
     "digests": set[str](),
     "errors": set[str](),
@@ -57,7 +58,7 @@ ONLY_HERE = {  # outside library -> the rooms, or the single files, that may use
     "click": {"cli"},
     "rich": {"cli"},
     "jinja2": {"cli"},
-    "gunicorn": {"sandbox", "worker"},
+    "gunicorn": {"sandbox"},
     "flask_sock": {"sandbox"},
     "simple_websocket": {"sandbox"},
     "websockets": {"adapters/engine"},

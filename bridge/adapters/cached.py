@@ -14,6 +14,7 @@ import structlog
 
 from bridge.budgeting import Lease
 from bridge.errors import StoreError, UnknownTenant, UnreadableTenant
+from bridge.memory import look_further
 from bridge.model import (
     AuditEvent,
     IssuedToken,
@@ -125,7 +126,7 @@ class _Copies(Generic[K, V]):
         watch.on_change(self.clear)
 
     def get(self, key: K, read: Callable[[], V | None], *, usable: Callable[[V], bool] = lambda _: True) -> V | None:
-        """Return the copy, else what *read* returns, which is kept unless it is None."""
+        """Return the copy, else what *read* returns, which is kept unless it is None. May raise NotInMemory."""
         self._watch.look()
         with self._guard:
             if (kept := self._kept.get(key)) is not None:
@@ -133,6 +134,7 @@ class _Copies(Generic[K, V]):
             generation = self._generation
         if kept is not None and usable(kept):
             return kept
+        look_further()
         try:
             value = read()
         except StoreError:

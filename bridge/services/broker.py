@@ -101,6 +101,17 @@ class Broker:
         with self._measures.issuing(state.tenant.slug, identity.subject.sub):
             return self.obtain(state.tenant, identity, rejected=rejected)
 
+    def kept(self, state: TenantState, identity: Identity) -> IssuedToken | None:
+        """Return what `issue` would, without a call or a wait; None where it may take more. Raises StoreError."""
+        tenant, sub = state.tenant, identity.subject.sub
+        record = self._groups.synced(tenant, identity)
+        held = self._held(tenant, record) if record else None
+        if held is None or not self._is_lively(held) or self._rollouts.path(state, identity.subject) is Path.JWT:
+            return None
+        with self._measures.issuing(tenant.slug, sub):
+            self._from_store(tenant.slug, "store").inc()
+            return _kept(held)
+
     def obtain(self, tenant: Tenant, identity: Identity, *, rejected: str = "") -> IssuedToken:
         """Return the token that `issue` would, whatever the flag says: for evidence, never for a page."""
         with for_one_person(tenant.slug, identity.subject.sub):

@@ -56,13 +56,18 @@ class GroupSync:
         """
         subject = identity.subject
         known = self._subjects.get(tenant.slug, subject.sub)
-        if known and (known.asserted_at, known.subject) == (identity.asserted_at, subject):
-            return known
-        if known and known.asserted_at > identity.asserted_at:
+        if known and not _is_news(known, identity):
             return known
         if known is None and login_follows:
             take_place(tenant.slug)
         return self._subjects.note(tenant.slug, subject, identity.asserted_at)
+
+    def synced(self, tenant: Tenant, identity: Identity) -> SubjectRecord | None:
+        """Return the row that `ensure` would return at once: nothing is new of this person, and no login is due."""
+        known = self._subjects.get(tenant.slug, identity.subject.sub)
+        if known is None or _is_news(known, identity):
+            return None
+        return known if known.is_synced(now=self._clock(), max_age_s=tenant.sync_max_age_s) else None
 
     def admitted(self, tenant: Tenant, identity: Identity) -> SubjectRecord:
         """Return the newest row of a person who may use the tenant; a login would create anybody else there."""
@@ -217,6 +222,13 @@ class GroupSync:
         except TenantError as failure:
             return f"probably auto-creation of groups is off; asking failed: {failure.code()}"
         return "unknown: auto-creation of groups is on" if on else "auto-creation of groups is off in the tenant"
+
+
+def _is_news(known: SubjectRecord, identity: Identity) -> bool:
+    """Tell whether facts are newer than those that are known, or of the same moment and others."""
+    if known.asserted_at > identity.asserted_at:
+        return False
+    return (known.asserted_at, known.subject) != (identity.asserted_at, identity.subject)
 
 
 def _some(names: frozenset[str]) -> list[str]:

@@ -20,6 +20,7 @@ from bridge.services.noting import logged_as
 from bridge.telemetry import Step, StepTaken
 from bridge.web import cors, current, policy
 from bridge.web.current import About, Headers
+from bridge.web.tokens import ShortWay
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -72,6 +73,7 @@ class Answers:
         self._inner = app.wsgi_app
         self._bridge = bridge
         self._secret = bridge.settings.secret_key.get_secret_value().encode()
+        self._short_way = ShortWay(bridge, app.extensions[current.ALLOWANCES])
         self._log = log.bind()
         self._always = ALWAYS + (OVER_HTTPS if bridge.settings.cookies_are_secure else ())
         self._counter = lru_cache(LABELS)(bridge.metrics.requests.labels)
@@ -91,6 +93,9 @@ class Answers:
             return start_response(status, headers, exc_info)
 
         try:
+            if (short := self._short_way.answer(environ, about)) is not None:
+                start("200 OK", short.headers)
+                return (short.body,)
             return self._inner(environ, start)
         finally:
             current.end()

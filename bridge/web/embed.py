@@ -1,27 +1,22 @@
 """The embed contract: under `/t/<tenant>/`, and at the root for the tenant of this Host."""
 
 from dataclasses import asdict
-from functools import lru_cache
 from itertools import chain
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request, send_from_directory
 from pydantic import BaseModel, ConfigDict, Field
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
 
 from bridge.errors import NotAllowed, UnknownTenant
-from bridge.model import IssuedToken, Path, Tenant, TenantState
+from bridge.model import Path, Tenant, TenantState
 from bridge.services import frames
 from bridge.services.sessions import LIFETIME_S, digest
-from bridge.web import cookies, csrf, current, identity
+from bridge.web import cookies, csrf, current, identity, tokens
 from bridge.web.bodies import parsed
 from bridge.web.events import REFUSED_AFTER_ISSUE, Kind
 from bridge.web.identity import Caller
-from bridge.web.times import iso
 from bridge.web.whence import whence
 
-TEXT = "text/plain; charset=utf-8"
 SAME_SITE = {"same-origin", "same-site"}
 
 blueprint = Blueprint("embed", __name__)
@@ -124,14 +119,11 @@ def post_access_token() -> Response:
     caller = identity.admitted(state)
     caller.check_csrf()
     current.note_path(Path.OAUTH)
-    headers = request.headers
     bridge = current.bridge()
-    token = bridge.broker.issue(state, caller.identity, rejected=headers.get("X-Rejected-Token", ""))
+    token = bridge.broker.issue(state, caller.identity, rejected=request.headers.get("X-Rejected-Token", ""))
     bridge.renewals.saw(state.tenant.slug, token.key.sub)
-    is_json = _prefers_json(headers.get("Accept"))
-    answer = _token_json(token) if is_json else Response(token.value, content_type=TEXT)
-    answer.headers["Token-Id"] = token.token_id
-    return answer
+    answer = tokens.written(token, request.headers.get("Accept"), bridge.clock())
+    return Response(answer.body, headers=answer.headers)
 
 
 @blueprint.get("/csrf-token")
@@ -211,23 +203,6 @@ def _state() -> TenantState:
     if slug is None:
         raise UnknownTenant
     return current.tenant(slug)
-
-
-@lru_cache(100)
-def _prefers_json(accept: str | None) -> bool:
-    """Tell whether JSON is wanted more than text; text is what the pages of Qlik's sample expect."""
-    types = parse_accept_header(accept, MIMEAccept)
-    return types["application/json"] > types["text/plain"]
-
-
-def _token_json(token: IssuedToken) -> Response:
-    return jsonify(
-        access_token=token.value,
-        token_type="bearer",  # noqa: S106 - RFC 6749's name for the kind
-        expires_in=max(0, round(token.expires_at - current.bridge().clock())),
-        expires_at=iso(token.expires_at),
-        scope=token.scope,
-    )
 
 
 def _session(state: TenantState, caller: Caller) -> dict[str, Any]:

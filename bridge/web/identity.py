@@ -87,20 +87,29 @@ def admitted(state: TenantState) -> Caller:
 
 def admit(state: TenantState, identity: Identity) -> None:
     """Raise NotAllowed before anything is asked of a tenant that does not admit this person, TooMany for too often."""
+    check(state, identity)
+    current.allowances().subjects.spend(person_at(state, identity))
+
+
+def check(state: TenantState, identity: Identity) -> None:
+    """Raise NotAllowed where the tenant does not admit this person."""
     if identity.tenant not in {None, state.tenant.slug}:
         raise NotAllowed("You are signed in for another tenant. Use an assertion that names this one.")
     if not state.tenant.admits_identity(identity):
         raise NotAllowed
-    current.allowances().subjects.spend(_person_at(state, identity))
 
 
-def _person_at(state: TenantState, identity: Identity) -> tuple[str, ...]:
+def person_at(state: TenantState, identity: Identity) -> tuple[str, ...]:
     return state.tenant.slug, identity.source, identity.issuer, identity.subject.sub
 
 
 def bearer() -> str | None:
     """Return the value behind `Authorization: Bearer`, None without one."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return bearer_in(request.headers.get("Authorization", ""))
+
+
+def bearer_in(authorization: str) -> str | None:
+    scheme, _, value = authorization.partition(" ")
     return value.strip() if scheme.lower() == "bearer" else None
 
 
@@ -118,7 +127,7 @@ def _by_bearer(value: str) -> Caller:
         raise NotSignedIn("An operator token opens the operator API alone. Sign in as a person.")
     if not value.startswith(sessions.PREFIX):
         return Caller(_from_assertion(value), "", by_bearer=True)
-    found = _by_session(value, by_bearer=True)
+    found = by_session(value, by_bearer=True, is_use=not is_quiet())
     if found is None:
         raise NotSignedIn("The session has ended or is not known. Open a new one.")
     return found
@@ -127,7 +136,7 @@ def _by_bearer(value: str) -> Caller:
 def by_cookie() -> Caller | None:
     """Return whose session the browser's cookie names, whatever else the request says."""
     value = cookies.session_value()
-    return _by_session(value, by_bearer=False) if value else None
+    return by_session(value, by_bearer=False, is_use=not is_quiet()) if value else None
 
 
 def is_quiet() -> bool:
@@ -161,12 +170,13 @@ def end_tokens(states: Sequence[TenantState], identity: Identity) -> None:
         for done, (state, tokens) in enumerate(wanted):
             with deadline.within(deadline.left_s() / (len(wanted) - done)):
                 broker.end(tokens)
-            current.allowances().subjects.charge(_person_at(state, identity), SIGN_OUTS)
+            current.allowances().subjects.charge(person_at(state, identity), SIGN_OUTS)
 
 
-def _by_session(value: str, *, by_bearer: bool) -> Caller | None:
+def by_session(value: str, *, by_bearer: bool, is_use: bool) -> Caller | None:
+    """Return whose session that is, if it lives and its way of signing in still counts."""
     bridge = current.bridge()
-    session = bridge.sessions.find(value, is_use=not is_quiet())
+    session = bridge.sessions.find(value, is_use=is_use)
     if session is None or not _still_counts(bridge.settings, session.identity):
         return None
     return Caller(session.identity, session.id_hash, by_bearer=by_bearer)

@@ -22,7 +22,7 @@ whose token the bridge has. *pooled*: logs in and mints at each request, with it
 The tenant answers each call after so many milliseconds, and does nothing else. All in Python are served alike:
 {server}; Node is one process, as it comes."""
 WHY = """\
-Warm: what a request costs beside Flask itself is in [decision 035](decisions/035-warm-requests.md)."""
+Warm: it is answered before Flask looks, [decision 038](decisions/038-the-short-way.md)."""
 WHY_NODE = """\
 *node*, *pooled*: gunicorn's threads cost half a millisecond a request before our first line, and granian's, which
 do not, are not safe here: [decision 033](decisions/033-server.md)."""
