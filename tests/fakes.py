@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -298,11 +298,7 @@ class FakeTokens(_Store):
                 del self.rows[token.key.digest()]
 
     def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
-        def is_meant(token: IssuedToken) -> bool:
-            return (
-                tenant in {None, token.key.tenant} and sub in {None, token.key.sub} and token.expires_at > self.clock()
-            )
-
+        is_meant = partial(self._is_meant, tenant, sub)
         self._check()
         with self._lock:
             for (slug, name), lease in list(self.leases.items()):
@@ -312,6 +308,14 @@ class FakeTokens(_Store):
                 self.doomed[token.token_id] = token
                 del self.rows[digest]
             return [token for token in self.doomed.values() if is_meant(token)]
+
+    def still_doomed(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        self._check()
+        with self._lock:
+            return [token for token in self.doomed.values() if self._is_meant(tenant, sub, token)]
+
+    def _is_meant(self, tenant: str | None, sub: str | None, token: IssuedToken) -> bool:
+        return tenant in {None, token.key.tenant} and sub in {None, token.key.sub} and token.expires_at > self.clock()
 
 
 class FakeSealedValues(_Store):

@@ -298,6 +298,9 @@ class CachedTokens:
         finally:
             self._copies.clear()
 
+    def still_doomed(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        return self._tokens.still_doomed(tenant=tenant, sub=sub)
+
 
 class CachedSessions:
     """Sessions by id; `seen_at` is written at most once a minute, so that a page load writes nothing."""

@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.bootstrap import Bridge, build
-from bridge.errors import EXIT_UPSTREAM, ConfigError
-from bridge.model import AuditEvent
-from bridge.services.broker import Revocations
+from bridge.errors import ConfigError
 from bridge.settings import read_settings
 from bridge.telemetry import configure_logging
 
 WIDE = 500
+SHOWN = 20
+"""So many of those who were left out are named."""
 
 reason_option = click.option("--reason", default="", help="Why; kept in the audit.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
@@ -56,27 +56,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         table.add_row(*(Text(str(cell)) for cell in row))  # brackets in it are no markup
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     console.print(table)
-
-
-def revoke_tokens(bridge: Bridge, *, tenant: str | None, subject: str | None, reason: str) -> Revocations:
-    """Revoke issued tokens and leave the audit event of whoever is typing."""
-    done = bridge.broker.revoke(tenant=tenant, sub=subject)
-    outcome = {"subject": subject, "revoked": done.revoked, "failed": done.failed}
-    bridge.audit.append(AuditEvent(bridge.clock(), actor(), "tokens.revoke", tenant, reason, None, outcome))
-    return done
-
-
-def end_revocation(done: Revocations, *, as_json: bool) -> None:
-    """Tell how many were revoked; exit 3 when some could not be ended at the tenant."""
-    if not as_json:
-        click.echo(f"Revoked {done.revoked}, failed {done.failed}.")
-    if done.failed:
-        click.echo(
-            "Failed ones are out of use here. Run `qlik-bridge tokens revoke` again; after a change of the tenant's"
-            " host, client or scope they end by themselves within six hours.",
-            err=True,
-        )
-        raise SystemExit(EXIT_UPSTREAM)
 
 
 def check_writable(*files: Path | None) -> None:

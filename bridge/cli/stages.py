@@ -4,9 +4,10 @@ import click
 
 from bridge.bootstrap import Bridge
 from bridge.cli.cohorts import cohorts
-from bridge.cli.common import actor, end_revocation, json_option, print_json, reason_option, wired
-from bridge.cli.common import revoke_tokens as revoke
+from bridge.cli.common import actor, json_option, print_json, reason_option, wired
 from bridge.cli.ramps import ramp
+from bridge.cli.revoking import finish
+from bridge.cli.revoking import revoke_tokens as revoke
 from bridge.cli.states import print_state, print_states
 from bridge.errors import EXIT_REFUSED, BadRequest, UnmetCondition
 from bridge.model import Cohorts, Rollout, Stage, TenantState
@@ -115,7 +116,7 @@ def rollback(*, slug: str, to: str | None, revoke_tokens: bool, reason: str, as_
         staying = f"{state.rollout.percentage:g} % of the people, and those named first, stay on the OAuth path"
         click.echo(f"{staying}; --to shadow takes everybody back.", err=True)
     if revoke_tokens:
-        end_revocation(revoke(bridge, tenant=slug, subject=None, reason=reason), as_json=as_json)
+        finish(revoke(bridge, tenant=slug, subject=None, reason=reason), as_json=as_json)
 
 
 @stage.command()

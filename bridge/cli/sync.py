@@ -11,17 +11,14 @@ from typing import Any
 import click
 
 from bridge.bootstrap import Bridge
-from bridge.cli.common import actor, check_writable, file_text, wired, write_text
-from bridge.cli.walking import Patience, Walk
+from bridge.cli.common import SHOWN, actor, check_writable, file_text, wired, write_text
+from bridge.cli.walking import IN_A_ROW, Patience, Walk
 from bridge.errors import EXIT_REFUSED, EXIT_UPSTREAM, BadRequest, StoreError
 from bridge.model import AuditEvent, Identity, Stage
 from bridge.services.parity_people import LeftOut
 from bridge.services.parity_runs import Pace, PacedRun
 from bridge.services.prewarm import Prepared, Tokens, minutes_at_most, per_minute, summary
 
-SHOWN = 20
-IN_A_ROW = 10
-"""When so many people in a row got no answer, an outage is no short one: the others are not asked."""
 NOT_ASKED = "the tenant did not answer for those before; run the command again"
 TELL_EVERY_S = 1.0
 

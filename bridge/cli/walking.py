@@ -15,6 +15,8 @@ from rich.text import Text
 
 from bridge.errors import BudgetSpent, TenantError, TenantThrottled
 
+IN_A_ROW = 10
+"""When so many people in a row got no answer, an outage is no short one: the others are not asked."""
 SPEED_OVER_S = 600.0
 """The rate is that of the last ten minutes: two windows, because a lane is spent in bursts."""
 LINE_EVERY_S = 60.0

@@ -238,6 +238,9 @@ class TokenStore(Protocol):
         Leases that match end too, so that no token comes of them later.
         """
 
+    def still_doomed(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        """Return matching tokens that are out of use and not yet dropped; dooms none."""
+
 
 class SessionStore(Protocol):
     """Sign-in sessions. Every method may raise StoreError."""

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 import structlog
 from cachetools import TTLCache
 
+from bridge import deadline
 from bridge.budgeting import Lane
 from bridge.errors import (
     BridgeBusy,
@@ -172,14 +173,23 @@ class Broker:
             self._revoked[tenant, sub] = self._revocations
         return self._tokens.doom(tenant=tenant, sub=sub)
 
+    def still_doomed(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        """Return what is out of use here and still to be ended at its tenant."""
+        return self._tokens.still_doomed(tenant=tenant, sub=sub)
+
     def end(self, doomed: Sequence[IssuedToken]) -> Revocations:
-        """End tokens at their tenants that are out of use here."""
-        states = self._tenants.all()
-        failed = 0
-        for token in doomed:
-            state = states.get(token.key.tenant)
-            failed += not self._end(state.tenant if state else None, token)
+        """End a person's tokens at their tenants that are out of use here, as far as one deadline allows."""
+        with deadline.within(deadline.PATIENCE_S):
+            failed = sum(not self._end(self._tenant_of(token), token) for token in doomed)
         return Revocations(len(doomed) - failed, failed)
+
+    def end_one(self, token: IssuedToken) -> None:
+        """End a token at its tenant that is out of use here; only then is it forgotten. Raises TenantError."""
+        self._end_at(self._tenant_of(token), token)
+
+    def _tenant_of(self, token: IssuedToken) -> Tenant | None:
+        state = self._tenants.all().get(token.key.tenant)
+        return state.tenant if state else None
 
     def _held(self, tenant: Tenant, record: SubjectRecord) -> IssuedToken | None:
         return self._tokens.get(tenant.token_key(record.subject.sub))
@@ -297,23 +307,31 @@ class Broker:
 
     def _end(self, tenant: Tenant | None, token: IssuedToken) -> bool:
         """Tell whether the token is over at its tenant; only then is it forgotten here."""
-        outcome = "ok"
         try:
-            if tenant and tenant.token_key(token.key.sub) != token.key:
-                raise TenantRefused(
-                    detail="the tenant has another host, client or scope by now; the token is not theirs"
-                )
-            if not token.value:
-                raise TenantRefused(detail=f"token {token.token_id} is locked: none of our encryption keys opens it")
+            self._end_at(tenant, token)
+        except TenantError as failure:
+            log.warning("revocation_failed", tenant=token.key.tenant, error=failure.code(), detail=failure.detail)
+            return False
+        return True
+
+    def _end_at(self, tenant: Tenant | None, token: IssuedToken) -> None:
+        try:
+            _check_is_theirs(tenant, token)
             if tenant:
                 self._qlik.revoke(tenant, token.value)
         except TenantError as failure:
-            outcome = failure.code()
-            log.warning("revocation_failed", tenant=token.key.tenant, error=outcome, detail=failure.detail)
-        else:
-            self._tokens.drop(token)
-        self._metrics.revocations.labels(token.key.tenant, outcome).inc()
-        return outcome == "ok"
+            self._metrics.revocations.labels(token.key.tenant, failure.code()).inc()
+            raise
+        self._tokens.drop(token)
+        self._metrics.revocations.labels(token.key.tenant, "ok").inc()
+
+
+def _check_is_theirs(tenant: Tenant | None, token: IssuedToken) -> None:
+    """Raise TenantRefused for a token that is sent nowhere."""
+    if tenant and tenant.token_key(token.key.sub) != token.key:
+        raise TenantRefused(detail="the tenant has another host, client or scope by now; the token is not theirs")
+    if not token.value:
+        raise TenantRefused(detail=f"token {token.token_id} is locked: none of our encryption keys opens it")
 
 
 def _kept(token: IssuedToken) -> IssuedToken:

@@ -1,4 +1,4 @@
-"""Compare many people: at a pace that leaves the tenant's rate limit to the pages, and patient when it is spent."""
+"""Ask for many people: at a pace that leaves the tenant's rate limit to the pages, and patient when it is spent."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +16,10 @@ from bridge.errors import (
     TenantThrottled,
     TenantUnavailable,
 )
-from bridge.model import Identity
+from bridge.model import Identity, IssuedToken
 from bridge.services.parity_people import LeftOut
 
+W = TypeVar("W", bound=Identity | IssuedToken)
 T = TypeVar("T")
 
 TRIES = 5
@@ -67,42 +68,42 @@ class Pace:
         return max(0.0, self.due_s(people - 1) - self.due_s(done))
 
 
-class PacedRun(Generic[T]):
+class PacedRun(Generic[W, T]):
     """Ask *ask* for one person after the other; *waiting* hears of each wait as it begins."""
 
-    def __init__(self, ask: Callable[[Identity], T], pace: Pace, waiting: Waiting = lambda *_: None) -> None:
+    def __init__(self, ask: Callable[[W], T], pace: Pace, waiting: Waiting = lambda *_: None) -> None:
         self._ask = ask
         self._pace = pace
         self._waiting = waiting
 
-    def over(self, people: Sequence[Identity]) -> Iterator[T | LeftOut]:
+    def over(self, people: Sequence[W]) -> Iterator[T | LeftOut]:
         """Yield what came of each person, in order, as it comes. Raises StoreError, and BudgetSpent out of patience."""
         due = self._pace.clock()
-        for identity in people:
+        for whose in people:
             self._pace.sleep(max(0.0, due - self._pace.clock()))
             due = max(due, self._pace.clock()) + 60 / self._pace.per_minute
-            yield self._asked(identity)
+            yield self._asked(whose)
 
-    def _asked(self, identity: Identity) -> T | LeftOut:
+    def _asked(self, whose: W) -> T | LeftOut:
         for left in reversed(range(TRIES)):
             try:
-                return self._patiently(identity)
+                return self._patiently(whose)
             except BudgetSpent:
                 raise
             except TenantError as failure:
                 if not left or not _says_when(failure):
-                    return _left_out(identity, failure)
+                    return _left_out(whose, failure)
                 self._wait(failure, _told_s(failure))
             except (NotAllowed, SyncRefused, SubjectNotProvisioned) as failure:
-                return _left_out(identity, failure)
+                return _left_out(whose, failure)
         raise AssertionError("the last try returns")  # pragma: no cover
 
-    def _patiently(self, identity: Identity) -> T:
+    def _patiently(self, whose: W) -> T:
         """Wait as long as pages need the budget; nothing was asked of the tenant meanwhile, so no try is lost."""
         until = self._pace.clock() + PATIENCE_S
         while True:
             try:
-                return self._ask(identity)
+                return self._ask(whose)
             except BudgetSpent as spent:
                 wait_s = _told_s(spent)
                 if self._pace.clock() + wait_s > until:
@@ -131,5 +132,6 @@ def _out_of_patience(spent: BudgetSpent) -> BudgetSpent:
     )
 
 
-def _left_out(identity: Identity, failure: BridgeError) -> LeftOut:
-    return LeftOut(identity.subject.sub, f"{failure.code()}: {failure.message}", isinstance(failure, TenantError))
+def _left_out(whose: Identity | IssuedToken, failure: BridgeError) -> LeftOut:
+    sub = whose.key.sub if isinstance(whose, IssuedToken) else whose.subject.sub
+    return LeftOut(sub, f"{failure.code()}: {failure.message}", isinstance(failure, TenantError))

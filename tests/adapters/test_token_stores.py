@@ -56,7 +56,20 @@ def test_doomed_tokens_are_out_of_use_until_dropped(stores: Stores, token: Issue
     assert stores.tokens.get(KEY) is None
     assert stores.tokens.doom() == [token], "it was not dropped, so it is still to be revoked"
     stores.tokens.drop(token)
+    assert stores.tokens.still_doomed() == []
     assert stores.tokens.doom() == []
+
+
+def test_what_is_still_doomed_is_told_without_dooming_more(stores: Stores, token: IssuedToken) -> None:
+    newer = replace(token, token_id="id-2", value="secret-value-2")
+    stores.tokens.put(token)
+    stores.tokens.doom()
+    stores.tokens.put(newer)
+
+    assert stores.tokens.still_doomed() == [token]
+    assert stores.tokens.still_doomed(tenant="acme", sub="alice") == [token]
+    assert stores.tokens.still_doomed(tenant="globex") == stores.tokens.still_doomed(sub="bob") == []
+    assert stores.tokens.get(KEY) == newer
 
 
 def test_a_successor_does_not_hide_a_doomed_token(stores: Stores, token: IssuedToken) -> None:

@@ -210,7 +210,13 @@ def test_a_forced_move_needs_a_reason(applied: Run) -> None:
 def test_tokens_revoke_wants_to_know_which(applied: Run) -> None:
     assert applied("tokens", "revoke").code == 1
     assert applied("tokens", "revoke", "--tenant", "nowhere").code == 1
-    assert applied("tokens", "revoke", "--tenant", "acme", "--json").json() == {"revoked": 0, "failed": 0}
+    assert applied("tokens", "revoke", "--tenant", "acme", "--json").json() == {
+        "revoked": 0,
+        "failed": 0,
+        "left": 0,
+        "why_left": None,
+    }
+    assert applied("tokens", "revoke", "--rest").out == "0 revoked, 0 failed, 0 left\n"
 
 
 def test_operator_tokens_are_listed_and_revoked_by_name(applied: Run) -> None:

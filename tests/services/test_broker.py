@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from openfeature import api as openfeature
 from samples import CLIENT, identity, state, subject, tenant
 
+from bridge import deadline
 from bridge.errors import (
     BridgeError,
     NotSignedIn,
@@ -678,6 +679,14 @@ class TestRevoke:
 
         assert broker.revoke(sub="alice") == Revocations(revoked=2, failed=0)
         assert qlik.revoked == {held.value, successor.value}
+
+    def test_ends_in_time(self, broker: Broker, qlik: FakeQlik, held: IssuedToken) -> None:
+        left: list[float] = []
+        qlik.before["revoke"] = lambda: left.append(deadline.left_s())
+
+        broker.revoke(sub=held.key.sub)
+
+        assert [each <= deadline.PATIENCE_S for each in left] == [True]
 
     def test_one_failure_does_not_stop_the_others(self, broker: Broker, qlik: FakeQlik, held: IssuedToken) -> None:
         other = broker.issue(NOW, identity("bob"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, bindparam, delete, select, true, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, select, true, update
 
 from bridge.adapters.sql import leases
 from bridge.adapters.sql.database import Database, Kept, Upsert, bump
@@ -70,15 +70,23 @@ class SqlTokens:
                 bump(connection)
 
     def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
-        meant = TOKENS.c.expires_at > self._clock()
-        meant &= true() if tenant is None else TOKENS.c.tenant == tenant
-        meant &= true() if sub is None else TOKENS.c.sub == sub
+        meant = self._meant(tenant, sub)
         with self._database.writing() as connection:
             leases.revoke(connection, tenant=tenant, sub=sub, now=self._clock())
             connection.execute(update(TOKENS).where(meant).values(doomed=True, slot=TOKENS.c.token_id))
             rows = connection.execute(select(TOKENS).where(meant, TOKENS.c.doomed)).all()
             bump(connection)
         return [self._token(row) for row in rows]
+
+    def still_doomed(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
+        with self._database.reading() as connection:
+            rows = connection.execute(select(TOKENS).where(self._meant(tenant, sub), TOKENS.c.doomed)).all()
+        return [self._token(row) for row in rows]
+
+    def _meant(self, tenant: str | None, sub: str | None) -> ColumnElement[bool]:
+        meant = TOKENS.c.expires_at > self._clock()
+        meant &= true() if tenant is None else TOKENS.c.tenant == tenant
+        return meant & (true() if sub is None else TOKENS.c.sub == sub)
 
     def _row(self, token: IssuedToken) -> dict[str, Any]:
         key = token.key
