@@ -273,6 +273,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         },
     ),
     ("0016", "tokens", {"seen_at": START - 30, "renewing_until": 0.0}),
+    ("0018", "changes", {"revision": 41, "sub": "bob"}),
 ]
 MADE_BY_MIGRATIONS = {"revision", "jwt_watch"}
 """Tables whose one row is there from the beginning."""

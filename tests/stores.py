@@ -85,7 +85,7 @@ def sql_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
 def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
     """Return what one process of the product uses."""
     sql = sql_stores(database, vault, clock)
-    watch = RevisionWatch(database.revision, clock)
+    watch = RevisionWatch(database.revision, clock, database.whom)
     return Stores(
         CachedTenants(sql.tenants, watch),
         CachedSubjects(sql.subjects, watch),

@@ -1,12 +1,13 @@
 """The in-process copy in front of the SQL stores: a warm request touches no database.
 
 Changes that other processes must see grow one counter in the database, in their own transaction. It is looked
-at in passing; when it has grown, every copy is thrown away.
+at in passing; when it has grown, the copies of those whom the changes were about are thrown away, or all of them where
+that is not known.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -45,24 +46,29 @@ RENEWAL_LIFE_S = 900.0
 
 NEVER = float("-inf")
 
+People = Collection[str] | None
+"""The `sub` of those whom changes were about; None: perhaps everybody."""
+
 
 class RevisionWatch:
     """Looks at the counter at most every *every_s* seconds, and trusts copies for *trust_s* when it cannot.
 
-    *read* returns the counter or raises StoreError. One thread looks, the others go on with their copy. *note_seen*
-    hears when a look was good.
+    *read* returns the counter, *whom* says whom its changes were about; both may raise StoreError. One thread looks,
+    the others go on with their copy. *note_seen* hears when a look was good.
     """
 
     def __init__(
         self,
         read: Callable[[], int],
         clock: Clock,
+        whom: Callable[[int, int], People] = lambda *_: None,
         *,
         every_s: float = 0.25,
         trust_s: float = 60.0,
         note_seen: Callable[[float], object] = float,
     ) -> None:
         self._read = read
+        self._whom = whom
         self._clock = clock
         self._note_seen = note_seen
         self._every_s = every_s
@@ -70,10 +76,10 @@ class RevisionWatch:
         self._seen: int | None = None
         self._tried_at = self._good_at = NEVER
         self._looking = threading.Lock()
-        self._forgetters: list[Callable[[], None]] = []
+        self._forgetters: list[Callable[[People], None]] = []
 
-    def on_change(self, forget: Callable[[], None]) -> None:
-        """Call *forget* whenever the counter has changed."""
+    def on_change(self, forget: Callable[[People], None]) -> None:
+        """Call *forget* with the people concerned whenever the counter has changed."""
         self._forgetters.append(forget)
 
     def age_s(self) -> float:
@@ -97,15 +103,21 @@ class RevisionWatch:
             return
         try:
             revision = self._read()
+            people = self._concerned(revision) if revision != self._seen else ()
         except StoreError:
             self._tried_at = self._clock()
             return
-        if revision != self._seen:
+        if people is None or people:
             for forget in self._forgetters:
-                forget()
+                forget(people)
         self._seen = revision
         self._tried_at = self._good_at = self._clock()
         self._note_seen(self._good_at)
+
+    def _concerned(self, revision: int) -> People:
+        """Return whom the changes since the last look were about; after an outage it may be another database."""
+        since = self._seen if self._tried_at == self._good_at else None
+        return None if since is None else self._whom(since, revision)
 
     def _is_due(self) -> bool:
         return not 0 <= self._clock() - self._tried_at < self._every_s
@@ -117,13 +129,14 @@ class RevisionWatch:
 class _Copies(Generic[K, V]):
     """A bounded copy. A value that was read before somebody forgot it is never put back after."""
 
-    def __init__(self, watch: RevisionWatch, most: int) -> None:
+    def __init__(self, watch: RevisionWatch, most: int, whose: Callable[[K, V], str | None] = lambda *_: None) -> None:
+        self._whose = whose
         self._watch = watch
         self._kept: OrderedDict[K, V] = OrderedDict()  # the least used first; half as large as a cache of a library
         self._most = most
         self._generation = 0
         self._guard = threading.Lock()
-        watch.on_change(self.clear)
+        watch.on_change(self.forget_people)
 
     def get(self, key: K, read: Callable[[], V | None], *, usable: Callable[[V], bool] = lambda _: True) -> V | None:
         """Return the copy, else what *read* returns, which is kept unless it is None. May raise NotInMemory."""
@@ -162,6 +175,16 @@ class _Copies(Generic[K, V]):
         with self._guard:
             self._generation += 1
             self._kept.pop(key, None)
+
+    def forget_people(self, people: People) -> None:
+        """Forget what is about these people, or all where it is not known whom."""
+        if people is None:
+            self.clear()
+            return
+        with self._guard:
+            self._generation += 1
+            for key in [key for key, value in self._kept.items() if self._whose(key, value) in people]:
+                del self._kept[key]
 
     def clear(self) -> None:
         with self._guard:
@@ -225,7 +248,7 @@ class CachedSubjects:
 
     def __init__(self, subjects: SubjectStore, watch: RevisionWatch, *, most: int = CAPACITY) -> None:
         self._subjects = subjects
-        self._copies: _Copies[tuple[str, str], SubjectRecord] = _Copies(watch, most)
+        self._copies: _Copies[tuple[str, str], SubjectRecord] = _Copies(watch, most, lambda key, _: key[1])
 
     def get(self, tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
         if fresh:
@@ -272,7 +295,7 @@ class CachedTokens:
     def __init__(self, tokens: TokenStore, watch: RevisionWatch, clock: Clock, *, most: int = CAPACITY) -> None:
         self._tokens = tokens
         self._clock = clock
-        self._copies: _Copies[TokenKey, IssuedToken] = _Copies(watch, most)
+        self._copies: _Copies[TokenKey, IssuedToken] = _Copies(watch, most, lambda key, _: key.sub)
 
     def get(self, key: TokenKey) -> IssuedToken | None:
         return self._copies.get(key, lambda: self._tokens.get(key), usable=self._has_life)
@@ -296,7 +319,7 @@ class CachedTokens:
         try:
             return self._tokens.doom(tenant=tenant, sub=sub)
         finally:
-            self._copies.clear()
+            self._copies.forget_people(None if sub is None else (sub,))
 
     def still_doomed(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
         return self._tokens.still_doomed(tenant=tenant, sub=sub)
@@ -307,7 +330,7 @@ class CachedSessions:
 
     def __init__(self, sessions: SessionStore, watch: RevisionWatch, *, most: int = CAPACITY) -> None:
         self._sessions = sessions
-        self._copies: _Copies[str, Session] = _Copies(watch, most)
+        self._copies: _Copies[str, Session] = _Copies(watch, most, lambda _, kept: kept.identity.subject.sub)
 
     def get(self, id_hash: str) -> Session | None:
         return self._copies.get(id_hash, lambda: self._sessions.get(id_hash))
@@ -319,7 +342,7 @@ class CachedSessions:
             is_news = self._sessions.add(session)
         finally:
             if is_news:
-                self._copies.clear()
+                self._copies.forget_people((session.identity.subject.sub,))
         return is_news
 
     def touch(self, id_hash: str, seen_at: float) -> None:

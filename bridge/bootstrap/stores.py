@@ -80,7 +80,7 @@ def open_stores(settings: Settings, clock: Clock, metrics: Metrics) -> Stores:
     database.upgrade()
     vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
     metrics.store_seen.set(clock())
-    watch = RevisionWatch(database.revision, clock, note_seen=metrics.store_seen.set)
+    watch = RevisionWatch(database.revision, clock, database.whom, note_seen=metrics.store_seen.set)
     return Stores(
         database=database,
         tenants=CachedTenants(SqlTenants(database, vault), watch),

@@ -2,25 +2,28 @@
 
 import fcntl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, Table, select, text, update
+from sqlalchemy import Connection, Engine, Executable, Table, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bridge import deadline
 from bridge.adapters.sql.migrations import HEAD
-from bridge.adapters.sql.tables import REVISION
+from bridge.adapters.sql.tables import CHANGES, REVISION
 from bridge.errors import StoreError
 
 WRITES, LOOKS = "bridge_writes", "bridge_looks"
 """The execution options that mark a connection: one that will write, and one that asks a single question."""
 
 PORTION = 1_000
+
+CHANGES_KEPT = 1_000
+"""A worker that missed more than so many changes forgets everybody."""
 
 PATIENCE_S = 2.0
 """How long a statement waits for another one's lock before it gives up."""
@@ -99,6 +102,15 @@ class Database:
             counter: int = connection.execute(select(REVISION.c.counter)).scalar_one()
         return counter
 
+    def whom(self, since: int, until: int) -> Collection[str] | None:
+        """Return whom the changes after one revision, up to another, were about; None where nobody can say."""
+        if not 0 < until - since <= CHANGES_KEPT:
+            return None
+        these = CHANGES.c.revision.between(since + 1, until)
+        with self.looking() as connection:
+            people = connection.execute(select(CHANGES.c.sub).where(these)).scalars().all()
+        return set(people) if len(people) == until - since else None
+
     def close(self) -> None:
         """Close every idle connection; the next use opens a new one. For a process that forks."""
         self._engine.dispose()
@@ -156,9 +168,16 @@ def _explained(error: SQLAlchemyError) -> str:
     return f"{name} ({type(error.orig).__name__})"
 
 
-def bump(connection: Connection) -> None:
-    """Tell every process that its copies are old; the last statement of a transaction, because others wait."""
-    connection.execute(update(REVISION).values(counter=REVISION.c.counter + 1))
+def bump(connection: Connection, sub: str | None = None) -> None:
+    """Tell every process that its copies are old: those of one person, or all.
+
+    The last thing in a transaction, because others wait.
+    """
+    grown = update(REVISION).values(counter=REVISION.c.counter + 1).returning(REVISION.c.counter)
+    counter = connection.execute(grown).scalar_one()
+    if sub is not None:
+        connection.execute(CHANGES.insert(), {"revision": counter, "sub": sub})
+        connection.execute(delete(CHANGES).where(CHANGES.c.revision <= counter - CHANGES_KEPT))
 
 
 Upsert = postgresql.Insert | sqlite.Insert

@@ -60,7 +60,7 @@ class SqlSessions:
             is_news = _tell_older(connection, identity, {name: row[name] for name in FACTS})
             connection.execute(SESSIONS.insert(), row)
             if is_news:
-                bump(connection)
+                bump(connection, subject.sub)
         return is_news
 
     def touch(self, id_hash: str, seen_at: float) -> None:
@@ -69,8 +69,9 @@ class SqlSessions:
 
     def remove(self, id_hash: str) -> None:
         with self._database.writing() as connection:
-            if connection.execute(delete(SESSIONS).where(SESSIONS.c.id_hash == id_hash)).rowcount:
-                bump(connection)
+            this = delete(SESSIONS).where(SESSIONS.c.id_hash == id_hash).returning(SESSIONS.c.sub)
+            if (sub := connection.execute(this).scalar()) is not None:
+                bump(connection, sub)
 
     def remove_older(self, *, created_before: float, seen_before: float) -> bool:
         with self._database.writing() as connection:

@@ -48,7 +48,7 @@ class SqlSubjects:
                 connection,
                 {"tenant": tenant, "sub": subject.sub, "synced_groups": [], "browser_login_until": 0, **facts},
             ):
-                _overtake(connection, _is(tenant, subject.sub), facts)
+                _overtake(connection, tenant, subject.sub, facts)
             return _record(connection.execute(FIND, _me(tenant, subject.sub)).one())
 
     def record_sync(self, synced: SubjectRecord) -> None:
@@ -63,7 +63,7 @@ class SqlSubjects:
         with self._database.writing() as connection:
             if connection.execute(SYNC, outcome).rowcount == 0:
                 # The facts changed meanwhile, and nobody knows which login the tenant saw last.
-                _forget(connection, _is(synced.tenant, synced.subject.sub))
+                _forget(connection, synced.tenant, synced.subject.sub)
 
     def note_unclear_sync(self, tenant: str, subject: Subject) -> None:
         me = _is(tenant, subject.sub)
@@ -73,17 +73,16 @@ class SqlSubjects:
                 return
             may_hold = sorted({*row.synced_groups, *subject.groups})
             connection.execute(update(SUBJECTS).where(me).values(synced_fingerprint=None, synced_groups=may_hold))
-            bump(connection)
+            bump(connection, subject.sub)
 
     def note_browser_login(self, tenant: str, sub: str, until: float) -> None:
-        me = _is(tenant, sub)
         with self._database.writing() as connection:
-            connection.execute(update(SUBJECTS).where(me).values(browser_login_until=until))
-            _forget(connection, me)
+            connection.execute(update(SUBJECTS).where(_is(tenant, sub)).values(browser_login_until=until))
+            _forget(connection, tenant, sub)
 
     def forget_sync(self, tenant: str, sub: str) -> None:
         with self._database.writing() as connection:
-            _forget(connection, _is(tenant, sub))
+            _forget(connection, tenant, sub)
 
 
 def _is(tenant: str, sub: str) -> ColumnElement[bool]:
@@ -99,20 +98,20 @@ def _insert(connection: Connection, row: dict[str, Any]) -> bool:
     return connection.execute(ADD.on(connection), row).first() is not None
 
 
-def _overtake(connection: Connection, me: ColumnElement[bool], facts: dict[str, Any]) -> None:
+def _overtake(connection: Connection, tenant: str, sub: str, facts: dict[str, Any]) -> None:
     """Write newer facts; equal ones move `asserted_at` alone, which no other process needs to hear of."""
-    not_newer = me & (SUBJECTS.c.asserted_at <= facts["asserted_at"])
+    not_newer = _is(tenant, sub) & (SUBJECTS.c.asserted_at <= facts["asserted_at"])
     changed = not_newer & (SUBJECTS.c.fingerprint != facts["fingerprint"])
     if connection.execute(update(SUBJECTS).where(changed).values(facts)).rowcount:
-        bump(connection)
+        bump(connection, sub)
     else:
         connection.execute(update(SUBJECTS).where(not_newer).values(asserted_at=facts["asserted_at"]))
 
 
-def _forget(connection: Connection, me: ColumnElement[bool]) -> None:
-    known = me & SUBJECTS.c.synced_at.is_not(None)
+def _forget(connection: Connection, tenant: str, sub: str) -> None:
+    known = _is(tenant, sub) & SUBJECTS.c.synced_at.is_not(None)
     if connection.execute(update(SUBJECTS).where(known).values(synced_at=None)).rowcount:
-        bump(connection)
+        bump(connection, sub)
 
 
 def _facts(subject: Subject) -> dict[str, Any]:

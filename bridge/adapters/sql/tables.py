@@ -339,3 +339,11 @@ REVISION = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("counter", Integer, nullable=False),
 )
+
+CHANGES = Table(
+    "changes",
+    METADATA,
+    # Whom the newest of them were about. A change that is not here was about more than one person.
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("sub", EXACT, nullable=False),
+)

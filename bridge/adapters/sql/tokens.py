@@ -67,7 +67,7 @@ class SqlTokens:
         this = TOKENS.c.slot.in_([token.key.digest(), token.token_id]) & (TOKENS.c.token_id == token.token_id)
         with self._database.writing() as connection:
             if connection.execute(delete(TOKENS).where(this)).rowcount:
-                bump(connection)
+                bump(connection, token.key.sub)
 
     def doom(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
         meant = self._meant(tenant, sub)
@@ -75,7 +75,7 @@ class SqlTokens:
             leases.revoke(connection, tenant=tenant, sub=sub, now=self._clock())
             connection.execute(update(TOKENS).where(meant).values(doomed=True, slot=TOKENS.c.token_id))
             rows = connection.execute(select(TOKENS).where(meant, TOKENS.c.doomed)).all()
-            bump(connection)
+            bump(connection, sub)
         return [self._token(row) for row in rows]
 
     def still_doomed(self, *, tenant: str | None = None, sub: str | None = None) -> Sequence[IssuedToken]:
