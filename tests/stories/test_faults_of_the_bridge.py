@@ -1,7 +1,7 @@
 """What people get while the bridge's own database or clock is broken: docs/reference/faults.md, over both databases."""
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,13 @@ COLUMNS: Mapping[str, tuple[Callable[[Place], Visitor], Callable[[Visitor], str]
     "a stage is moved": (newcomer, moved),
 }
 TABLE = table("The bridge's database")
-CASES = [pytest.param(row, column, id=f"{row.fault}, {column}") for row in TABLE for column in COLUMNS]
+on_postgresql = pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+
+
+def cases(*, of_sqlite: bool) -> Sequence[pytest.ParameterSet]:
+    """Return the cases of both databases, or those that PostgreSQL alone has."""
+    rows = [row for row in TABLE if ("sqlite" in BREAKS[row.fault]) == of_sqlite]
+    return [pytest.param(row, column, id=f"{row.fault}, {column}") for row in rows for column in COLUMNS]
 
 
 def test_the_table_names_each_fault_once() -> None:
@@ -70,11 +76,20 @@ def test_the_table_names_each_fault_once() -> None:
     assert {column for row in TABLE for column in row.cells} == set(COLUMNS)
 
 
-@pytest.mark.parametrize(("row", "column"), CASES)
+@pytest.mark.parametrize(("row", "column"), cases(of_sqlite=True))
 def test_people_get_what_the_table_says(broken: Place, row: Row, column: str) -> None:
+    check(broken, row, column)
+
+
+@on_postgresql
+@pytest.mark.parametrize(("row", "column"), cases(of_sqlite=False))
+def test_people_get_what_the_table_says_of_postgresql(broken: Place, row: Row, column: str) -> None:
+    check(broken, row, column)
+
+
+def check(broken: Place, row: Row, column: str) -> None:
     engine = engine_of(broken)
-    if (break_it := BREAKS[row.fault].get(engine.dialect.name)) is None:
-        pytest.skip("not with this database")
+    break_it = BREAKS[row.fault][engine.dialect.name]
     come, ask = COLUMNS[column]
     visitor = come(broken)
     before = len(broken.bridge.audit.latest(tenant=visitor.slug))
@@ -99,11 +114,9 @@ def test_what_is_in_memory_serves_for_a_minute(broken: Place) -> None:
     assert as_told(visitor.ask()) == "200, the kept one"
 
 
+@on_postgresql  # SQLite's file would be made
 def test_a_bridge_does_not_start_without_its_database(broken: Place) -> None:
-    engine = engine_of(broken)
-    if engine.dialect.name == "sqlite":
-        pytest.skip("its file would be made")
-    with BREAKS["is away"]["postgresql"](engine), pytest.raises(StoreError):
+    with BREAKS["is away"]["postgresql"](engine_of(broken)), pytest.raises(StoreError):
         build(broken.bridge.settings)
 
 
@@ -132,10 +145,9 @@ def test_a_database_that_goes_in_the_middle_loses_a_token_at_most(
     assert len(broken.acme.calls(MINT)) == 1 + lost
 
 
+@on_postgresql
 def test_postgresql_may_be_restarted(broken: Place) -> None:
     engine = engine_of(broken)
-    if engine.dialect.name == "sqlite":
-        pytest.skip("not with this database")
     newcomers, kept = [newcomer(broken) for _ in range(2)], with_token(SIX_HOURS_S)(broken)
     assert newcomers[0].ask().status == 200
     restart(postgresql_folder(engine))
