@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from postgreskit import MISSING, postgresql, tools
+from quick import remember_what_applications_compile
+
+remember_what_applications_compile()
 
 LONGEST_FIRST = ("browser", "stories", "deploy", "sandbox", "web", "clients", "cli", "adapters", "services")
 """A worker gets one file after the other: none is to be left alone with Chromium at the end."""

@@ -1,14 +1,17 @@
-"""Databases that break on demand: the real one refuses, whatever kind it is."""
+"""Databases for tests: made quickly, or such that break on demand, where the real one refuses, whatever kind it is."""
 
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
 
+from bridge.adapters.sql import open_database
 from bridge.adapters.sql.tables import METADATA
 
 NOWHERE = "file:/nonexistent/bridge.db?mode=rw"
@@ -115,13 +118,38 @@ def slow(engine: Engine, statement_s: float = 0.03) -> Iterator[None]:
         event.remove(engine, "before_cursor_execute", wait)
 
 
-def own_database(server: str, name: str) -> str:
-    """Make a database beside those of other tests."""
+@cache
+def _of_today() -> bytes:
+    with TemporaryDirectory() as folder:
+        database = open_database(f"sqlite:///{folder}/bridge.db")
+        database.upgrade()
+        database.close()
+        return Path(folder, "bridge.db").read_bytes()
+
+
+def put_database(home: Path) -> Path:
+    """Put an empty database of today there. Each bridge would migrate its own, which takes longer than most tests."""
+    path = home / "bridge.db"
+    path.touch(0o600)
+    path.write_bytes(_of_today())
+    return path
+
+
+def own_database(server: str, name: str, like: str = "template1") -> str:
+    """Make a database beside those of other tests, with all that another one holds."""
+    _order(server, f"CREATE DATABASE {name} TEMPLATE {like}")
+    return server.replace("/postgres", f"/{name}")
+
+
+def drop_database(server: str, name: str) -> None:
+    _order(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _order(server: str, statement: str) -> None:
     engine = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(statement))
     engine.dispose()
-    return server.replace("/postgres", f"/{name}")
 
 
 Break = Callable[[Engine], AbstractContextManager[None]]

@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 from cryptography.fernet import Fernet
+from databasekit import put_database
 from oidc_provider import CLIENT_ID, CLIENT_SECRET
 from samples import tenant
 from storykit import PATIENCE_S, ROOT, answers, served, wait_until
@@ -62,7 +63,7 @@ def oidc_environment(issuer: str, public_url: str, home: Path) -> dict[str, str]
         "BRIDGE_SECRET_KEY": "s" * 40,
         "BRIDGE_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "BRIDGE_PUBLIC_URL": public_url,
-        "BRIDGE_DATABASE_URL": f"sqlite:///{home / 'bridge.db'}",
+        "BRIDGE_DATABASE_URL": f"sqlite:///{put_database(home)}",
         "BRIDGE_KEYS_DIR": str(home),
         "BRIDGE_IDENTITY": "oidc",
         "BRIDGE_OIDC_ISSUER": issuer,

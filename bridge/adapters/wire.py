@@ -5,6 +5,7 @@ import json
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from socket import gaierror
 from typing import Any
@@ -127,7 +128,13 @@ def failure(error: Exception) -> TenantError:
 
 def trust() -> ssl.SSLContext:
     """Return the certificates that our calls over HTTP trust, for those over other protocols."""
-    return ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+    return _trusting(DEFAULT_CA_BUNDLE_PATH)
+
+
+@cache
+def _trusting(authorities: str) -> ssl.SSLContext:
+    """Read that file, which has more than a hundred certificates, once."""
+    return ssl.create_default_context(cafile=authorities)
 
 
 def causes(error: BaseException) -> Sequence[BaseException]:

@@ -1,11 +1,11 @@
 """Every store four times (fake, SQLite, PostgreSQL, cached), and a scripted tenant."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from databasekit import put_database
 from fakes import (
     FakeAudit,
     FakeBudget,
@@ -56,19 +56,9 @@ def event() -> AuditEvent:
     return AuditEvent(1.5, "cli:erin", "tenant_saved", "acme", "because", None, {"name": "Acme"}, "req-1")
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "bridge.db"
-    database = open_database(f"sqlite:///{path}")
-    database.upgrade()
-    database.close()
-    return path
-
-
 @pytest.fixture
-def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
-    shutil.copy(migrated_file, tmp_path / "bridge.db")
-    database = open_database(f"sqlite:///{tmp_path}/bridge.db", patience_s=1)
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
+    database = open_database(f"sqlite:///{put_database(tmp_path)}", patience_s=1)
     yield database
     database.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from browserkit import Browsers, Tabs, running_browsers, tabs_of
-from databasekit import own_database
+from databasekit import own_database, put_database
 from faultkit import Place, standing
 from storykit import (
     PATIENCE_S,
@@ -59,6 +59,7 @@ def make_product(
     made = ExitStack()
 
     def make(*admits: str, clock: Clock = time.time, **settings: str) -> Bridge:
+        put_database(tmp_path)
         environment = demo_environment(tmp_path, ports) | settings
         bridge = build(read_settings({name: value for name, value in environment.items() if value}), clock=clock)
         made.callback(bridge.close)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from databasekit import put_database
 from fakes import FakeClock
 from flask.testing import FlaskClient
 from samples import tenant
@@ -38,7 +39,7 @@ SELECT i, 'oidc:erin', 'stage.move', 't-00' || (i % 10), 'because', '' FROM n
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'bridge.db'}"
+    return f"sqlite:///{put_database(tmp_path)}"
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What one worker is told, every other one does within two seconds; without the database the last state stands."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,9 +8,10 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from databasekit import drop_database, own_database, put_database
 from fakes import FakeClock
 from samples import identity, tenant
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 
 from bridge.adapters.sql import SqlSubjects, SqlTokens, open_database
 from bridge.adapters.vault import Vault
@@ -71,27 +71,21 @@ class Workers:
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "bridge.db"
-    database = open_database(f"sqlite:///{path}")
+def like(postgresql_url: str) -> str:
+    database = open_database(own_database(postgresql_url, "old_news"))
     database.upgrade()
     database.close()
-    return path
+    return "old_news"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("template"), tmp_path / "bridge.db")
-        yield f"sqlite:///{tmp_path}/bridge.db"
+        yield f"sqlite:///{put_database(tmp_path)}"
         return
     server: str = request.getfixturevalue("postgresql_url")
-    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text("CREATE DATABASE news"))
-        yield server.replace("/postgres", "/news")
-        connection.execute(text("DROP DATABASE news WITH (FORCE)"))
-    engine.dispose()
+    yield own_database(server, "news", like=request.getfixturevalue("like"))
+    drop_database(server, "news")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from databasekit import put_database
 from fakes import FakeClock
 from flask.testing import FlaskClient
 from requests import Session
@@ -29,7 +30,7 @@ ALICE = replace(identity("alice", "Finance"), source="header", issuer="")
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'bridge.db'}"
+    return f"sqlite:///{put_database(tmp_path)}"
 
 
 @pytest.fixture
