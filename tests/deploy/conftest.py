@@ -8,24 +8,13 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from serverkit import Installation
-from storykit import PORTAL_ISSUER, Tenant, change_tenant, free_ports, portal_keys, running_sandbox
+from storykit import PORTAL_ISSUER, Tenant, change_tenant, portal_keys
 
 from bridge.bootstrap import build
 from bridge.cli.demo import apply_states
 from bridge.model import Stage
 from bridge.services.stages import Move
 from bridge.settings import read_settings
-
-
-@pytest.fixture(scope="session")
-def ports() -> dict[str, int]:
-    return dict(zip(("bridge", "acme", "globex"), free_ports(3), strict=True))
-
-
-@pytest.fixture(scope="session")
-def sandbox(ports: dict[str, int]) -> Iterator[tuple[Tenant, Tenant]]:
-    with running_sandbox(ports["acme"], ports["globex"], f"http://localhost:{ports['bridge']}"):
-        yield Tenant(f"http://127.0.0.1:{ports['acme']}"), Tenant(f"http://127.0.0.1:{ports['globex']}")
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,6 @@ from storykit import (
     change_tenant,
     free_ports,
     portal_keys,
-    running_sandbox,
     served,
     wait_until,
 )
@@ -34,17 +33,6 @@ from bridge.cli.demo import apply_states, demo_environment
 from bridge.ports import Clock
 from bridge.settings import read_settings
 from bridge.web import create_app
-
-
-@pytest.fixture(scope="session")
-def ports() -> dict[str, int]:
-    return dict(zip(("bridge", "acme", "globex"), free_ports(3), strict=True))
-
-
-@pytest.fixture(scope="session")
-def sandbox(ports: dict[str, int]) -> Iterator[tuple[Tenant, Tenant]]:
-    with running_sandbox(ports["acme"], ports["globex"], f"http://localhost:{ports['bridge']}"):
-        yield Tenant(f"http://127.0.0.1:{ports['acme']}"), Tenant(f"http://127.0.0.1:{ports['globex']}")
 
 
 @pytest.fixture

@@ -291,12 +291,14 @@ def test_machines_that_are_killed_again_and_again_lose_what_was_on_their_sockets
     day = Day(machines)
     with ThreadPoolExecutor(5) as pool:
         busy = [*(pool.submit(day.arrive, number) for number in range(3)), pool.submit(day.operate)]
-        for machine in islice(cycle(machines.both), KILLS):
-            served = sum(day.statuses.values())
-            wait_for(lambda served=served: sum(day.statuses.values()) > served + 20)  # type: ignore[misc]
-            machine.cut_off()
-            machine.switch_on()
-        day.is_over.set()
+        try:
+            for machine in islice(cycle(machines.both), KILLS):
+                served = sum(day.statuses.values())
+                wait_for(lambda served=served: sum(day.statuses.values()) > served + 20)  # type: ignore[misc]
+                machine.cut_off()
+                machine.switch_on()
+        finally:
+            day.is_over.set()
         for each in busy:
             each.result(PATIENCE_S)
 

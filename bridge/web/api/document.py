@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from apispec import APISpec
@@ -73,11 +74,17 @@ def _add_schemas(spec: APISpec, operations: list[Operation]) -> References:
     wanted: set[tuple[type[BaseModel], str]] = {(Problem, "serialization")}
     wanted |= {(each.answer, "serialization") for each in operations if each.answer}
     wanted |= {(each.body, "validation") for each in operations if each.body}
-    ordered = sorted(wanted, key=lambda each: (each[0].__name__, each[1]))
-    references, definitions = models_json_schema(ordered, ref_template=REF)  # type: ignore[arg-type]
-    for name, schema in definitions.get("$defs", {}).items():
-        spec.components.schema(name, _told(schema))
-    return references  # type: ignore[return-value]
+    references, schemas = _schemas(tuple(sorted(wanted, key=lambda each: (each[0].__name__, each[1]))))
+    for name, schema in schemas.items():
+        spec.components.schema(name, schema)
+    return references
+
+
+@cache
+def _schemas(wanted: tuple[tuple[type[BaseModel], str], ...]) -> tuple[References, Mapping[str, Any]]:
+    """Work the shapes out once: they are most of the work, and strangers may ask for the document."""
+    references, definitions = models_json_schema(wanted, ref_template=REF)  # type: ignore[arg-type]
+    return references, _told(definitions.get("$defs", {}))  # type: ignore[return-value]
 
 
 def _told(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
