@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from storykit import ROOT, free_ports, running_sandbox
 
-from clients.harness import NODE, Client, Tenant, go_without, is_installed
+from clients.harness import NODE, Client, Tenant, go_without, is_installed, program_for_all, program_for_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,13 +50,14 @@ def qlik_api() -> Client:
     node = shutil.which("node")
     if node is None or not is_installed(NODE / "package-lock.json", NODE / "node_modules"):
         go_without("@qlik/api")
-    return Client((str(node), str(NODE / "qlik_api.mjs")))
+    return program_for_each(str(node), str(NODE / "qlik_api.mjs"))
 
 
 @pytest.fixture(scope="session")
-def qlik_sdk() -> Client:
+def qlik_sdk() -> Iterator[Client]:
     """Qlik's qlik-sdk for Python, in its own virtual environment."""
     venv = ROOT / ".venv-qlik-sdk"
     if not is_installed(ROOT / "requirements" / "qlik-sdk.lock", venv):
         go_without("qlik-sdk")
-    return Client((str(venv / "bin" / "python"), str(HERE / "qlik_sdk_scenarios.py")))
+    with program_for_all(str(venv / "bin" / "python"), str(HERE / "qlik_sdk_scenarios.py")) as client:
+        yield client

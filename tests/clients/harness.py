@@ -6,14 +6,19 @@ import filecmp
 import json
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from select import select
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 import jwt
 import pytest
 import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 TIMEOUT_S = 30
 NODE = Path(__file__).parent / "node"
@@ -113,25 +118,49 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Client:
-    """A program that runs a named scenario and prints what its library gave: `{"ok": ...}` or `{"error": ...}`."""
+    """What runs a named scenario, and returns what its library gave: `{"ok": ...}` or `{"error": ...}`."""
 
-    command: tuple[str, ...]
+    run: Callable[[str, Json], Json]
 
     def ok(self, scenario: str, **given: object) -> Any:  # noqa: ANN401 - whatever the scenario prints
-        result = self._run(scenario, given)
+        result = self.run(scenario, given)
         assert "ok" in result, result
         return result["ok"]
 
     def error(self, scenario: str, **given: object) -> Json:
-        result = self._run(scenario, given)
+        result = self.run(scenario, given)
         assert "error" in result, result
         error: Json = result["error"]
         return error
 
-    def _run(self, scenario: str, given: Json) -> Json:
+
+def program_for_each(*command: str) -> Client:
+    """Return a client that starts a program for each scenario."""
+
+    def run(scenario: str, given: Json) -> Json:
         done = subprocess.run(
-            [*self.command, scenario, json.dumps(given)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            [*command, scenario, json.dumps(given)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
         assert done.returncode == 0, done.stderr
         result: Json = json.loads(done.stdout)
         return result
+
+    return Client(run)
+
+
+@contextmanager
+def program_for_all(*command: str) -> Iterator[Client]:
+    """Lend a client that tells one program about each scenario."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        tell, hear = process.stdin, process.stdout
+
+        def run(scenario: str, given: Json) -> Json:
+            tell.write(json.dumps([scenario, given]) + "\n")
+            tell.flush()
+            assert select([hear], [], [], TIMEOUT_S)[0], f"{scenario}: no answer within {TIMEOUT_S} s"
+            result: Json = json.loads(hear.readline())
+            return result
+
+        yield Client(run)

@@ -1,11 +1,13 @@
-"""Runs one scenario with Qlik's own qlik-sdk and prints what its caller saw as one line of JSON.
+"""Runs scenarios with Qlik's own qlik-sdk, and prints what the caller of each saw as one line of JSON.
 
-Run by the python of .venv-qlik-sdk: python qlik_sdk_scenarios.py SCENARIO '{"host": ..., "client_id": ..., ...}'
+Run by the python of .venv-qlik-sdk. It reads one scenario a line: ["NAME", {"host": ..., "client_id": ..., ...}].
+Each has a process of its own, made from this one: to import the SDK takes longer than any of them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -221,6 +223,17 @@ SCENARIOS = {
     )
 }
 
+
+def serve() -> None:
+    for line in sys.stdin:
+        name, given = json.loads(line)
+        if os.fork() == 0:
+            print(json.dumps(attempt(lambda: SCENARIOS[name](given))), flush=True)  # noqa: B023, T201 - at once; the result
+            os._exit(0)
+        _, status = os.wait()
+        if status:
+            print(json.dumps({"died": os.waitstatus_to_exitcode(status)}), flush=True)  # noqa: T201 - the result
+
+
 if __name__ == "__main__":
-    scenario, given = SCENARIOS[sys.argv[1]], json.loads(sys.argv[2])
-    print(json.dumps(attempt(lambda: scenario(given))))  # noqa: T201 - the result
+    serve()
