@@ -1,11 +1,15 @@
-"""HTTP calls that cannot run away: within reach, no redirects, cookies or environment, time limits, capped bodies."""
+"""HTTP calls that cannot run away: within reach, no redirects, cookies or environment, time limits, capped bodies.
+
+Our own calls go to the adapter of `requests` by themselves, because a session prepares, merges and parses for each call
+what we never ask of it, for longer than the rest takes. Libraries that want a session get a tamed one.
+"""
 
 import io
 import json
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from socket import gaierror
 from typing import Any
@@ -13,7 +17,9 @@ from typing import Any
 from requests import PreparedRequest, RequestException, Response, Session, Timeout
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, check_header_validity
+from urllib3 import Retry
+from urllib3 import Timeout as Limits
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError, SSLError
 from urllib3.response import BaseHTTPResponse
 
@@ -24,6 +30,11 @@ from bridge.errors import TenantError, TenantGarbled, TenantTimeout, TenantUnava
 MAX_BODY = 1_000_000
 CHUNK = 65_536
 CONNECTIONS = 32
+ADDRESSES = 1_000
+"""So many are prepared once: a tenant has a few, and one for each person who logs in."""
+HEADERS = {"Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": "qlik-bridge"}
+"""`identity`, so that the cap is on what was sent."""
+ONCE = Retry(False, redirect=False)
 BEFORE_IT_WAS_SENT = (ConnectTimeoutError, NewConnectionError, SSLError, ValueError, gaierror)
 """What goes wrong before anything reaches the tenant."""
 
@@ -68,7 +79,7 @@ class Wire:
 
     def __init__(self, patience: Patience | None = None, reach: Reach = ANYWHERE) -> None:
         self.patience = patience or Patience()
-        self._session = tamed(Session(), self.patience, reach)
+        self._adapter = _Bounded(self.patience, reach)
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, document: object = None
@@ -79,10 +90,9 @@ class Wire:
         repeats what was sent.
         """
         try:
-            response = self._session.request(method, url, headers=headers, json=document, allow_redirects=False)
-        except (RequestException, ValueError) as error:
+            return self._adapter.ask(method, url, dict(headers or {}), document)
+        except (RequestException, HTTPError, OSError, ValueError) as error:
             raise failure(error) from None
-        return read(response)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -96,9 +106,7 @@ def tamed(session: Session, patience: Patience, reach: Reach = ANYWHERE) -> Sess
     jar = RequestsCookieJar()
     jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.cookies = jar
-    session.headers["Accept-Encoding"] = "identity"  # so that the cap is on what was sent
-    session.headers["Accept"] = "application/json"
-    session.headers["User-Agent"] = "qlik-bridge"
+    session.headers.update(HEADERS)
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Bounded(patience, reach))
     return session
@@ -109,9 +117,16 @@ def _nowhere(_response: Response) -> None:
 
 
 def read(response: Response) -> Answer:
-    """Return what came through a tamed session."""
-    cookies = response.raw.set_cookies if isinstance(response.raw, _Body) else ()
-    return Answer(response.status_code, response.headers, response.content, cookies)
+    """Return what came through a tamed session, which keeps no cookies."""
+    return Answer(response.status_code, response.headers, response.content, ())
+
+
+@lru_cache(ADDRESSES)
+def _prepared(url: str) -> PreparedRequest:
+    """Return an address as the library would send it. Raises RequestException where it is none."""
+    request = PreparedRequest()
+    request.prepare_url(url, None)
+    return request
 
 
 def failure(error: Exception) -> TenantError:
@@ -120,10 +135,15 @@ def failure(error: Exception) -> TenantError:
         return error
     chain = causes(error)
     detail = " < ".join(type(cause).__name__ for cause in chain)
-    late = isinstance(error, Timeout) or any(isinstance(each, ReadTimeoutError) for each in chain)
+    late = isinstance(error, Timeout) or any(map(_is_late, chain))
     found = TenantTimeout(detail=detail) if late else TenantUnavailable(detail=detail)
     found.is_lost = not any(isinstance(each, BEFORE_IT_WAS_SENT) for each in chain)
     return found
+
+
+def _is_late(error: BaseException) -> bool:
+    is_too_slow = isinstance(error, ReadTimeoutError | ConnectTimeoutError)
+    return is_too_slow and not isinstance(error, NewConnectionError)
 
 
 def trust() -> ssl.SSLContext:
@@ -145,14 +165,6 @@ def causes(error: BaseException) -> Sequence[BaseException]:
     return found
 
 
-class _Body(io.BytesIO):
-    """A body that was read within its limits, with the Set-Cookie headers one by one."""
-
-    def __init__(self, body: bytes, set_cookies: Sequence[str]) -> None:
-        super().__init__(body)
-        self.set_cookies = set_cookies
-
-
 class _Bounded(HTTPAdapter):
     """Reads each body here, within its limits, so that no library above can wait or grow without end."""
 
@@ -162,33 +174,56 @@ class _Bounded(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = reach.pools()
         self._patience = patience
 
+    def ask(self, method: str, url: str, headers: dict[str, str], document: object) -> Answer:
+        """Ask without a session, what one would ask."""
+        body = None
+        if document is not None:
+            body, headers["Content-Type"] = json.dumps(document, allow_nan=False).encode(), "application/json"
+        for header in headers.items():
+            check_header_validity(header)
+        request = _prepared(url)
+        with within(self._patience.total_s):
+            limits = Limits(*self._limits())
+            pool: Any = self.get_connection_with_tls_context(request, verify=True)
+            self.cert_verify(pool, url, verify=True, cert=None)  # type: ignore[no-untyped-call]
+            raw = pool.urlopen(
+                method,
+                request.path_url,
+                body,
+                HEADERS | headers,
+                ONCE,
+                redirect=False,
+                assert_same_host=False,
+                timeout=limits,
+                preload_content=False,
+                decode_content=False,
+            )
+            return Answer(raw.status, raw.headers, self._read(raw), raw.headers.getlist("Set-Cookie"))
+
     def send(self, request: PreparedRequest, *_: Any, **options: Any) -> Response:  # noqa: ANN401
         with within(self._patience.total_s):
-            if left_s() <= 0:
-                raise TenantTimeout(detail="no time left to ask")
-            return self._sent(request, verify=options.get("verify", True))
+            limits = self._limits()
+            response = super().send(request, stream=True, timeout=limits, verify=options.get("verify", True))
+            response.raw = io.BytesIO(self._read(response.raw))
+            return response
 
-    def _sent(self, request: PreparedRequest, *, verify: Any) -> Response:  # noqa: ANN401 - requests' own
-        limits = (at_most(self._patience.connect_s), at_most(self._patience.read_s))
-        response = super().send(request, stream=True, timeout=limits, verify=verify)
-        raw: BaseHTTPResponse = response.raw
-        cookies = raw.headers.getlist("Set-Cookie")
+    def _limits(self) -> tuple[float, float]:
+        if left_s() <= 0:
+            raise TenantTimeout(detail="no time left to ask")
+        return at_most(self._patience.connect_s), at_most(self._patience.read_s)
+
+    def _read(self, raw: BaseHTTPResponse) -> bytes:
+        """Read as bytes come in: waiting for a full chunk would let a slow sender pass by the deadline."""
+        body = bytearray()
         try:
-            body = self._read(raw)
+            while chunk := raw.read1(CHUNK, decode_content=False):
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise TenantGarbled(detail=f"a body of more than {MAX_BODY} bytes")
         except (HTTPError, OSError) as error:
             raw.close()
             raise failure(error) from None
         except TenantError:
             raw.close()
             raise
-        response.raw = _Body(body, cookies)
-        return response
-
-    def _read(self, raw: BaseHTTPResponse) -> bytes:
-        """Read as bytes come in: waiting for a full chunk would let a slow sender pass by the deadline."""
-        body = bytearray()
-        while chunk := raw.read1(CHUNK, decode_content=False):
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise TenantGarbled(detail=f"a body of more than {MAX_BODY} bytes")
         return bytes(body)

@@ -1,6 +1,7 @@
 """The database as a whole: transactions, errors in our own words, upgrades, the revision counter."""
 
 import fcntl
+import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -16,9 +17,6 @@ from bridge import deadline
 from bridge.adapters.sql.migrations import HEAD
 from bridge.adapters.sql.tables import CHANGES, REVISION
 from bridge.errors import StoreError
-
-WRITES, LOOKS = "bridge_writes", "bridge_looks"
-"""The execution options that mark a connection: one that will write, and one that asks a single question."""
 
 PORTION = 1_000
 
@@ -41,8 +39,7 @@ class Database:
         self._path = path
         self._turn = _Turns(patience_s) if path else nullcontext()
         outside = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
-        self._looking = engine.execution_options(**{LOOKS: True}, **outside)
-        self._writing = engine.execution_options(**{WRITES: True})
+        self._looking = engine.execution_options(**outside)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -50,6 +47,7 @@ class Database:
         if deadline.left_s() < -deadline.SPARE_S:
             raise StoreError(detail="no time left to read; the database is slow")
         with _in_our_words(), self._engine.connect() as connection:
+            _begin(connection, "BEGIN")
             yield connection
 
     @contextmanager
@@ -61,7 +59,8 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Lend a connection in one transaction, committed at the end."""
-        with self._turn, _in_our_words(), self._writing.begin() as connection:
+        with self._turn, _in_our_words(), self._engine.begin() as connection:
+            _begin(connection, "BEGIN IMMEDIATE")
             yield connection
 
     def upgrade(self) -> None:
@@ -133,6 +132,18 @@ class _Turns:
 
     def __exit__(self, *_: object) -> None:
         self._mine.release()
+
+
+def _begin(connection: Connection, words: str) -> None:
+    """Take SQLite's write lock at once: a transaction that asks for it later fails instead of waiting.
+
+    No listener of SQLAlchemy's does this: with a single one on an engine, each of its statements takes a fifth longer.
+    """
+    if connection.dialect.name == "sqlite":
+        try:
+            connection.connection.cursor().execute(words)
+        except sqlite3.Error as error:
+            raise OperationalError(words, None, error) from error
 
 
 @contextmanager

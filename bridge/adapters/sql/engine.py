@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy import URL, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
-from bridge.adapters.sql.database import LOOKS, PATIENCE_S, WRITES, Database
+from bridge.adapters.sql.database import PATIENCE_S, Database
 from bridge.errors import ConfigError
 
 EXAMPLES = "for example sqlite:///instance/bridge.db or postgresql://user:password@host/name"
@@ -58,7 +58,6 @@ def _sqlite(url: URL, patience_s: float, connections: int) -> Database:
         hide_parameters=True,
     )
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
     return Database(engine, path, patience_s=patience_s)
 
 
@@ -75,13 +74,6 @@ def _make_writable(path: Path) -> None:
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    """Take SQLite's write lock at once: a transaction that asks for it later fails instead of waiting."""
-    options = connection.get_execution_options()
-    if not options.get(LOOKS, False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES, False) else "BEGIN")
 
 
 def _postgresql(url: URL, patience_s: float, connections: int) -> Database:

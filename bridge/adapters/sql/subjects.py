@@ -12,7 +12,7 @@ from bridge.plan import KnownPeople
 
 ME = and_(SUBJECTS.c.tenant == bindparam("my_tenant"), SUBJECTS.c.sub == bindparam("my_sub"))
 FIND = select(SUBJECTS).where(ME)
-ADD = Kept(SUBJECTS, lambda rows: rows.on_conflict_do_nothing().returning(SUBJECTS.c.sub))
+ADD = Kept(SUBJECTS, lambda rows: rows.on_conflict_do_nothing().returning(SUBJECTS))
 SYNC = update(SUBJECTS).where(ME, SUBJECTS.c.fingerprint == bindparam("signed_fingerprint"))
 """What a first token needs; kept, because to build a statement takes several times as long as to run it."""
 
@@ -43,13 +43,14 @@ class SqlSubjects:
 
     def note(self, tenant: str, subject: Subject, asserted_at: float) -> SubjectRecord:
         facts = {**_facts(subject), "asserted_at": asserted_at}
+        first = {"tenant": tenant, "sub": subject.sub, "synced_groups": [], "browser_login_until": 0, **facts}
         with self._database.writing() as connection:
-            if not _insert(
-                connection,
-                {"tenant": tenant, "sub": subject.sub, "synced_groups": [], "browser_login_until": 0, **facts},
-            ):
+            # On PostgreSQL this waits for another transaction that inserts the same row.
+            row = connection.execute(ADD.on(connection), first).one_or_none()
+            if row is None:
                 _overtake(connection, tenant, subject.sub, facts)
-            return _record(connection.execute(FIND, _me(tenant, subject.sub)).one())
+                row = connection.execute(FIND, _me(tenant, subject.sub)).one()
+            return _record(row)
 
     def record_sync(self, synced: SubjectRecord) -> None:
         outcome = {
@@ -91,11 +92,6 @@ def _is(tenant: str, sub: str) -> ColumnElement[bool]:
 
 def _me(tenant: str, sub: str) -> dict[str, Any]:
     return {"my_tenant": tenant, "my_sub": sub}
-
-
-def _insert(connection: Connection, row: dict[str, Any]) -> bool:
-    """Tell whether the row is new; on PostgreSQL this waits for another transaction that inserts it too."""
-    return connection.execute(ADD.on(connection), row).first() is not None
 
 
 def _overtake(connection: Connection, tenant: str, sub: str, facts: dict[str, Any]) -> None:
