@@ -1,9 +1,11 @@
 """The budget of one tenant in numbers: lanes, what was spent, who may spend now, and who must wait how long."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from math import floor
 from typing import Any
 
@@ -158,6 +160,14 @@ class Book:
         first = bisect_left(coming, True, key=lambda at: self.room(lane, at) >= calls)  # it only grows meanwhile
         return coming[first] - now if first < len(coming) else self.limit.held_s
 
+    def freeing(self, now: float) -> "Freeing":
+        """Return when the calls that count now are free again, nobody spending meanwhile."""
+        spent = Counter[float]()
+        for row in self._live(now):
+            spent[row.slot] += row.calls
+        slots = sorted(slot for slot, calls in spent.items() if calls)
+        return Freeing(self.limit, [slot + self.limit.held_s for slot in slots], [spent[slot] for slot in slots])
+
     @property
     def _recent_s(self) -> float:
         return self.limit.window_s / RECENT + self.limit.slot_s
@@ -170,6 +180,28 @@ class Book:
         """Return what higher lanes will need on top of what they spent, going on as they lately did."""
         lately = _calls(row for row in above if row.slot + self._recent_s > now)
         return max(0, RECENT * lately - _calls(above))
+
+
+@dataclass(frozen=True, slots=True)
+class Freeing:
+    """When (unix seconds) how many calls become free, each slot's spread over as long as a slot lasts."""
+
+    limit: Limit
+    times: Sequence[float]
+    calls: Sequence[int]
+
+    def turn(self, after: float, calls: float) -> float:
+        """Return when so many calls more will have become free than *after*; beyond a window, as fast as on average."""
+        slot_s = self.limit.slot_s
+        for at, freed in islice(
+            zip(self.times, self.calls, strict=True), bisect_right(self.times, after - slot_s), None
+        ):
+            after = max(after, at)
+            left = freed * (at + slot_s - after) / slot_s
+            if left >= calls:
+                return after + calls * slot_s / freed
+            calls, after = calls - left, at + slot_s
+        return after + calls * self.limit.held_s / self.limit.budget
 
 
 def _calls(rows: Iterable[Spent]) -> int:

@@ -103,15 +103,21 @@ class Broker:
             return self.obtain(state.tenant, identity, rejected=rejected)
 
     def kept(self, state: TenantState, identity: Identity) -> IssuedToken | None:
-        """Return what `issue` would, without a call or a wait; None where it may take more. Raises StoreError."""
-        tenant, sub = state.tenant, identity.subject.sub
+        """Return what `issue` would, without a call, a wait or a trace; None where it may take more. Raises StoreError.
+
+        `note_kept` follows when it is handed out.
+        """
+        tenant = state.tenant
         record = self._groups.synced(tenant, identity)
         held = self._held(tenant, record) if record else None
-        if held is None or not self._is_lively(held) or self._rollouts.path(state, identity.subject) is Path.JWT:
-            return None
-        with self._measures.issuing(tenant.slug, sub):
-            self._from_store(tenant.slug, "store").inc()
-            return _kept(held)
+        is_theirs = held is not None and self._is_lively(held)
+        return held if is_theirs and self._rollouts.is_on_oauth_at_once(state, identity.subject) else None
+
+    def note_kept(self, token: IssuedToken) -> None:
+        """Count and measure that a kept token was handed out."""
+        with self._measures.issuing(token.key.tenant, token.key.sub):
+            self._from_store(token.key.tenant, "store").inc()
+            note_step(StepTaken(Step.KEPT))
 
     def obtain(self, tenant: Tenant, identity: Identity, *, rejected: str = "") -> IssuedToken:
         """Return the token that `issue` would, whatever the flag says: for evidence, never for a page."""

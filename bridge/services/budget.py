@@ -11,7 +11,7 @@ from typing import Protocol
 
 from cachetools import TTLCache
 
-from bridge.budgeting import DEAREST, Account, Book, BudgetState, Lane, Limit, Spent, closed_for_s
+from bridge.budgeting import DEAREST, Account, Book, BudgetState, Freeing, Lane, Limit, Spent, closed_for_s
 from bridge.errors import BridgeError, BudgetSpent, StoreError
 from bridge.guarding import Count, Tally
 from bridge.model import Tenant
@@ -25,6 +25,10 @@ from bridge.telemetry import Metrics
 WRITE_TIER = 2
 REMEMBERED = 10_000
 SWEEP_EVERY_S = 60.0
+TOO_MANY = 2
+"""So many times more are told to come than there will be calls for: no call waits for somebody who is late, or gone."""
+LONGEST_TURN = 2
+"""Nobody is told to wait for more windows than this; turns are given anew from the first one then."""
 
 _lane: ContextVar[Lane] = ContextVar("lane", default=Lane.PAGE_OPEN)
 
@@ -76,6 +80,7 @@ class Budget:
             REMEMBERED, limit.slot_s, timer=clock
         )
         self._sent_away: dict[tuple[Account, Lane], int] = {}
+        self._turn: dict[Account, float] = {}
         self._swept_at = clock()
         self.limit = limit
         self.tiers = Tiers(clock, store)
@@ -138,7 +143,10 @@ class Budget:
             found.wait_s = max(closed_for_s(closed_until, now), Book(self.limit, rows).wait_s(lane, calls, now))
             if found.wait_s <= 0:
                 return Spent(lane, self.limit.slot(now), calls)
-            return Spent(lane, self.limit.slot(now + found.wait_s), refused=self._turned_away(account, lane))
+            found.freeing = Book(self.limit, rows).freeing(now)
+            found.turn_s = self._turn_s(account, lane, calls, found)
+            come_back = self.limit.slot(now + min(found.turn_s, self.limit.held_s))
+            return Spent(lane, come_back, refused=self._turned_away(account, lane))
 
         is_free = self._store.claim(account, decide, since=now - self.limit.held_s, lease=lease)
         self._sweep(now)
@@ -157,7 +165,26 @@ class Budget:
             if known is None or not known.at <= now < known.until:
                 return
             self._sent_away[account, lane] = self._sent_away.get((account, lane), 0) + 1
-        self._send_away(account, lane, known.until - now)
+        found = _Found(wait_s=known.until - now, freeing=known.freeing)
+        self._send_away(account, lane, self._turn_s(account, lane, calls, found))
+
+    def _turn_s(self, account: Account, lane: Lane, calls: int, found: "_Found") -> float:
+        """Return how long the next one shall wait: one after the other, as calls become free, and somewhat sooner.
+
+        Who is told so may have gone by then. Lanes that no page waits in are told when there is room at all.
+        """
+        if lane is not Lane.PAGE_OPEN or found.freeing is None:
+            return found.wait_s
+        now = self._clock()
+        first = now + found.wait_s
+        with self._guard:
+            last = self._turn.get(account, 0)
+            if not first <= last < first + LONGEST_TURN * self.limit.held_s:  # nobody waits, or too many do
+                turn = first
+            else:
+                turn = found.freeing.turn(last, calls / TOO_MANY)
+            self._turn[account] = turn
+        return turn - now
 
     def _refuse(self, account: Account, lane: Lane, calls: int, found: "_Found") -> None:
         now = self._clock()
@@ -165,8 +192,8 @@ class Budget:
             self.tiers.note(account.tenant, WRITE_TIER, found.closed_until)
             self.tiers.check(account.tenant, (WRITE_TIER,))
         with self._guard:
-            self._turned_back[account, lane, calls] = _Answer(now, now + found.wait_s)
-        self._send_away(account, lane, found.wait_s)
+            self._turned_back[account, lane, calls] = _Answer(now, now + found.wait_s, found.freeing)
+        self._send_away(account, lane, found.turn_s)
 
     def _send_away(self, account: Account, lane: Lane, wait_s: float) -> None:
         self._metrics.budget_refused.labels(account.tenant, lane.value).inc()
@@ -196,6 +223,7 @@ class _Answer:
 
     at: float
     until: float
+    freeing: Freeing | None
 
 
 @dataclass(slots=True)
@@ -204,6 +232,9 @@ class _Found:
 
     closed_until: float = 0
     wait_s: float = 0
+    """How long until there is room for one more."""
+    freeing: Freeing | None = None
+    turn_s: float = 0
 
 
 def _account(tenant: Tenant) -> Account:

@@ -52,6 +52,11 @@ class Rollouts:
             decisions.note(state, subject.sub, decision)
         return decision.path
 
+    def is_on_oauth_at_once(self, state: TenantState, subject: Subject) -> bool:
+        """Tell whether `path` would say `oauth` where nobody else has a say; False where it must be asked."""
+        is_ours = self._pool is None or state.tenant.own_flags
+        return is_ours and state.path_for(subject.sub, subject.groups) is Path.OAUTH
+
     def flush(self) -> None:
         """Write what was noted of decisions. Raises StoreError: then it is tried again."""
         if self._decisions is not None:

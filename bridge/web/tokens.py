@@ -10,12 +10,11 @@ from werkzeug.http import parse_accept_header
 from werkzeug.sansio.http import parse_cookie
 
 from bridge.bootstrap import Bridge
-from bridge.errors import BridgeError
-from bridge.memory import NotInMemory, memory_alone
+from bridge.memory import memory_alone
 from bridge.model import IssuedToken, Path
 from bridge.services.sessions import PREFIX
 from bridge.telemetry import Step, timed
-from bridge.web import cookies, csrf, current, identity, proxies
+from bridge.web import cookies, csrf, identity, proxies
 from bridge.web.allowances import Allowances
 from bridge.web.current import About, Headers
 from bridge.web.identity import Caller
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
 ROUTE = "/t/<tenant>/access-token"
 ADDRESS = re.compile(r"/t/([a-z0-9-]+)/access-token")
-HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?", re.ASCII)
+HOST = re.compile(r"([\w-]{1,63}(\.[\w-]{1,63})*|\[[\da-fA-F:.]+\])(:\d+)?", re.ASCII)
 
 
 class Answer(NamedTuple):
@@ -84,22 +83,19 @@ class ShortWay:
             return None
         try:
             with memory_alone():
-                answer = self._look(address[1], environ)
-        except (BridgeError, NotInMemory):
+                answer = self._look(address[1], environ, about)
+        except Exception:  # noqa: BLE001 - whatever it is, the view finds it again, and says what it means
             answer = None
         if answer is None:
             about.steps.clear()
             return None
-        about.route = ROUTE
-        current.note_path(Path.OAUTH)
         return answer
 
-    def _look(self, slug: str, environ: "WSGIEnvironment") -> Answer | None:
-        """Look up what an answer takes. Raises BridgeError where the view does, and NotInMemory."""
-        state = current.tenant(slug)
+    def _look(self, slug: str, environ: "WSGIEnvironment", about: About) -> Answer | None:
+        """Look up what an answer takes, and leave no trace before it is sure."""
+        state = self._bridge.tenants.get(slug)
         if (caller := self._caller(environ)) is None:
             return None
-        current.note_person(caller.identity)
         identity.check(state, caller.identity)
         subjects, person = self._allowances.subjects, identity.person_at(state, caller.identity)
         subjects.check(person)
@@ -108,6 +104,8 @@ class ShortWay:
         if (token := self._bridge.broker.kept(state, caller.identity)) is None:
             return None
         subjects.spend(person)
+        about.route, about.tenant, about.path, about.person = ROUTE, slug, Path.OAUTH, token.key.sub
+        self._bridge.broker.note_kept(token)
         self._bridge.renewals.saw(slug, token.key.sub)
         return written(token, environ.get("HTTP_ACCEPT"), self._bridge.clock())
 
@@ -127,6 +125,7 @@ def _is_plain(environ: "WSGIEnvironment") -> bool:
     return (
         environ.get("CONTENT_LENGTH", "0") in {"", "0"}
         and "HTTP_TRANSFER_ENCODING" not in environ
+        and "HTTP_UPGRADE" not in environ
         and not environ.get("HTTP_X_REJECTED_TOKEN")
         and HOST.fullmatch(environ.get("HTTP_HOST", "")) is not None
     )

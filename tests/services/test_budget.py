@@ -1,7 +1,10 @@
 """Who may spend, what a person costs, who is sent away, and what all workers know of a 429."""
 
+import heapq
+import math
+import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -371,3 +374,40 @@ def test_a_login_that_must_wait_is_bridged_by_the_last_good_one(
 
     assert broker.issue(NOW, identity()).key.sub == "alice"
     assert qlik.names() == ["mint"]
+
+
+class TestACrowd:
+    """People who come faster than the budget, to any worker, and come back as they are told."""
+
+    @pytest.mark.parametrize("workers", [1, 2, 8])
+    def test_the_budget_is_used_while_anybody_waits_and_nobody_asks_often(
+        self, make: Callable[..., Budget], clock: FakeClock, workers: int
+    ) -> None:
+        limit = Limit()
+        served, asked = crowd(1_500, [make(limit) for _ in range(workers)], clock)
+
+        # the first budget is spent as they come, each later one as the calls of the one before it are free again
+        windows, place = divmod(len(served) - 1, limit.budget)
+        assert served[-1] <= served[place] + windows * limit.held_s + 20
+        assert all(late - early >= limit.window_s for early, late in zip(served, served[limit.budget :], strict=False))
+        assert sum(asked) / len(asked) <= 10
+        assert max(asked) <= 30
+
+
+def crowd(people: int, workers: Sequence[Budget], clock: FakeClock) -> tuple[Sequence[float], Sequence[int]]:
+    """Let people come within five minutes; return when each was served, in order, and how often each asked."""
+    chance = random.Random(people)  # noqa: S311 - the same crowd each time
+    coming = [(clock() + 300 * chance.random(), who) for who in range(people)]
+    heapq.heapify(coming)
+    served, asked = list[float](), [0] * people
+    while coming:
+        clock.now, who = heapq.heappop(coming)
+        asked[who] += 1
+        try:
+            chance.choice(workers).spend(ACME)
+        except BudgetSpent as refusal:
+            jitter_s = chance.random() / 2 * 2 ** min(asked[who], 5)  # as embed.js has it
+            heapq.heappush(coming, (clock() + math.ceil(refusal.retry_after_s or 0) + jitter_s, who))
+        else:
+            served.append(clock())
+    return served, asked

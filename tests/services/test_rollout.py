@@ -221,3 +221,16 @@ class TestOwnFlags:
         rollouts = Rollouts(client(domain, OneFlag(plan(ours))), metrics, may_block=False)
 
         assert rollouts.path(ours, subject()) is Path.OAUTH
+
+    def test_what_our_provider_says_needs_no_question_and_another_ones_word_is_asked_for(
+        self, metrics: Metrics
+    ) -> None:
+        ours = state(Stage.ROLLOUT, percentage=100, own_flags=True)
+        rollouts = self.rollouts(metrics, ours, explode)
+        alone = Rollouts(client(f"test-{uuid.uuid4()}", OneFlag(explode)), metrics, may_block=False)
+
+        assert rollouts.is_on_oauth_at_once(ours, subject())
+        assert not rollouts.is_on_oauth_at_once(state(Stage.ROLLOUT, percentage=100), subject())
+        assert alone.is_on_oauth_at_once(state(Stage.ROLLOUT, percentage=100), subject())
+        assert not alone.is_on_oauth_at_once(state(Stage.ROLLOUT), subject())
+        assert fallbacks(metrics) == 0

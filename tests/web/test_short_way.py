@@ -112,6 +112,8 @@ def test_who_has_a_token_gets_what_the_view_would_answer(
         {"headers": {"Authorization": "Basic YTpi"}},
         {"headers": {"Authorization": "Bearer "}},
         {"headers": {"Transfer-Encoding": "chunked"}},
+        {"headers": {"Upgrade": "websocket", "Connection": "upgrade"}},
+        {"headers": {"Upgrade": "websocket", "Connection": "upgrade", "CSRF-Token": "wrong"}},
         {"data": "{}"},
         {"headers": {"Content-Length": "70000"}},
         {"path": "/t/nobody/access-token"},
@@ -128,8 +130,9 @@ def test_whatever_is_not_plain_is_answered_by_the_view(
     both_ways(monkeypatch, lambda: ask(**options))
 
 
-def test_a_strange_host_changes_nothing(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    both_ways(monkeypatch, lambda: ask(headers={"Host": "a b/<c>"}))
+@pytest.mark.parametrize("host", ["a b/<c>", "a..b", ".", "a" * 64 + ".example.com", "[::1]:8080", "localhost:"])
+def test_a_strange_host_changes_nothing(ask: Ask, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_ways(monkeypatch, lambda: ask(headers={"Host": host}))
 
 
 def _signed_out(portal: Web, _ask: Ask) -> None:
@@ -231,6 +234,38 @@ def _counts(portal: Web) -> dict[str, float]:
     lines = generate_latest(portal.metrics.registry).decode().splitlines()
     pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
     return {name: float(value) for name, _, value in pairs if "_total{" in name or "_count{" in name}
+
+
+def test_where_it_ends_it_leaves_no_trace(portal: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused by Flask before any view: the line says nothing of who asked for what."""
+    asked = asking(portal, by_cookie=False)
+
+    def line() -> dict[str, Any]:
+        with capture_logs() as logs:
+            asked(headers={"Upgrade": "websocket", "Connection": "upgrade", "Authorization": "Bearer qbs_unknown"})
+        return {name: value for name, value in logs[-1].items() if name != "ms"}
+
+    with the_long_way(monkeypatch):
+        long = line()
+    assert line() == long
+
+
+def test_whatever_breaks_on_it_is_met_by_the_view(
+    portal: Web, ask: Ask, views: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portal.bridge.broker, "kept", lambda *_: 1 / 0)
+
+    assert ask().status_code == 200
+    assert views == [ADDRESS]
+
+
+def test_whoever_asks_too_often_counts_as_served_nowhere(portal: Web) -> None:
+    asked = asking(portal, by_cookie=False)
+    answers = [asked().status_code for _ in range(portal.settings.subject_requests_per_minute)]
+    served = [value for name, value in _counts(portal).items() if name.startswith("bridge_tokens_issued_total{")]
+
+    assert 429 in answers
+    assert sum(served) == answers.count(200) + 1, "and one was minted first"
 
 
 def test_each_request_counts_once_whichever_way_it_goes(portal: Web) -> None:
