@@ -28,6 +28,8 @@ log = structlog.get_logger()
 FORBIDDEN = 403
 WRITE_TIER = 2
 NAMES_SHOWN = 10
+MOMENT_S = 1.0
+"""Clocks of machines agree to a second: within it nobody can say which of two facts is the older one."""
 
 
 LogIn = Callable[[SubjectRecord, str], QlikUser]
@@ -225,10 +227,14 @@ class GroupSync:
 
 
 def _is_news(known: SubjectRecord, identity: Identity) -> bool:
-    """Tell whether facts are newer than those that are known, or of the same moment and others."""
-    if known.asserted_at > identity.asserted_at:
+    """Tell whether facts are newer than those that are known, or of the same moment and others.
+
+    The same facts are noted once a moment: a proxy asserts them with each request of a page.
+    """
+    newer_s = identity.asserted_at - known.asserted_at
+    if newer_s < 0:
         return False
-    return (known.asserted_at, known.subject) != (identity.asserted_at, identity.subject)
+    return newer_s >= MOMENT_S or known.subject != identity.subject
 
 
 def _some(names: frozenset[str]) -> list[str]:

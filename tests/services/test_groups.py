@@ -102,6 +102,24 @@ class TestWhen:
         assert record.asserted_at == START + 60
         assert len(qlik.calls) == 1
 
+    def test_the_same_facts_are_noted_once_a_second(self, groups: GroupSync, subjects: FakeSubjects) -> None:
+        """A trusted proxy asserts them with each request of a page."""
+        noted = [
+            groups.ensure(ACME, identity("alice", "A", at=START + later)).asserted_at - START
+            for later in (0, 0.4, 0.9, 1.2, 2.1, 2.2)
+        ]
+
+        assert noted == pytest.approx([0, 0, 0, 1.2, 1.2, 2.2])
+        assert subjects.rows["acme", "alice"].asserted_at == START + 2.2
+
+    def test_other_facts_are_noted_at_once_and_older_ones_never(self, groups: GroupSync) -> None:
+        groups.ensure(ACME, identity("alice", "A", "Secret"))
+        changed = groups.ensure(ACME, identity("alice", "A", at=START + 0.4))
+        groups.ensure(ACME, identity("alice", "A", at=START + 0.9))
+
+        assert changed.subject.groups == {"A"}
+        assert groups.ensure(ACME, identity("alice", "A", "Secret", at=START + 0.3)).subject.groups == {"A"}
+
     def test_at_its_greatest_age_a_sync_is_repeated(self, groups: GroupSync, qlik: JwtQlik, clock: FakeClock) -> None:
         groups.ensure(ACME, identity("alice", "A"))
         clock.advance(ACME.sync_max_age_s)
