@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -150,6 +151,27 @@ def test_a_writer_gives_up_when_others_write_for_too_long(tmp_path: Path) -> Non
     with database.writing(), ThreadPoolExecutor(1) as pool, pytest.raises(StoreError) as failed:
         pool.submit(database.check).result()
     assert "others have been writing" in failed.value.detail
+    database.close()
+
+
+def test_writers_in_line_behind_another_process_wait_no_longer_than_one(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'bridge.db'}", patience_s=1)
+    database.upgrade()
+    other = sqlite3.connect(tmp_path / "bridge.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    def waited_s(_: int) -> float:
+        began = time.monotonic()
+        with pytest.raises(StoreError):
+            database.check()
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(6) as pool:
+        assert max(pool.map(waited_s, range(6))) < 1.8
+    other.close()
+    database.check()
+    with database.looking() as connection:
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 1000
     database.close()
 
 

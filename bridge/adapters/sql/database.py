@@ -3,6 +3,7 @@
 import fcntl
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ class Database:
     def __init__(self, engine: Engine, path: Path | None = None, *, patience_s: float = PATIENCE_S) -> None:
         self._engine = engine
         self._path = path
+        self._patience_s = patience_s
         self._turn = _Turns(patience_s) if path else nullcontext()
         outside = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
         self._looking = engine.execution_options(**outside)
@@ -59,9 +61,20 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Lend a connection in one transaction, committed at the end."""
-        with self._turn, _in_our_words(), self._engine.begin() as connection:
-            _begin(connection, "BEGIN IMMEDIATE")
+        with self._turn as left_s, _in_our_words(), self._engine.begin() as connection:
+            if left_s is None:
+                _begin(connection, "BEGIN IMMEDIATE")
+            else:
+                self._begin_soon(connection, left_s)
             yield connection
+
+    def _begin_soon(self, connection: Connection, left_s: float) -> None:
+        """Wait no longer for another process's lock than patience is left after waiting for our own threads."""
+        _begin(connection, f"PRAGMA busy_timeout = {left_s * 1000:.0f}")
+        try:
+            _begin(connection, "BEGIN IMMEDIATE")
+        finally:
+            _begin(connection, f"PRAGMA busy_timeout = {self._patience_s * 1000:.0f}")
 
     def upgrade(self) -> None:
         """Bring the tables to this version's shape; a second process that starts at once waits for the first."""
@@ -126,16 +139,21 @@ class _Turns:
         self._patience_s = patience_s
         self._mine = threading.Lock()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> float | None:
+        """Return how much patience is left, in seconds; None where there was nobody to wait for."""
+        if self._mine.acquire(blocking=False):
+            return None
+        began = time.monotonic()
         if not self._mine.acquire(timeout=self._patience_s):
             raise StoreError(detail=f"others have been writing to the database for {self._patience_s:g} s")
+        return max(0.0, self._patience_s - (time.monotonic() - began))
 
     def __exit__(self, *_: object) -> None:
         self._mine.release()
 
 
 def _begin(connection: Connection, words: str) -> None:
-    """Take SQLite's write lock at once: a transaction that asks for it later fails instead of waiting.
+    """Begin on SQLite with its write lock at once: a transaction that asks for it later fails instead of waiting.
 
     No listener of SQLAlchemy's does this: with a single one on an engine, each of its statements takes a fifth longer.
     """
