@@ -41,7 +41,7 @@ class Bulkhead:
         self._guard = threading.Lock()
         self._taken = Counter[str]()
         self._held_s: dict[str, float] = defaultdict(lambda: FIRST_GUESS_S)
-        self._turn: dict[str, float] = defaultdict(lambda: -math.inf)
+        self._line: dict[str, tuple[float, float]] = {}
         metrics.bulkhead_size.set(self._places)
 
     def seat(self) -> "Seat":
@@ -70,11 +70,17 @@ class Bulkhead:
         self._metrics.bulkhead_taken.labels(tenant).dec()
 
     def _wait_s(self, tenant: str, most: int, now: float) -> float:
-        """Return in how many whole seconds the turn comes that nobody has been given yet."""
+        """Return in how many whole seconds the turn comes that nobody has been given yet.
+
+        What is kept is how many there were in line, and when: it gets shorter faster than was thought when places are.
+        """
         held_s = self._held_s[tenant]
-        turn = max(self._turn[tenant], now + held_s) + SLACK * held_s / most
-        self._turn[tenant] = min(turn, now + LONGEST_WAIT_S)
-        return math.ceil(self._turn[tenant] - now)
+        apart_s = SLACK * held_s / most
+        ahead, seen_at = self._line.get(tenant, (0.0, now))
+        ahead = max(0.0, ahead - (now - seen_at) / apart_s)
+        wait_s = min(LONGEST_WAIT_S, held_s + (ahead + 1) * apart_s)
+        self._line[tenant] = (min(ahead + 1, LONGEST_WAIT_S / apart_s), now)
+        return math.ceil(wait_s)
 
 
 class Seat:

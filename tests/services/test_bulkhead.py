@@ -156,6 +156,22 @@ def test_the_wait_grows_with_those_who_wait_and_with_how_long_each_takes(
     assert ask(bulkhead) == LONGEST_WAIT_S, "these took ten minutes"
 
 
+def test_the_line_is_shorter_than_it_was_thought_where_places_come_free_sooner(
+    bulkhead: Bulkhead, hold: Hold, clock: FakeClock
+) -> None:
+    waiting = hold(FOR_ONE)
+    assert max(ask(bulkhead) for _ in range(200)) == LONGEST_WAIT_S
+    waiting.close()
+    for _ in range(20):
+        with bulkhead.seat():
+            take_place("acme")
+            clock.advance(0.05)
+    clock.advance(1)
+    hold(FOR_ONE)
+
+    assert ask(bulkhead) <= 2
+
+
 def test_a_tenant_that_is_not_alone_any_more_adds_no_places(clock: FakeClock, metrics: Metrics) -> None:
     alone = [True]
     bulkhead = Bulkhead(THREADS, metrics, is_alone=lambda: alone[0], clock=clock)
