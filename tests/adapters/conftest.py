@@ -73,10 +73,13 @@ def migrated_postgresql(postgresql_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def postgresql_database(migrated_postgresql: Database) -> Database:
-    tables = ", ".join(table.name for table in METADATA.sorted_tables if table.name not in {"revision", "jwt_watch"})
+    """Empty what holds rows: to truncate the other tables too would take longer than most tests."""
+    tables = [table.name for table in METADATA.sorted_tables if table.name not in {"revision", "jwt_watch"}]
+    looks = " UNION ALL ".join(f"(SELECT '{name}' FROM {name} LIMIT 1)" for name in tables)  # noqa: S608 - our own names
     with migrated_postgresql.writing() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))  # the audit refuses, by trigger
-        connection.execute(text(f"TRUNCATE {tables}"))
+        if full := connection.execute(text(looks)).scalars().all():
+            connection.execute(text(f"TRUNCATE {', '.join(full)} CASCADE"))
     return migrated_postgresql
 
 
