@@ -59,7 +59,7 @@ from bridge.model import (
     Unreadable,
 )
 from bridge.plan import Kill, KnownPeople
-from bridge.ports import Clock
+from bridge.ports import Clock, Sign
 from bridge.ports.budget import Decide
 from bridge.ports.renewals import Seen
 from bridge.roles import OperatorToken
@@ -901,8 +901,10 @@ class FakeKeys:
 
     def __init__(self, *, missing: Sequence[str] = ()) -> None:
         self.missing = set(missing)
+        self.loaded = 0
 
     def load(self, name: str) -> RSAPrivateKey:
+        self.loaded += 1
         if name in self.missing:
             raise ConfigError([f"there is no signing key {name}"])
         return _key(name)
@@ -960,8 +962,8 @@ class FakeQlik:
         """Return the names of the calls, in order."""
         return [call[0] for call in self.calls]
 
-    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
-        claims = claims_of(legacy_jwt)
+    def log_in(self, tenant: Tenant, sign: Sign) -> QlikUser:
+        claims = claims_of(sign())
         sub = str(claims["sub"])
         with timed(Step.JWT_LOGIN):
             self._called("log_in", tenant.slug, sub)
@@ -1095,7 +1097,7 @@ class FakeAccess:
         self._sessions: dict[str, QlikUser] = {}
 
     def session(self, tenant: Tenant, legacy_jwt: str) -> Credential:
-        user = self.qlik.log_in(tenant, legacy_jwt)
+        user = self.qlik.log_in(tenant, lambda: legacy_jwt)
         self._sessions[user.id] = user
         return Credential({"Cookie": user.id})
 

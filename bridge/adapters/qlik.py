@@ -10,7 +10,7 @@ from bridge.adapters.reach import ANYWHERE, Reach
 from bridge.adapters.wire import Answer, Patience, Wire, bearer
 from bridge.errors import TenantGarbled, TenantRefused
 from bridge.model import Minted, QlikUser, Tenant
-from bridge.ports import Clock, SigningKeys
+from bridge.ports import Clock, Sign, SigningKeys
 from bridge.telemetry import Step, timed
 
 ME = "/api/v1/users/me"
@@ -32,10 +32,10 @@ class HttpQlik:
         self._clock = clock
         self._management = ManagementClient(keys, clock, self._wire.patience, reach)
 
-    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
-        """Trade the JWT for a session (Qlik: POST /login/jwt-session), ask who it is, let it go."""
+    def log_in(self, tenant: Tenant, sign: Sign) -> QlikUser:
+        """Trade a JWT for a session (Qlik: POST /login/jwt-session), ask who it is, let it go."""
         with timed(Step.JWT_LOGIN):
-            cookies = self.open_session(tenant, legacy_jwt)
+            cookies = self.open_session(tenant, sign())
         with timed(Step.GROUPS):
             return user(USERS_ME, self.me(tenant, {"Cookie": cookies}))
 

@@ -143,9 +143,9 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     history, measures, budget = notebooks(settings, stores, _secret(settings), clock=clock, metrics=metrics)
     qlik, engine, access = _upstream(keys, clock, metrics, measures, budget, reach_of(settings))
     signer = Signer(keys, clock)
-    groups = GroupSync(qlik, signer, stores.subjects, clock, metrics)
+    groups = GroupSync(qlik, signer, stores.subjects, clock, metrics, turn_back=budget.turn_back)
     rollouts = _rollouts(settings, stores, metrics, clock)
-    broker = _broker(stores, qlik, groups, rollouts, measures, clock=clock, metrics=metrics)
+    broker = _broker(stores, qlik, groups, rollouts, measures, budget, clock=clock, metrics=metrics)
     trail = _trail(stores, keys, clock, metrics, reach_of(settings))
     looks = Looks(access, _secret(settings))
     proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
@@ -301,12 +301,13 @@ def _upstream(
     return qlik, engine, GatedAccess(HttpAccess(wire, sockets), qlik, engine)
 
 
-def _broker(
+def _broker(  # noqa: PLR0913 - what a broker takes
     stores: Stores,
     qlik: GatedQlik,
     groups: GroupSync,
     rollouts: Rollouts,
     measures: Measures,
+    budget: Budget,
     *,
     clock: Clock,
     metrics: Metrics,
@@ -320,6 +321,7 @@ def _broker(
         clock=clock,
         metrics=metrics,
         measures=measures,
+        turn_back=budget.turn_back,
     )
 
 

@@ -1,6 +1,6 @@
 """What services need from the outside world. Adapters implement these; tests pass fakes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -37,6 +37,10 @@ class Clock(Protocol):
     def __call__(self) -> float: ...
 
 
+Sign = Callable[[], str]
+"""Returns a fresh legacy JWT, signed at that moment: each is single use, and costs a thousandth of a second or two."""
+
+
 class Qlik(Protocol):
     """The calls that we make to a Qlik Cloud tenant.
 
@@ -44,8 +48,8 @@ class Qlik(Protocol):
     TenantTimeout, TenantGarbled.
     """
 
-    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
-        """Log a subject in by JWT, read who they became (`users/me` on that session), drop the session."""
+    def log_in(self, tenant: Tenant, sign: Sign) -> QlikUser:
+        """Log a subject in by a new JWT, read who they became (`users/me` on that session), drop the session."""
 
     def mint(self, tenant: Tenant, user_id: str) -> Minted:
         """Ask for an impersonation token with the tenant's issuing client and scope."""

@@ -26,7 +26,7 @@ from bridge.ports import Clock, Qlik, TenantStore, TokenStore
 from bridge.services.budget import claiming, is_weaker
 from bridge.services.bulkhead import take_place
 from bridge.services.flight import SingleFlight
-from bridge.services.groups import GroupSync
+from bridge.services.groups import GroupSync, TurnBack
 from bridge.services.leases import LeaseHeld
 from bridge.services.measures import Measures
 from bridge.services.purse import for_one_person, hand_over
@@ -75,7 +75,9 @@ class Broker:
         clock: Clock,
         metrics: Metrics,
         measures: Measures,
+        turn_back: TurnBack = lambda *_: None,
     ) -> None:
+        self._turn_back = turn_back
         self._qlik = qlik
         self._groups = groups
         self._rollouts = rollouts
@@ -131,11 +133,14 @@ class Broker:
         if held and self._is_lively(held):
             self._from_store(tenant.slug, "store").inc()
             return _kept(held)
+        key = tenant.token_key(record.subject.sub)
         try:
-            take_place(tenant.slug)
             with claiming(Lane.RENEWAL if held and self._is_last_resort(held) else Lane.PAGE_OPEN):
+                if not self._flights.is_flying(key):
+                    self._turn_back(tenant, 1)
+                take_place(tenant.slug)
                 token = self._flights.run(
-                    tenant.token_key(record.subject.sub),
+                    key,
                     lambda: self._mint(
                         tenant, identity, record, self._is_lively, started=started, revocations=revocations
                     ),

@@ -107,6 +107,15 @@ class Budget:
                 raise mine.taken()
         self._metrics.budget_spent.labels(tenant.slug, _lane.get().value).inc()
 
+    def turn_back(self, tenant: Tenant, calls: int) -> None:
+        """Send away who would be sent away anyway, by what is in memory alone, unless they have paid already.
+
+        For those who are about to take a place behind the bulkhead: they hear when calls are free for them.
+        """
+        mine = purse()
+        if mine is None or not mine.calls:
+            self._refuse_at_once(_account(tenant), _lane.get(), min(calls, DEAREST))
+
     def states(self, tenants: Sequence[Tenant]) -> Sequence[BudgetState]:
         """Return how the budgets stand, with as many questions for many tenants as for one. Raises StoreError."""
         now = self._clock()

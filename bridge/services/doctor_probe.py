@@ -1,5 +1,7 @@
 """The doctor's rehearsal, when asked for: a real login and token of one person whom the bridge knows."""
 
+from functools import partial
+
 from bridge.diagnosis import ADMINISTRATION
 from bridge.errors import SyncRefused, TenantRefused
 from bridge.services.doctor_case import Case, Check, HeldBackError, Verdict, amber, green, listed, not_checked, red
@@ -23,7 +25,8 @@ def login(case: Case) -> Verdict:
         return not_checked(cause, "Let them open a page of the tenant first; or name somebody who did.")
     case.need_key(case.tenant.sync_key or case.tenant.signing_key)
     try:
-        user = case.tools.qlik.log_in(case.tenant, case.tools.signer.for_sync(case.tenant, record.subject))
+        sign = partial(case.tools.signer.for_sync, case.tenant, record.subject)
+        user = case.tools.qlik.log_in(case.tenant, sign)
     except TenantRefused as refusal:
         return _refused(refusal)
     except SyncRefused as refusal:

@@ -43,6 +43,10 @@ class SingleFlight(Generic[T]):
                 raise
         return self.run(key, work)
 
+    def is_flying(self, key: Hashable) -> bool:
+        """Tell whether somebody is at it, whose outcome would be shared."""
+        return key in self._flights
+
     def _wait(self, flight: Future[T]) -> T:
         try:
             return flight.result(deadline.at_most(self._patience_s))

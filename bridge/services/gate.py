@@ -4,6 +4,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from bridge.deadline import left_s, within
@@ -12,12 +13,12 @@ from bridge.errors import BridgeError, TenantError, TenantThrottled, TenantTimeo
 from bridge.evidence import Credential, Holder, OpenedApp, Wanted
 from bridge.licences import Licences
 from bridge.model import Hypercube, Minted, QlikUser, Tenant
-from bridge.ports import AccessReader, Clock, Engine, Qlik, TenantEvents, TenantSetUp
+from bridge.ports import AccessReader, Clock, Engine, Qlik, Sign, TenantEvents, TenantSetUp
 from bridge.ports.watching import Directory
 from bridge.services.budget import WRITE_TIER, Budget
 from bridge.services.bulkhead import take_place
 from bridge.services.leases import CALL_S
-from bridge.services.purse import for_nobody
+from bridge.services.purse import for_nobody, not_spent_if_it_fails
 from bridge.services.tiers import Tiers
 from bridge.telemetry import Metrics
 from bridge.trail import EventPage, Kind
@@ -79,9 +80,23 @@ class _Gate:
                 raise
             return self.call(call, tiers, tenant, work)
 
-    def call(self, call: str, tiers: tuple[int, ...], tenant: Tenant, work: Callable[[], T], *, then: int = 0) -> T:
-        """Make a call; *then* is how many more of Tier 2 follow for the same person."""
+    def call(
+        self,
+        call: str,
+        tiers: tuple[int, ...],
+        tenant: Tenant,
+        work: Callable[[], T],
+        *,
+        then: int = 0,
+        ready: Callable[[], object] = int,
+    ) -> T:
+        """Make a call; *then* is how many more of Tier 2 follow for the same person.
+
+        It is made *ready* when nothing stands in its way any more; where that fails, nothing was called.
+        """
         self._enter(tenant, tiers, then)
+        with not_spent_if_it_fails():
+            ready()
         outcome = "internal_error"
         try:
             with self._metrics.upstream_seconds.labels(tenant.slug, call).time(), within(self._call_s):
@@ -157,9 +172,14 @@ class GatedQlik:
         """What is known of the tenant, for others who ask the same thing of it."""
         return self._gate
 
-    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
-        """Log in once: a legacy JWT is single use, so a repetition needs a fresh one from the caller."""
-        return self._gate.call("log_in", LOGIN, tenant, lambda: self._qlik.log_in(tenant, legacy_jwt), then=A_MINT)
+    def log_in(self, tenant: Tenant, sign: Sign) -> QlikUser:
+        """Log in once, as a legacy JWT is single use: a repetition is for the caller. Who is sent away signs none."""
+        legacy_jwt = cache(sign)
+
+        def work() -> QlikUser:
+            return self._qlik.log_in(tenant, legacy_jwt)
+
+        return self._gate.call("log_in", LOGIN, tenant, work, then=A_MINT, ready=legacy_jwt)
 
     def mint(self, tenant: Tenant, user_id: str) -> Minted:
         """Mint, once more after an answer that was lost: the token that may exist is counted, and nobody's."""

@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from bridge.errors import (
+    BudgetSpent,
     NotAllowed,
     SubjectNotProvisioned,
     SyncRefused,
@@ -16,7 +17,7 @@ from bridge.errors import (
     TenantUnavailable,
 )
 from bridge.model import Identity, QlikUser, SubjectRecord, Tenant
-from bridge.ports import Clock, Qlik, SubjectStore
+from bridge.ports import Clock, Qlik, Sign, SubjectStore
 from bridge.services.budget import is_weaker
 from bridge.services.bulkhead import take_place
 from bridge.services.flight import SingleFlight
@@ -30,9 +31,13 @@ WRITE_TIER = 2
 NAMES_SHOWN = 10
 MOMENT_S = 1.0
 """Clocks of machines agree to a second: within it nobody can say which of two facts is the older one."""
+CALLS = 2
+"""What a person who must log in claims: the login, and the mint that follows."""
 
 
-LogIn = Callable[[SubjectRecord, str], QlikUser]
+TurnBack = Callable[[Tenant, int], object]
+"""Raises BudgetSpent where it is known that so many calls cannot be claimed, as Budget.turn_back does."""
+LogIn = Callable[[SubjectRecord, Sign], QlikUser]
 """Trade a legacy JWT, signed for the facts of a record, for the user that the tenant makes of it."""
 
 
@@ -43,7 +48,17 @@ class GroupSync:
     every first impersonation (Qlik: changelog 84), and again whenever name, e-mail or groups change.
     """
 
-    def __init__(self, qlik: Qlik, signer: Signer, subjects: SubjectStore, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        qlik: Qlik,
+        signer: Signer,
+        subjects: SubjectStore,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        turn_back: TurnBack = lambda *_: None,
+    ) -> None:
+        self._turn_back = turn_back
         self._qlik = qlik
         self._signer = signer
         self._subjects = subjects
@@ -54,13 +69,15 @@ class GroupSync:
     def note(self, tenant: Tenant, identity: Identity, *, login_follows: bool = False) -> SubjectRecord:
         """Return the one row of this subject, with the newest facts that anyone asserted.
 
-        Raises BridgeBusy where a *login_follows* for which there is no place, before anything is written.
+        Raises BudgetSpent or BridgeBusy where a *login_follows* for which there is no call or no place, before anything
+        is written.
         """
         subject = identity.subject
         known = self._subjects.get(tenant.slug, subject.sub)
         if known and not _is_news(known, identity):
             return known
         if known is None and login_follows:
+            self._turn_back(tenant, CALLS)
             take_place(tenant.slug)
         return self._subjects.note(tenant.slug, subject, identity.asserted_at)
 
@@ -89,9 +106,12 @@ class GroupSync:
         max_age_s = tenant.sync_max_age_s / 2 if early else tenant.sync_max_age_s
         while not record.is_synced(now=self._clock(), max_age_s=max_age_s):
             work = partial(self._sync_newest, tenant, record, max_age_s, ahead=ahead)
+            key = (tenant.slug, record.subject.sub, ahead, early)
             try:
+                if not self._flights.is_flying(key):
+                    self._turn_back_unless_synced(tenant, record, max_age_s)
                 take_place(tenant.slug)
-                outcome = self._flights.run((tenant.slug, record.subject.sub, ahead, early), work)
+                outcome = self._flights.run(key, work)
             except TenantError as failure:  # another's, and all that is known of it; ours was bridged if it may be
                 if ahead:
                     raise
@@ -100,6 +120,14 @@ class GroupSync:
                 return outcome
             record = self._newest(tenant, record)  # that login had begun before these facts were noted
         return record
+
+    def _turn_back_unless_synced(self, tenant: Tenant, record: SubjectRecord, max_age_s: float) -> None:
+        """Raise BudgetSpent for who would hear it anyway, before they take a place; another worker may have synced."""
+        try:
+            self._turn_back(tenant, CALLS)
+        except BudgetSpent:
+            if not self._newest(tenant, record).is_synced(now=self._clock(), max_age_s=max_age_s):
+                raise
 
     def renew(self, tenant: Tenant, sub: str, log_in: LogIn) -> SubjectRecord:
         """Sync now, whatever is known, by a login of the caller's own that looks at more than the groups.
@@ -133,7 +161,7 @@ class GroupSync:
         if record.is_synced(now=self._clock(), max_age_s=max_age_s):
             return record
         try:
-            user = self._log_in(tenant, record, lambda _, legacy_jwt: self._qlik.log_in(tenant, legacy_jwt))
+            user = self._log_in(tenant, record, lambda _, sign: self._qlik.log_in(tenant, sign))
         except TenantError as failure:
             self._note_failed(tenant, record, failure)
             if ahead:
@@ -143,12 +171,13 @@ class GroupSync:
 
     def _log_in(self, tenant: Tenant, record: SubjectRecord, log_in: LogIn) -> QlikUser:
         """Log in, once more after a lost connection: with a fresh JWT, because each is single use."""
+        sign = partial(self._signer.for_sync, tenant, record.subject)
         try:
-            return log_in(record, self._signer.for_sync(tenant, record.subject))
+            return log_in(record, sign)
         except TenantUnavailable as failure:
             if failure.retry_after_s is not None:
                 raise
-            return log_in(record, self._signer.for_sync(tenant, record.subject))
+            return log_in(record, sign)
 
     def _accept(self, tenant: Tenant, record: SubjectRecord, user: QlikUser) -> SubjectRecord:
         self._refuse_strangers(tenant, record, user)

@@ -3,7 +3,7 @@
 from bridge.errors import SubjectNotProvisioned, SyncRefused, TenantError, TenantThrottled
 from bridge.evidence import Access, Baseline
 from bridge.model import Identity, Path, QlikUser, SubjectRecord, Tenant, TenantState
-from bridge.ports import Clock, ParityStore
+from bridge.ports import Clock, ParityStore, Sign
 from bridge.services.groups import GroupSync
 from bridge.services.parity_checks import IDP
 from bridge.services.parity_look import Looks
@@ -46,8 +46,8 @@ class Baselines:
         """Log in, look around, keep what was seen. Raises SyncRefused, SubjectNotProvisioned or the TenantError."""
         taken: list[Baseline] = []
 
-        def log_in(signed: SubjectRecord, legacy_jwt: str) -> QlikUser:
-            access = self._looks.by_jwt(tenant, legacy_jwt)
+        def log_in(signed: SubjectRecord, sign: Sign) -> QlikUser:
+            access = self._looks.by_jwt(tenant, sign())
             facts = signed.subject.fingerprint()
             salt_id = self._looks.salt_id(tenant)
             taken.append(Baseline(tenant.slug, signed.subject.sub, facts, salt_id, self._clock(), access))

@@ -90,6 +90,17 @@ def hand_over(put: Callable[[Lease | None], bool]) -> LeaseHeld | None:
 
 
 @contextmanager
+def not_spent_if_it_fails() -> Iterator[None]:
+    """Put a call that this thread's purse has just paid back into it, where it comes to nothing before it is made."""
+    try:
+        yield
+    except BaseException:
+        if (mine := _purse.get()) is not None and mine.account is not None:
+            mine.calls += 1
+        raise
+
+
+@contextmanager
 def for_nobody() -> Iterator[None]:
     """Let this thread claim calls that no one person is admitted for."""
     token = _purse.set(None)

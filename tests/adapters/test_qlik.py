@@ -100,7 +100,7 @@ def refused(error: type[TenantError], call: Callable[[], object]) -> TenantError
 
 
 def test_a_login_says_who_the_subject_became(qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant) -> None:
-    assert qlik.log_in(tenant, JWT) == KNOWN
+    assert qlik.log_in(tenant, lambda: JWT) == KNOWN
     assert scripted.paths() == [LOGIN, ME, USER]
     login, *asks = scripted.seen
     assert (login.method, login.headers["Authorization"], login.body) == ("POST", f"Bearer {JWT}", b"")
@@ -110,9 +110,9 @@ def test_a_login_says_who_the_subject_became(qlik: HttpQlik, tenant: Tenant, scr
 
 
 def test_no_cookie_survives_a_login(qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant) -> None:
-    qlik.log_in(tenant, JWT)
+    qlik.log_in(tenant, lambda: JWT)
     qlik.whoami(tenant, VALUE)
-    qlik.log_in(tenant, JWT)
+    qlik.log_in(tenant, lambda: JWT)
     assert "Cookie" not in scripted.seen[3].headers
     assert "Cookie" not in scripted.seen[5].headers
 
@@ -129,20 +129,20 @@ def test_people_who_log_in_at_once_are_never_mixed_up(qlik: HttpQlik, tenant: Te
     scripted.answers |= {LOGIN: log_in, ME: me}
     subs = [f"s{number}" for number in range(60)]
     with ThreadPoolExecutor(12) as pool:
-        found = list(pool.map(lambda sub: qlik.log_in(tenant, sub), subs))
+        found = list(pool.map(lambda sub: qlik.log_in(tenant, lambda: sub), subs))
     assert [user.subject for user in found] == subs
 
 
 @pytest.mark.parametrize("reply", [each for each in GARBAGE if each.document != {}])
 def test_a_garbled_login(qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant, reply: Reply) -> None:
     scripted.answers[LOGIN] = Reply(reply.status, reply.document, reply.body, COOKIES)
-    refused(TenantGarbled, lambda: qlik.log_in(tenant, JWT))
+    refused(TenantGarbled, lambda: qlik.log_in(tenant, lambda: JWT))
     assert scripted.paths() == [LOGIN]
 
 
 def test_a_login_without_cookies_is_garbled(qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant) -> None:
     scripted.answers[LOGIN] = Reply(document={})
-    assert "no cookies" in refused(TenantGarbled, lambda: qlik.log_in(tenant, JWT)).detail
+    assert "no cookies" in refused(TenantGarbled, lambda: qlik.log_in(tenant, lambda: JWT)).detail
 
 
 @pytest.mark.parametrize(
@@ -159,13 +159,13 @@ def test_a_login_without_cookies_is_garbled(qlik: HttpQlik, tenant: Tenant, scri
 )
 def test_a_garbled_user(qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant, reply: Reply) -> None:
     scripted.answers[USER] = reply
-    refused(TenantGarbled, lambda: qlik.log_in(tenant, JWT))
+    refused(TenantGarbled, lambda: qlik.log_in(tenant, lambda: JWT))
     refused(TenantGarbled, lambda: qlik.whoami(tenant, VALUE))
 
 
 def test_a_user_without_groups(qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant) -> None:
     scripted.answers[USER] = Reply(document={"id": "u-2", "subject": "o'neil\"\\"})
-    assert qlik.log_in(tenant, JWT) == QlikUser("u-2", "o'neil\"\\", frozenset())
+    assert qlik.log_in(tenant, lambda: JWT) == QlikUser("u-2", "o'neil\"\\", frozenset())
 
 
 # --- redirects -------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_a_redirect_elsewhere_is_not_followed(
 ) -> None:
     there = location.replace("{host}", scripted.host.removeprefix("http://"))
     scripted.answers[ME] = Reply(302, headers=(("Location", there),))
-    error = refused(TenantGarbled, lambda: qlik.log_in(tenant, JWT))
+    error = refused(TenantGarbled, lambda: qlik.log_in(tenant, lambda: JWT))
     assert "redirected" in error.message
     assert "redirected" in error.detail
     assert scripted.paths() == [LOGIN, ME]
@@ -218,7 +218,7 @@ def test_nothing_else_may_redirect(qlik: HttpQlik, tenant: Tenant, scripted: Scr
     elsewhere = Reply(status, headers=(("Location", "/elsewhere"),))
     scripted.answers |= {LOGIN: elsewhere, TOKEN: elsewhere, "/oauth/revoke": elsewhere}
     for call in (
-        lambda: qlik.log_in(tenant, JWT),
+        lambda: qlik.log_in(tenant, lambda: JWT),
         lambda: qlik.mint(tenant, "u-1"),
         lambda: qlik.revoke(tenant, VALUE),
         lambda: qlik.auto_creates_groups(tenant),
@@ -364,7 +364,7 @@ def test_a_refusal_keeps_status_code_and_trace(
     scripted.answers |= {TOKEN: Reply(status, DENIED), LOGIN: Reply(status, DENIED), ME: Reply(status, DENIED)}
     for call in (
         lambda: qlik.mint(tenant, "u-1"),
-        lambda: qlik.log_in(tenant, JWT),
+        lambda: qlik.log_in(tenant, lambda: JWT),
         lambda: qlik.whoami(tenant, VALUE),
         lambda: qlik.auto_creates_groups(tenant),
     ):
@@ -431,7 +431,7 @@ def test_a_clock_that_differs_is_named_as_the_cause(
     scripted.answers |= {LOGIN: Reply(401, DENIED), TOKEN: Reply(401, DENIED)}
     by_key = signing(signing(tenant, "issuing_client"), "management_client")
     for call in (
-        lambda: qlik.log_in(tenant, JWT),
+        lambda: qlik.log_in(tenant, lambda: JWT),
         lambda: qlik.mint(by_key, "u-1"),
         lambda: qlik.auto_creates_groups(by_key),
     ):
@@ -478,7 +478,7 @@ def test_the_other_calls_are_throttled_too(qlik: HttpQlik, tenant: Tenant, scrip
     busy = Reply(429, headers=(("Retry-After", "9"),))
     scripted.answers |= {LOGIN: busy, ME: busy, TOKEN: busy, "/oauth/revoke": busy}
     for call in (
-        lambda: qlik.log_in(tenant, JWT),
+        lambda: qlik.log_in(tenant, lambda: JWT),
         lambda: qlik.whoami(tenant, VALUE),
         lambda: qlik.revoke(tenant, VALUE),
         lambda: qlik.auto_creates_groups(tenant),
@@ -504,7 +504,7 @@ def test_an_unusual_status(qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTen
 
 def test_a_tenant_that_is_away(qlik: HttpQlik, tenant: Tenant) -> None:
     away = tenant.model_copy(update={"host": "http://127.0.0.1:9"})
-    assert "ConnectionRefusedError" in refused(TenantUnavailable, lambda: qlik.log_in(away, JWT)).detail
+    assert "ConnectionRefusedError" in refused(TenantUnavailable, lambda: qlik.log_in(away, lambda: JWT)).detail
     refused(TenantUnavailable, lambda: qlik.auto_creates_groups(away))
 
 
@@ -512,7 +512,7 @@ def test_a_tenant_that_is_away(qlik: HttpQlik, tenant: Tenant) -> None:
 def test_a_connection_that_breaks(qlik: HttpQlik, tenant: Tenant, scripted: ScriptedTenant, reply: Reply) -> None:
     scripted.answers |= {LOGIN: reply, TOKEN: reply}
     refused(TenantUnavailable, lambda: qlik.mint(tenant, "u-1"))
-    refused(TenantUnavailable, lambda: qlik.log_in(tenant, JWT))
+    refused(TenantUnavailable, lambda: qlik.log_in(tenant, lambda: JWT))
     refused(TenantUnavailable, lambda: qlik.auto_creates_groups(tenant))
 
 
@@ -524,7 +524,7 @@ def test_an_answer_that_takes_too_long(hasty: HttpQlik, tenant: Tenant, scripted
 
 
 def test_a_jwt_that_breaks_a_header_does_not_show(qlik: HttpQlik, tenant: Tenant) -> None:
-    refused(TenantUnavailable, lambda: qlik.log_in(tenant, f"{JWT}\r\nX-Evil: 1"))
+    refused(TenantUnavailable, lambda: qlik.log_in(tenant, lambda: f"{JWT}\r\nX-Evil: 1"))
 
 
 def test_the_environment_changes_nothing(
@@ -541,7 +541,7 @@ def test_nothing_is_logged(
 ) -> None:
     scripted.answers |= {"/api/v1/groups/settings": Reply(document={"autoCreateGroups": True})}
     with caplog.at_level(logging.INFO):
-        qlik.log_in(tenant, JWT)
+        qlik.log_in(tenant, lambda: JWT)
         qlik.mint(tenant, "u-1")
         qlik.auto_creates_groups(tenant)
     assert not [secret for secret in SECRETS if secret in caplog.text]

@@ -74,7 +74,7 @@ def test_where_a_machine_gives_itself_away_is_never_called(address: str) -> None
 
 WEBHOOK = SecretStr("hush" * 5)
 CALLS: dict[str, Callable[[FakeClock, Tenant, Reach], object]] = {
-    "login": lambda clock, here, reach: HttpQlik(FakeKeys(), clock, reach=reach).log_in(here, "jwt"),
+    "login": lambda clock, here, reach: HttpQlik(FakeKeys(), clock, reach=reach).log_in(here, lambda: "jwt"),
     "mint": lambda clock, here, reach: HttpQlik(FakeKeys(), clock, reach=reach).mint(here, "user"),
     "whoami": lambda clock, here, reach: HttpQlik(FakeKeys(), clock, reach=reach).whoami(here, "token"),
     "management": lambda clock, here, reach: HttpQlik(FakeKeys(), clock, reach=reach).auto_creates_groups(here),

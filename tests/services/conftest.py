@@ -18,7 +18,7 @@ from bridge.ports import Qlik
 from bridge.services.broker import Broker
 from bridge.services.budget import Budget
 from bridge.services.gate import GatedQlik
-from bridge.services.groups import GroupSync
+from bridge.services.groups import GroupSync, TurnBack
 from bridge.services.history import History
 from bridge.services.measures import Measures
 from bridge.services.rollout import Rollouts
@@ -74,6 +74,12 @@ def rollouts(metrics: Metrics) -> Rollouts:
 
 
 @pytest.fixture
+def turn_back() -> TurnBack:
+    """What sends away by memory alone; the file about the budget puts its own in its place."""
+    return lambda *_: None
+
+
+@pytest.fixture
 def broker(
     upstream: Qlik,
     groups: GroupSync,
@@ -84,6 +90,7 @@ def broker(
     clock: FakeClock,
     metrics: Metrics,
     measures: Measures,
+    turn_back: TurnBack,
 ) -> Broker:
     """A broker of the tenants that the file names."""
     return Broker(
@@ -95,12 +102,20 @@ def broker(
         clock=clock,
         metrics=metrics,
         measures=measures,
+        turn_back=turn_back,
     )
 
 
 @pytest.fixture
-def groups(upstream: Qlik, subjects: FakeSubjects, clock: FakeClock, metrics: Metrics) -> GroupSync:
-    return GroupSync(upstream, Signer(FakeKeys(), clock), subjects, clock, metrics)
+def keys() -> FakeKeys:
+    return FakeKeys()
+
+
+@pytest.fixture
+def groups(
+    upstream: Qlik, keys: FakeKeys, subjects: FakeSubjects, clock: FakeClock, metrics: Metrics, turn_back: TurnBack
+) -> GroupSync:
+    return GroupSync(upstream, Signer(keys, clock), subjects, clock, metrics, turn_back=turn_back)
 
 
 @pytest.fixture

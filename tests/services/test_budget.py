@@ -6,18 +6,21 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
-from fakes import FakeBudget, FakeClock, FakeMeasures, FakeQlik, FakeTenants, Leased
+from fakes import FakeBudget, FakeClock, FakeKeys, FakeMeasures, FakeQlik, FakeSubjects, FakeTenants, Leased
 from samples import identity, state, tenant
 
 from bridge.budgeting import Lane, Limit
-from bridge.errors import BudgetSpent, StoreError, TenantThrottled, TenantUnavailable
-from bridge.model import IssuedToken, Stage
+from bridge.errors import BridgeBusy, BudgetSpent, StoreError, TenantRefused, TenantThrottled, TenantUnavailable
+from bridge.model import IssuedToken, Stage, SubjectRecord
 from bridge.ports import Qlik
 from bridge.services.broker import Broker
 from bridge.services.budget import Budget, claiming
+from bridge.services.bulkhead import Bulkhead
 from bridge.services.gate import FAILURES_BEFORE_PAUSE, PAUSE_S, GatedQlik
+from bridge.services.groups import GroupSync, TurnBack
 from bridge.services.leases import LeaseHeld
 from bridge.services.measures import Measures
 from bridge.services.purse import for_one_person
@@ -47,6 +50,11 @@ def budget(make: Callable[..., Budget]) -> Budget:
 @pytest.fixture
 def upstream(gated: GatedQlik) -> Qlik:
     return gated
+
+
+@pytest.fixture
+def turn_back(budget: Budget) -> TurnBack:
+    return budget.turn_back
 
 
 @pytest.fixture
@@ -214,6 +222,83 @@ class TestPerson:
 
         assert budget.state(ACME).spent == 1
 
+    def test_a_first_login_is_signed_once(self, broker: Broker, keys: FakeKeys) -> None:
+        broker.issue(NOW, identity())
+
+        assert keys.loaded == 1
+
+    def test_who_is_sent_away_signs_nothing(self, broker: Broker, budget: Budget, keys: FakeKeys) -> None:
+        spend(budget, 9)
+        for sub in ("alice", "alice", "bob"):
+            with pytest.raises(BudgetSpent):
+                broker.issue(NOW, identity(sub))
+
+        assert keys.loaded == 0
+
+    def test_a_login_that_cannot_be_signed_spends_nothing(
+        self, broker: Broker, budget: Budget, keys: FakeKeys, qlik: FakeQlik
+    ) -> None:
+        keys.missing = {ACME.signing_key}
+        with pytest.raises(TenantRefused, match="cannot sign"):
+            broker.issue(NOW, identity())
+
+        assert (budget.state(ACME).spent, qlik.calls) == (0, [])
+
+
+class TestTurnedBack:
+    """What one person was told is remembered for a slot, so that the next are sent away before they take a place."""
+
+    def spent(self, broker: Broker, budget: Budget) -> None:
+        spend(budget, 9)
+        with pytest.raises(BudgetSpent):
+            broker.issue(NOW, identity("zoe"))
+
+    def test_a_stranger_hears_when_calls_are_free_also_when_there_is_no_place(
+        self, broker: Broker, budget: Budget, store: FakeBudget, subjects: FakeSubjects, metrics: Metrics
+    ) -> None:
+        self.spent(broker, budget)
+        store.claims, bulkhead = 0, Bulkhead(1, metrics)
+        bulkhead.enter("acme")
+        with bulkhead.seat(), pytest.raises(BudgetSpent) as refusal:
+            broker.issue(NOW, identity())
+
+        assert (refusal.value.retry_after_s or 0) >= 304
+        assert store.claims == 0
+        assert ("acme", "alice") not in subjects.rows, "nothing was written"
+
+    def test_who_must_log_in_again_hears_it_too(
+        self, broker: Broker, budget: Budget, clock: FakeClock, metrics: Metrics
+    ) -> None:
+        clock.now = broker.issue(NOW, identity()).expires_at + NOW.tenant.sync_max_age_s
+        self.spent(broker, budget)
+        (bulkhead := Bulkhead(1, metrics)).enter("acme")
+        with bulkhead.seat(), pytest.raises(BridgeBusy):  # the last good sync bridges: one call is left for the mint
+            broker.issue(NOW, identity())
+        spend(budget, 1)
+        refused(budget)
+        with bulkhead.seat(), pytest.raises(BudgetSpent):
+            broker.issue(NOW, identity())
+
+    def test_nobody_is_turned_back_whom_another_worker_has_logged_in(
+        self, broker: Broker, groups: GroupSync, budget: Budget, subjects: FakeSubjects, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        token, newest = broker.issue(NOW, identity()), subjects.get
+
+        def copy(tenant: str, sub: str, *, fresh: bool = False) -> SubjectRecord | None:
+            known = newest(tenant, sub, fresh=fresh)
+            return known if fresh or known is None else replace(known, synced_at=None)
+
+        monkeypatch.setattr(subjects, "get", copy)
+        self.spent_but(broker, budget)
+
+        assert groups.ensure(ACME, identity()).synced_at is not None
+        assert broker.issue(NOW, identity()).token_id == token.token_id
+
+    def spent_but(self, broker: Broker, budget: Budget) -> None:
+        spend(budget, 7)
+        with pytest.raises(BudgetSpent):
+            broker.issue(NOW, identity("zoe"))
+
 
 class TestRenewal:
     @pytest.fixture
@@ -281,7 +366,7 @@ class TestFreeze:
     ) -> None:
         qlik.fail["log_in"] = [TenantThrottled(retry_after_s=42)]
         with pytest.raises(TenantThrottled):
-            gated.log_in(ACME, "alice")
+            gated.log_in(ACME, lambda: "alice")
 
         with pytest.raises(TenantThrottled) as refusal:
             make().spend(ACME)
@@ -302,7 +387,7 @@ class TestFreeze:
         other.whoami(ACME, qlik.mint(ACME, "id-alice").value)
         qlik.fail[call] = [TenantThrottled(retry_after_s=42)]
         with pytest.raises(TenantThrottled):
-            gated.log_in(ACME, "alice") if tier == 2 else gated.whoami(ACME, "token")
+            gated.log_in(ACME, lambda: "alice") if tier == 2 else gated.whoami(ACME, "token")
         qlik.calls.clear()
 
         clock.advance(1.5)
@@ -340,7 +425,7 @@ class TestPause:
         qlik.fail["log_in"] = [TenantUnavailable()] * FAILURES_BEFORE_PAUSE
         for _ in range(FAILURES_BEFORE_PAUSE):
             with pytest.raises(TenantUnavailable):
-                gated.log_in(ACME, "alice")
+                gated.log_in(ACME, lambda: "alice")
 
     def test_a_paused_tenant_costs_nothing(self, gated: GatedQlik, qlik: FakeQlik, budget: Budget) -> None:
         self.fail(gated, qlik)

@@ -140,6 +140,17 @@ def test_a_waiter_gives_up_and_the_leader_goes_on(pool: ThreadPoolExecutor) -> N
     assert leader.result(LONG_S) == "landed"
 
 
+def test_it_tells_whether_somebody_is_at_it(pool: ThreadPoolExecutor) -> None:
+    flights, work = SingleFlight[str](), Held()
+    leader = pool.submit(flights.run, "key", work)
+    assert work.begun.wait(LONG_S)
+    assert (flights.is_flying("key"), flights.is_flying("another")) == (True, False)
+
+    work.may_end.set()
+    leader.result(LONG_S)
+    assert not flights.is_flying("key")
+
+
 def test_the_leader_outlasts_the_patience_of_waiters() -> None:
     """Whoever runs the work has its outcome at the end, however long it took."""
     assert SingleFlight[str](patience_s=0).run("key", lambda: "landed") == "landed"

@@ -20,7 +20,7 @@ from bridge.telemetry import Metrics
 
 ACME, GLOBEX = tenant("acme"), tenant("globex")
 CALLS: dict[str, Callable[[GatedQlik, Tenant], object]] = {
-    "log_in": lambda gate, to: gate.log_in(to, "alice"),
+    "log_in": lambda gate, to: gate.log_in(to, lambda: "alice"),
     "mint": lambda gate, to: gate.mint(to, "id-alice"),
     "revoke": lambda gate, to: gate.revoke(to, "fake-token-1"),
     "whoami": lambda gate, to: gate.whoami(to, "fake-token-1"),
@@ -58,7 +58,7 @@ def pause(gate: GatedQlik, qlik: FakeQlik) -> None:
 def test_answers_pass_through(gate: GatedQlik, qlik: FakeQlik) -> None:
     qlik.auto_creates = False
 
-    assert gate.log_in(ACME, "alice") == QlikUser("id-alice", "alice", frozenset())
+    assert gate.log_in(ACME, lambda: "alice") == QlikUser("id-alice", "alice", frozenset())
     assert gate.mint(ACME, "id-alice").value == "fake-token-2"
     assert gate.whoami(ACME, "fake-token-2").subject == "alice"
     assert gate.auto_creates_groups(ACME) is False
@@ -366,10 +366,10 @@ class TestMetrics:
 def test_a_question_that_was_throttled_during_a_login_closes_its_own_tier(gate: GatedQlik, qlik: FakeQlik) -> None:
     qlik.fail["log_in"] = [TenantThrottled(retry_after_s=42, tier=1)]
     with pytest.raises(TenantThrottled):
-        gate.log_in(tenant(), "jwt")
+        gate.log_in(tenant(), lambda: "jwt")
 
     assert gate.mint(tenant(), "id-alice").value
     with pytest.raises(TenantThrottled):
         gate.whoami(tenant(), "token")
     with pytest.raises(TenantThrottled):
-        gate.log_in(tenant(), "jwt")
+        gate.log_in(tenant(), lambda: "jwt")

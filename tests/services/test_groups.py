@@ -21,6 +21,7 @@ from bridge.errors import (
     TenantUnavailable,
 )
 from bridge.model import QlikUser, Subject, SubjectRecord, Tenant
+from bridge.ports import Sign
 from bridge.services.groups import GroupSync
 from bridge.services.signer import Signer
 from bridge.telemetry import Metrics
@@ -49,9 +50,10 @@ class JwtQlik(FakeQlik):
         super().__init__(clock)
         self.jwts: list[str] = []
 
-    def log_in(self, tenant: Tenant, legacy_jwt: str) -> QlikUser:
+    def log_in(self, tenant: Tenant, sign: Sign) -> QlikUser:
+        legacy_jwt = sign()
         self.jwts.append(legacy_jwt)
-        return super().log_in(tenant, legacy_jwt)
+        return super().log_in(tenant, lambda: legacy_jwt)
 
 
 @pytest.fixture
