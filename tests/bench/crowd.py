@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, islice
 from urllib.parse import urlsplit
 
 from bench.ground import NotMeasured
@@ -44,18 +44,24 @@ class Visit:
 
 @dataclass
 class Crowd:
-    """All of them, over so many connections that are kept open."""
+    """All of them, over so many connections that are kept open.
+
+    At most so many are here *together*: the next one comes when one is served.
+    """
 
     addresses: Sequence[str]
     visits: Sequence[Visit]
     connections: int
+    together: int | None = None
     is_over: threading.Event = field(default_factory=threading.Event)
     served: int = 0
 
     def run(self, give_up_s: float) -> None:
         """Return when everybody was served, or the time is up, or it is over."""
         self._give_up_at = time.monotonic() + give_up_s
-        self._coming = [(visit.due, number) for number, visit in enumerate(self.visits)]
+        everybody = iter([(visit.due, number) for number, visit in enumerate(self.visits)])
+        self._coming = list(islice(everybody, self.together))
+        self._later = everybody
         heapq.heapify(self._coming)
         asyncio.run(self._run())
 
@@ -92,6 +98,8 @@ class Crowd:
             again_s = AGAIN_S
         if visit.is_served:
             self.served += 1
+            for one in islice(self._later, 1):
+                heapq.heappush(self._coming, one)
         else:
             heapq.heappush(self._coming, (time.monotonic() + again_s, number))
 
@@ -143,9 +151,9 @@ def serve_all(address: str, bearers: Sequence[str]) -> None:
 
 
 @contextmanager
-def asking(address: str, bearers: Sequence[str], connections: int) -> Iterator[Sequence[Visit]]:
-    """Let people ask for their first token while the block lasts, so many at a time."""
-    crowd = Crowd([address], [Visit(bearer) for bearer in bearers], connections)
+def asking(address: str, bearers: Sequence[str], together: int) -> Iterator[Sequence[Visit]]:
+    """Let so many people together ask for their first token while the block lasts, each until they have it."""
+    crowd = Crowd([address], [Visit(bearer) for bearer in bearers], together, together)
     thread = threading.Thread(target=crowd.run, args=(600,))
     thread.start()
     try:

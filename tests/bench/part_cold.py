@@ -21,9 +21,9 @@ TEXT = """\
 One person after the other, each for the first time: a login, who that was (two calls, as Qlik redirects the first),
 a mint. Beside it the same four calls by a client that does nothing else, over one connection."""
 BESIDE = """\
-Warm requests on {gentle} connections, alone and while {cold} others ask for first tokens of people nobody knows, tenant
-at 80 ms; who is told to come back comes back. {done:,} first tokens were got and {refused:,} times somebody was sent
-away, while it was measured."""
+Warm requests on {gentle} connections, alone and while always {cold} people whom nobody knows ask for their first token,
+each until they have it, tenant at 80 ms; who is told to come back comes back then. {done:,} first tokens were got and
+{refused:,} times somebody was sent away, while it was measured."""
 WHY = """\
 First tokens: between the calls the bridge signs a JWT and writes the person, the sync and the encrypted token, each in
 a transaction of its own."""
@@ -88,8 +88,8 @@ def _beside(ground: Ground, base: str, known: Sequence[str], others: Sequence[st
     for number in range(ground.rounds):
         alone.append(ground.run(request))
         these = others[number * len(others) // ground.rounds :][: len(others) // ground.rounds]
-        with crowd.asking(address, these, connections=AT_ONCE) as visits:
-            say(f"with {AT_ONCE} first requests at a time:")
+        with crowd.asking(address, these, together=AT_ONCE) as visits:
+            say(f"with {AT_ONCE} first requests together:")
             beside.append(ground.run(request))
         done += sum(visit.is_served for visit in visits)
         refused += sum(len(visit.told_s) for visit in visits)
