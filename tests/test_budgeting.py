@@ -115,3 +115,24 @@ def test_a_state_tells_what_an_operator_asks() -> None:
     assert document["frozen_s"] == {"2": 42}
     assert document["lanes"][0] == {"lane": "page_open", "share": 400, "spent": 100, "refused": 0, "wait_s": 42}
     assert document["lanes"][3]["refused"] == 2
+
+
+class TestTurns:
+    """When calls become free one after the other, nobody spending meanwhile."""
+
+    def test_they_come_as_they_were_spent(self) -> None:
+        spent = [Spent(Lane.PAGE_OPEN, NOW, 4), Spent(Lane.PRE_WARM, NOW, 4), Spent(Lane.PAGE_OPEN, NOW + 60, 2)]
+        freeing = book(*spent).freeing(NOW + 61)
+
+        first = NOW + LIMIT.held_s
+        assert freeing.turn(NOW, 4) == first + LIMIT.slot_s / 2
+        assert freeing.turn(first + LIMIT.slot_s / 2, 4) == first + LIMIT.slot_s
+        assert freeing.turn(NOW, 9) == first + 60 + LIMIT.slot_s / 2
+        assert freeing.turn(first + 30, 1) == first + 60 + LIMIT.slot_s / 2
+
+    def test_what_nobody_spent_yet_comes_as_fast_as_on_average(self) -> None:
+        freeing = book(Spent(Lane.PAGE_OPEN, NOW, 1)).freeing(NOW)
+        a_call_s = LIMIT.held_s / LIMIT.budget
+
+        assert book().freeing(NOW).turn(NOW, 10) == NOW + 10 * a_call_s
+        assert freeing.turn(NOW, 3) == NOW + LIMIT.held_s + LIMIT.slot_s + 2 * a_call_s
