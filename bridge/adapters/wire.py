@@ -183,7 +183,8 @@ class _Bounded(HTTPAdapter):
             check_header_validity(header)
         request = _prepared(url)
         with within(self._patience.total_s):
-            limits = Limits(*self._limits())
+            connect_s, read_s = self._limits()
+            limits = Limits(connect=connect_s, read=read_s)
             pool: Any = self.get_connection_with_tls_context(request, verify=True)
             self.cert_verify(pool, url, verify=True, cert=None)  # type: ignore[no-untyped-call]
             raw = pool.urlopen(

@@ -74,3 +74,22 @@ def test_nothing_is_asked_when_time_is_up(trickler: Trickler) -> None:
         Wire().send("GET", trickler.address)
 
     assert not failure.value.is_lost
+
+
+def test_an_answer_may_take_longer_than_a_connection() -> None:
+    door, is_late = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        connection, _ = door.accept()
+        with connection:
+            connection.recv(4096)
+            is_late.wait(0.4)
+            connection.sendall(HEAD.replace(b"1000", b"2") + b"ok")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    wire = Wire(Patience(connect_s=0.1, read_s=10, total_s=10))
+
+    assert wire.send("GET", f"http://127.0.0.1:{door.getsockname()[1]}/").body == b"ok"
+    thread.join()
+    door.close()
