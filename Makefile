@@ -23,7 +23,7 @@ lint: .venv/.dev
 	@.venv/bin/python -m ruff format --check .
 	@.venv/bin/python -m mypy
 
-bench: .venv/.dev  ## what the bridge costs, written to docs/benchmarks.md; about a quarter of an hour on an idle machine
+bench: .venv/.dev  ## what the bridge costs, written to docs/benchmarks.md; about half an hour on an idle machine
 	@tests/bench/setup.sh
 	@PYTHONPATH=tests .venv/bin/python -m bench $(BENCH)
 

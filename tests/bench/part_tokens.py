@@ -24,8 +24,9 @@ The tenant answers each call after so many milliseconds, and does nothing else. 
 WHY = """\
 Warm: it is answered before Flask looks, [decision 038](decisions/038-the-short-way.md)."""
 WHY_NODE = """\
-*node*, *pooled*: gunicorn's threads cost half a millisecond a request before our first line, and granian's, which
-do not, are not safe here: [decision 033](decisions/033-server.md)."""
+*node, cached*: gunicorn's threads cost half a millisecond a request before our first line, and granian's, which
+do not, are not safe here: [decision 033](decisions/033-server.md). Node keeps its sessions and tokens in memory, too,
+looks at no database for news, and writes no log."""
 
 
 def measure(ground: Ground) -> Section:
