@@ -49,7 +49,7 @@ class Database:
         if deadline.left_s() < -deadline.SPARE_S:
             raise StoreError(detail="no time left to read; the database is slow")
         with _in_our_words(), self._engine.connect() as connection:
-            _begin(connection, "BEGIN")
+            _on_sqlite(connection, "BEGIN")
             yield connection
 
     @contextmanager
@@ -63,18 +63,18 @@ class Database:
         """Lend a connection in one transaction, committed at the end."""
         with self._turn as left_s, _in_our_words(), self._engine.begin() as connection:
             if left_s is None:
-                _begin(connection, "BEGIN IMMEDIATE")
+                _on_sqlite(connection, "BEGIN IMMEDIATE")
             else:
                 self._begin_soon(connection, left_s)
             yield connection
 
     def _begin_soon(self, connection: Connection, left_s: float) -> None:
         """Wait no longer for another process's lock than patience is left after waiting for our own threads."""
-        _begin(connection, f"PRAGMA busy_timeout = {left_s * 1000:.0f}")
+        _on_sqlite(connection, f"PRAGMA busy_timeout = {left_s * 1000:.0f}")
         try:
-            _begin(connection, "BEGIN IMMEDIATE")
+            _on_sqlite(connection, "BEGIN IMMEDIATE")
         finally:
-            _begin(connection, f"PRAGMA busy_timeout = {self._patience_s * 1000:.0f}")
+            _on_sqlite(connection, f"PRAGMA busy_timeout = {self._patience_s * 1000:.0f}")
 
     def upgrade(self) -> None:
         """Bring the tables to this version's shape; a second process that starts at once waits for the first."""
@@ -152,8 +152,8 @@ class _Turns:
         self._mine.release()
 
 
-def _begin(connection: Connection, words: str) -> None:
-    """Begin on SQLite with its write lock at once: a transaction that asks for it later fails instead of waiting.
+def _on_sqlite(connection: Connection, words: str) -> None:
+    """Say so to SQLite alone: a transaction that asks for its write lock later fails instead of waiting.
 
     No listener of SQLAlchemy's does this: with a single one on an engine, each of its statements takes a fifth longer.
     """
