@@ -415,10 +415,11 @@ class FakeSessions(_Store):
         self.rows[session.id_hash] = session
         return any(known.identity.subject != identity.subject for known in older)
 
-    def touch(self, id_hash: str, seen_at: float) -> None:
+    def touch(self, used: Mapping[str, float]) -> None:
         self._check()
-        if id_hash in self.rows:
-            self.rows[id_hash] = replace(self.rows[id_hash], seen_at=seen_at)
+        for id_hash in used.keys() & self.rows.keys():
+            known = self.rows[id_hash]
+            self.rows[id_hash] = replace(known, seen_at=max(known.seen_at, used[id_hash]))
 
     def remove(self, id_hash: str) -> None:
         self._check()

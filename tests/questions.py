@@ -35,7 +35,7 @@ def everything(stores: Stores, impersonations: SqlImpersonations) -> dict[str, C
         "sign in again": lambda: stores.sessions.add(
             replace(SESSION, id_hash="hash-2", identity=replace(SESSION.identity, asserted_at=2))
         ),
-        "touch": lambda: stores.sessions.touch("hash", START + 1),
+        "touch": lambda: stores.sessions.touch({"hash": START + 1}),
         "sweep of sessions": lambda: stores.sessions.remove_older(created_before=since, seen_before=since),
         "sign out": lambda: stores.sessions.remove("hash"),
         "assertion": lambda: stores.ledger.claim("portal", "jti", START + 9, now=START),

@@ -90,7 +90,7 @@ def cached_stores(database: Database, vault: Vault, clock: FakeClock) -> Stores:
         CachedTenants(sql.tenants, watch),
         CachedSubjects(sql.subjects, watch),
         CachedTokens(sql.tokens, watch, clock),
-        CachedSessions(sql.sessions, watch),
+        CachedSessions(sql.sessions, watch, clock),
         sql.ledger,
         sql.operators,
         sql.audit,

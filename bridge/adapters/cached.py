@@ -9,9 +9,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Generic, TypeVar
-
-import structlog
 
 from bridge.budgeting import Lease
 from bridge.errors import StoreError, UnknownTenant, UnreadableTenant
@@ -35,12 +34,11 @@ from bridge.webhooks import Notice
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-log = structlog.get_logger()
-
 CAPACITY = 10_000
 """People of whom a worker keeps copies: a session, a subject and a token each."""
 
-TOUCH_EVERY_S = 60.0
+NOT_USED_HERE_S = 900.0
+"""A session that nobody used for so long, as far as this worker knows, is looked up."""
 RENEWAL_LIFE_S = 900.0
 """With less life than this left, another process may have renewed a token: the store is asked."""
 
@@ -165,11 +163,11 @@ class _Copies(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._kept)
 
-    def put(self, key: K, value: V) -> None:
-        """Replace a copy; one that was forgotten meanwhile stays forgotten."""
+    def change(self, key: K, how: Callable[[V], V]) -> None:
+        """Change a copy; one that was forgotten meanwhile stays forgotten."""
         with self._guard:
-            if key in self._kept:
-                self._kept[key] = value
+            if (kept := self._kept.get(key)) is not None:
+                self._kept[key] = how(kept)
 
     def forget(self, key: K) -> None:
         with self._guard:
@@ -326,14 +324,18 @@ class CachedTokens:
 
 
 class CachedSessions:
-    """Sessions by id; `seen_at` is written at most once a minute, so that a page load writes nothing."""
+    """Sessions by id. One that nobody used here for long is read again: it may be in use at another worker."""
 
-    def __init__(self, sessions: SessionStore, watch: RevisionWatch, *, most: int = CAPACITY) -> None:
+    def __init__(self, sessions: SessionStore, watch: RevisionWatch, clock: Clock, *, most: int = CAPACITY) -> None:
         self._sessions = sessions
+        self._clock = clock
         self._copies: _Copies[str, Session] = _Copies(watch, most, lambda _, kept: kept.identity.subject.sub)
 
     def get(self, id_hash: str) -> Session | None:
-        return self._copies.get(id_hash, lambda: self._sessions.get(id_hash))
+        return self._copies.get(id_hash, lambda: self._sessions.get(id_hash), usable=self._is_in_use)
+
+    def _is_in_use(self, session: Session) -> bool:
+        return self._clock() - session.seen_at < NOT_USED_HERE_S
 
     def add(self, session: Session) -> bool:
         """Keep the copies of everybody else, unless other sessions of this person learned something."""
@@ -345,18 +347,10 @@ class CachedSessions:
                 self._copies.forget_people((session.identity.subject.sub,))
         return is_news
 
-    def touch(self, id_hash: str, seen_at: float) -> None:
-        known = self.get(id_hash)
-        if known is None or seen_at - known.seen_at < TOUCH_EVERY_S:
-            return
-        try:
-            self._sessions.touch(id_hash, seen_at)
-        except StoreError:
-            # A warm request shall not fail because nothing can be written; the copy goes on, and tries in a minute.
-            self._copies.put(id_hash, replace(known, seen_at=seen_at))
-            log.warning("session_not_touched")
-        else:
-            self._copies.forget(id_hash)
+    def touch(self, used: Mapping[str, float]) -> None:
+        self._sessions.touch(used)
+        for id_hash, at in used.items():
+            self._copies.change(id_hash, partial(_seen, at=at))
 
     def remove(self, id_hash: str) -> None:
         try:
@@ -367,3 +361,7 @@ class CachedSessions:
     def remove_older(self, *, created_before: float, seen_before: float) -> bool:
         """Leave the copies: whoever finds one that ended sees that it did."""
         return self._sessions.remove_older(created_before=created_before, seen_before=seen_before)
+
+
+def _seen(session: Session, at: float) -> Session:
+    return replace(session, seen_at=max(at, session.seen_at))

@@ -134,6 +134,7 @@ class Bridge:
         self.renewals.close()
         self.stragglers.close()
         self.rollouts.close()
+        self.sessions.close()
         self.close_database()
 
 
@@ -151,10 +152,10 @@ def build(settings: Settings, *, clock: Clock = time.time) -> Bridge:
     proof = _proof(stores, looks, groups, rollouts, broker, measures, clock=clock, metrics=metrics)
     doctor = _doctor(settings, stores, qlik, keys, budget, metrics=metrics, clock=clock)
     watch = who_keeps_watch(settings, stores, measures, history, budget, clock=clock, metrics=metrics)
-    watch["keeper"].beside(note_keeper(trail["stragglers"], rollouts, metrics))
+    who = _who_is_asking(settings, stores, clock)
+    watch["keeper"].beside(note_keeper(trail["stragglers"], rollouts, who["sessions"], metrics))
     watched = [trail["retirements"].conditions, watch["guardrails"].conditions]
     conditions = [doctor.conditions, *parity_conditions(proof["parity"]), *watched]
-    who = _who_is_asking(settings, stores, clock)
     return Bridge(
         settings=settings,
         clock=clock,

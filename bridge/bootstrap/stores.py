@@ -86,7 +86,7 @@ def open_stores(settings: Settings, clock: Clock, metrics: Metrics) -> Stores:
         tenants=CachedTenants(SqlTenants(database, vault), watch),
         subjects=CachedSubjects(SqlSubjects(database), watch, most=most),
         tokens=CachedTokens(SqlTokens(database, vault, clock), watch, clock, most=most),
-        sessions=CachedSessions(SqlSessions(database), watch, most=most),
+        sessions=CachedSessions(SqlSessions(database), watch, clock, most=most),
         operator_tokens=SqlOperatorTokens(database),
         audit=SqlAuditLog(database),
         decisions=SqlDecisions(database),

@@ -20,6 +20,7 @@ from bridge.services.measures import Measures
 from bridge.services.notices import Notices
 from bridge.services.parity import Parity
 from bridge.services.rollout import Rollouts
+from bridge.services.sessions import Sessions
 from bridge.services.shadow import Shadow
 from bridge.services.shadow_plan import ShadowPlans
 from bridge.services.standings import Standings
@@ -143,11 +144,12 @@ def _keeper(metrics: Metrics, measures: Measures, history: History, guardrails: 
     return keeper
 
 
-def note_keeper(stragglers: Stragglers, rollouts: Rollouts, metrics: Metrics) -> Keeper:
+def note_keeper(stragglers: Stragglers, rollouts: Rollouts, sessions: Sessions, metrics: Metrics) -> Keeper:
     """Return what writes notes one by one: on a thread of its own, because after an outage there may be many."""
     keeper = Keeper(metrics)
     keeper.add("jwt_uses", EVERY_SECOND, stragglers.flush)
     keeper.add("decisions", EVERY_SECOND, rollouts.flush)
+    keeper.add("sessions", EVERY_SECOND, sessions.flush)
     return keeper
 
 

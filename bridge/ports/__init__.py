@@ -257,7 +257,8 @@ class SessionStore(Protocol):
         Return whether those were news to any of them.
         """
 
-    def touch(self, id_hash: str, seen_at: float) -> None: ...
+    def touch(self, used: Mapping[str, float]) -> None:
+        """Note when sessions were last used, by `id_hash`; those that ended stay gone."""
 
     def remove(self, id_hash: str) -> None: ...
 

@@ -27,13 +27,13 @@ def session_value() -> str | None:
 def set_session(response: Response, value: str) -> None:
     """Hand over a new session; the one that the browser had before ends, so that nobody can fix one in advance."""
     if old := session_value():
-        current.bridge().sessions.close(old)
+        current.bridge().sessions.end(old)
     _set(response, SESSION, value, LIFETIME_S)
 
 
 def end_session(response: Response) -> None:
     if value := session_value():
-        current.bridge().sessions.close(value)
+        current.bridge().sessions.end(value)
     response.delete_cookie(name_of(SESSION), path="/", secure=current.bridge().settings.cookies_are_secure)
 
 

@@ -147,7 +147,7 @@ def is_quiet() -> bool:
 def end_session(answer: Response) -> None:
     """End the session by which the request came: a bearer's, or the cookie's."""
     if value := bearer():
-        current.bridge().sessions.close(value)
+        current.bridge().sessions.end(value)
     else:
         cookies.end_session(answer)
 

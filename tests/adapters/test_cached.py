@@ -84,13 +84,12 @@ def test_a_warm_request_reads_nothing(watch: RevisionWatch, acme: Tenant, token:
     tenants = CachedTenants(behind[0], watch)
     subjects = CachedSubjects(behind[1], watch)
     tokens = CachedTokens(behind[2], watch, clock)
-    sessions = CachedSessions(behind[3], watch)
+    sessions = CachedSessions(behind[3], watch, clock)
     subjects.note("acme", ALICE, 1)
     tokens.put(token)
     sessions.add(Session("hash", Identity(ALICE, "demo", "demo", 1), clock(), clock()))
 
     def request() -> list[object]:
-        sessions.touch("hash", clock() + 59)
         return [tenants.get("acme"), subjects.get("acme", "alice"), tokens.get(KEY), sessions.get("hash")]
 
     cold = request()
@@ -246,15 +245,33 @@ def test_fresh_goes_past_the_copy(watch: RevisionWatch) -> None:
         assert found.subject.name == "Alicia"
 
 
-def test_touches_are_written_once_a_minute(watch: RevisionWatch) -> None:
+def test_a_session_that_was_used_is_not_read_again(watch: RevisionWatch, clock: FakeClock) -> None:
     behind = FakeSessions()
-    sessions = CachedSessions(behind, watch)
-    sessions.add(Session("hash", Identity(ALICE, "demo", "demo", 1), 100, 100))
-    for seen_at in (110, 159, 160, 200, 220):
-        sessions.touch("hash", seen_at)
-    assert behind.rows["hash"].seen_at == 220
-    sessions.touch("hash", 279)
-    assert behind.rows["hash"].seen_at == 220
+    sessions = CachedSessions(behind, watch, clock)
+    sessions.add(Session("hash", Identity(ALICE, "demo", "demo", 1), clock(), clock()))
+    sessions.get("hash")
+    behind.rows.clear()  # whoever asks the store finds nobody
+    for _ in range(10):
+        clock.advance(300)
+        sessions.touch({"hash": clock()})
+        found = sessions.get("hash")
+        assert found is not None
+        assert found.seen_at == clock()
+
+
+def test_a_session_that_was_used_at_another_worker_is_not_taken_for_idle(
+    watch: RevisionWatch, clock: FakeClock
+) -> None:
+    behind = FakeSessions()
+    here, there = (CachedSessions(behind, watch, clock) for _ in range(2))
+    here.add(Session("hash", Identity(ALICE, "demo", "demo", 1), clock(), clock()))
+    here.get("hash")
+    clock.advance(3000)
+    there.touch({"hash": clock()})
+    clock.advance(700)
+    found = here.get("hash")
+    assert found is not None
+    assert clock() - found.seen_at == 700
 
 
 def test_a_worker_keeps_copies_of_so_many_people_and_of_those_who_came_last(
@@ -263,7 +280,7 @@ def test_a_worker_keeps_copies_of_so_many_people_and_of_those_who_came_last(
     behind = FakeSubjects(), FakeTokens(clock), FakeSessions()
     subjects = CachedSubjects(behind[0], watch, most=10)
     tokens = CachedTokens(behind[1], watch, clock, most=10)
-    sessions = CachedSessions(behind[2], watch, most=10)
+    sessions = CachedSessions(behind[2], watch, clock, most=10)
 
     def come(number: int) -> None:
         sub, key = f"person-{number}", replace(KEY, sub=f"person-{number}")

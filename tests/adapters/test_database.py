@@ -270,7 +270,7 @@ def test_the_counter_grows_with_what_others_must_see(
         (True, lambda: stores.tenants.move("acme", before=Rollout(), after=Rollout(Stage.SHADOW), event=event)),
         (True, stores.tokens.doom),
         (True, lambda: stores.tokens.drop(token)),
-        (False, lambda: stores.sessions.touch("hash", 70)),
+        (False, lambda: stores.sessions.touch({"hash": 70})),
         (True, lambda: stores.sessions.remove("hash")),
     ]
     for grows, change in changes:

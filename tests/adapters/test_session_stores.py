@@ -60,9 +60,11 @@ def test_only_what_is_new_is_told(stores: Stores, session: Session) -> None:
 
 def test_a_touch_is_remembered(stores: Stores, session: Session) -> None:
     stores.sessions.add(session)
-    stores.sessions.touch("hash-1", 1100.5)
+    stores.sessions.touch({"hash-1": 1100.5, "nobody": 1100.5})
     assert stores.sessions.get("hash-1") == replace(session, seen_at=1100.5)
-    stores.sessions.touch("nobody", 1100.5)
+    stores.sessions.touch({"hash-1": 1090})
+    assert stores.sessions.get("hash-1") == replace(session, seen_at=1100.5), "a late word takes nothing back"
+    assert stores.sessions.get("nobody") is None
 
 
 def test_a_removed_session_is_gone(stores: Stores, session: Session) -> None:

@@ -104,9 +104,9 @@ def test_an_ended_session_is_not_brought_back_by_being_asked_for(sessions: Sessi
 
 def test_a_closed_session_is_gone_and_the_others_stay(sessions: Sessions) -> None:
     mine, other = sessions.open(identity()), sessions.open(identity("bob"))
-    sessions.close(mine)
-    sessions.close(mine)
-    sessions.close("qbs_unknown")
+    sessions.end(mine)
+    sessions.end(mine)
+    sessions.end("qbs_unknown")
 
     assert not is_alive(sessions, mine)
     assert is_alive(sessions, other)
@@ -126,6 +126,52 @@ def test_a_store_that_is_away_signs_nobody_in(sessions: Sessions, store: FakeSes
     value = sessions.open(identity())
     store.broken = True
 
-    for action in (lambda: sessions.open(identity()), lambda: sessions.find(value), lambda: sessions.close(value)):
+    for action in (lambda: sessions.open(identity()), lambda: sessions.find(value), lambda: sessions.end(value)):
         with pytest.raises(StoreError):
             action()
+
+
+def test_a_use_is_written_later_and_once_a_minute(sessions: Sessions, store: FakeSessions, clock: FakeClock) -> None:
+    value = sessions.open(identity())
+    (row,) = store.rows
+    for _ in range(3):
+        clock.advance(60)
+        assert [is_alive(sessions, value) for _ in range(5)] == [True] * 5
+    assert store.rows[row].seen_at == START, "no request waits for a write"
+
+    sessions.flush()
+
+    assert store.rows[row].seen_at == START + 180
+    clock.advance(59)
+    is_alive(sessions, value)
+    sessions.flush()
+    assert store.rows[row].seen_at == START + 180
+
+
+def test_a_use_that_could_not_be_written_is_written_next_time(
+    sessions: Sessions, store: FakeSessions, clock: FakeClock
+) -> None:
+    value = sessions.open(identity())
+    (row,) = store.rows
+    clock.advance(60)
+    is_alive(sessions, value)
+    store.broken = True
+    with pytest.raises(StoreError):
+        sessions.flush()
+    sessions.close()
+    store.broken = False
+
+    sessions.close()
+
+    assert store.rows[row].seen_at == START + 60
+
+
+def test_a_session_that_ended_meanwhile_stays_gone(sessions: Sessions, store: FakeSessions, clock: FakeClock) -> None:
+    value = sessions.open(identity())
+    clock.advance(60)
+    is_alive(sessions, value)
+    sessions.end(value)
+
+    sessions.flush()
+
+    assert store.rows == {}

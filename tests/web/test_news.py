@@ -122,7 +122,7 @@ NEWS: dict[str, tuple[Callable[[Workers], object], dict[str, object]]] = {
     ),
     "a kill switch": (lambda workers: workers.told.kills.kill("acme", ERIN), {"killed": True}),
     "the kill switch of all": (lambda workers: workers.told.kills.kill_all(ERIN), {"killed": True}),
-    "a sign-out": (lambda workers: workers.told.sessions.close(workers.value), {"signed in": False}),
+    "a sign-out": (lambda workers: workers.told.sessions.end(workers.value), {"signed in": False}),
     "revoked tokens": (lambda workers: workers.told.lookup._tokens.doom(tenant="acme", sub="alice"), {"token": None}),
 }
 

@@ -102,6 +102,24 @@ def test_a_warm_request_asks_nobody(known: Bridge, monkeypatch: pytest.MonkeyPat
     assert asked == []
 
 
+def test_a_session_that_is_in_use_is_written_down_by_nobody_who_waits(
+    known: Bridge, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, session = create_app(known).test_client(), known.sessions.open(ALICE)
+    ask(client, session)
+    with counted(monkeypatch) as asked:
+        for _ in range(3):
+            clock.advance(61)
+            assert ask(client, session).text == "value-1"
+    assert all("FROM revision" in statement for statement in asked)
+
+    known.sessions.flush()
+    database = open_database(known.settings.database_url)
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT seen_at FROM sessions")).scalar() == clock()
+    database.close()
+
+
 def test_the_look_for_news_is_one_statement_a_quarter_second(
     known: Bridge, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

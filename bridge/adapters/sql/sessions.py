@@ -1,10 +1,11 @@
 """Sign-in sessions in SQL, so that they can be ended from outside and hold hundreds of groups."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Delete, and_, bindparam, delete, select, update
 
-from bridge.adapters.sql.database import Database, bump
+from bridge.adapters.sql.database import Database, bump, in_portions
 from bridge.adapters.sql.sharing import one_subject, one_text
 from bridge.adapters.sql.tables import SESSIONS
 from bridge.model import Identity, Session
@@ -16,6 +17,11 @@ AT_ONCE = 500
 """Sessions that one sign-in removes: more would keep other writers of an SQLite file waiting."""
 
 FIND = select(SESSIONS).where(SESSIONS.c.id_hash == bindparam("of"))
+TOUCH = (
+    update(SESSIONS)
+    .where(SESSIONS.c.id_hash == bindparam("of"), SESSIONS.c.seen_at < bindparam("at"))
+    .values(seen_at=bindparam("at"))
+)
 
 
 def _remove(column: Column[float]) -> Delete:
@@ -63,9 +69,12 @@ class SqlSessions:
                 bump(connection, subject.sub)
         return is_news
 
-    def touch(self, id_hash: str, seen_at: float) -> None:
-        with self._database.writing() as connection:
-            connection.execute(update(SESSIONS).where(SESSIONS.c.id_hash == id_hash).values(seen_at=seen_at))
+    def touch(self, used: Mapping[str, float]) -> None:
+        # In one order, or two workers that see the same sessions lock each other's rows.
+        rows = [{"of": id_hash, "at": at} for id_hash, at in sorted(used.items())]
+        for some in in_portions(rows):
+            with self._database.writing() as connection:
+                connection.execute(TOUCH, some)
 
     def remove(self, id_hash: str) -> None:
         with self._database.writing() as connection:
