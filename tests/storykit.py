@@ -29,7 +29,7 @@ from bridge.services.stages import Move
 from bridge.services.tenants import Declared
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60
@@ -318,8 +318,35 @@ class BrokenFlags(NoOpProvider):
 
 
 @contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    """Wait until what a bridge does in the background has ended: the next test counts its own calls alone."""
+    before = set(threading.enumerate())
+    yield
+    wait_for(lambda: not [each for each in set(threading.enumerate()) - before if each.name in {"keeper", "shadow"}])
+
+
+class _Watched:
+    """Knows which requests are being answered: a page may leave before it is."""
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
+        self._answering: set[int] = set()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        self._answering.add(id(environ))
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self._answering.remove(id(environ))
+
+    def is_done(self) -> bool:
+        return not self._answering
+
+
+@contextmanager
 def served(app: "WSGIApplication", port: int, host: str = "127.0.0.1") -> Iterator[None]:
-    server = make_server(host, port, app, threaded=True)
+    watched = _Watched(app)
+    server = make_server(host, port, watched, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
@@ -328,6 +355,7 @@ def served(app: "WSGIApplication", port: int, host: str = "127.0.0.1") -> Iterat
         server.shutdown()
         thread.join(PATIENCE_S)
         server.server_close()
+        wait_for(watched.is_done)
 
 
 @dataclass

@@ -23,6 +23,7 @@ from storykit import (
     World,
     change_tenant,
     free_ports,
+    nothing_left_behind,
     portal_keys,
     served,
     wait_until,
@@ -45,6 +46,7 @@ def make_product(
         tenant.control("POST", "reset")
 
     made = ExitStack()
+    made.enter_context(nothing_left_behind())
 
     def make(*admits: str, clock: Clock = time.time, **settings: str) -> Bridge:
         put_database(tmp_path)
