@@ -14,8 +14,8 @@ from samples import state
 from webkit import Visitor, Web
 
 from bridge.evidence import Area, Check, ParityResult, Verdict
-from bridge.model import AuditEvent, Path, Stage, Unreadable
-from bridge.plan import Kill
+from bridge.model import AuditEvent, Path, Stage, TenantState, Unreadable
+from bridge.plan import Kill, Ramp, RampStep, Wait
 from bridge.roles import Grant, Role
 
 ACME = "/admin/tenants/acme"
@@ -78,6 +78,34 @@ def test_trouble_comes_first(demo: Web, erin: Visitor) -> None:
     assert shown(erin.get("/admin/").text) == ["globex", "acme"]
     assert "Qlik is down" in erin.get("/admin/").text
     assert shown(erin.get("/admin/?sort=name").text) == ["acme", "globex"]
+
+
+def unfinished(slug: str, stage: Stage) -> TenantState:
+    return state(stage, slug=slug, issuing_client=None, web_integration_id=None)
+
+
+def test_what_stands_still_comes_before_what_was_never_finished(demo: Web, erin: Visitor) -> None:
+    """However many parts are missing elsewhere: nobody of those tenants has moved yet."""
+    others = [unfinished(f"a-{each:03}", Stage.LEGACY) for each in range(40)]
+    broken, stepped_back = unfinished("broken", Stage.ROLLOUT), state(Stage.SHADOW, slug="stepped-back")
+    killed, waiting = state(Stage.SHADOW, slug="killed"), state(Stage.ROLLOUT, slug="waiting")
+    killed = replace(killed, rollout=replace(killed.rollout, kill=Kill("erin", "it burns", START)))
+    ramp = Ramp((RampStep(5, 60), RampStep(100)), taken=1, since=START, wait=Wait("the tenant is away", START))
+    waiting = replace(waiting, rollout=replace(waiting.rollout, ramp=ramp))
+    demo.tenants.states = {each.tenant.slug: each for each in (*others, broken, waiting, killed, stepped_back)}
+    shadow = {"stage": "shadow"}
+    demo.audit.append(AuditEvent(START, "guardrail", "stage.step_back", "stepped-back", "20 %", None, shadow))
+
+    for kill_all in (None, Kill("erin", "all of it", START)):
+        demo.tenants.states = {slug: replace(each, kill_all=kill_all) for slug, each in demo.tenants.states.items()}
+        page = erin.get("/admin/").text
+        assert shown(page)[:5] == ["stepped-back", "killed", "waiting", "broken", "a-000"]
+
+
+def test_what_is_missing_is_told_as_on_the_tenants_own_page(demo: Web, erin: Visitor) -> None:
+    demo.tenants.states = {"acme": state(Stage.LEGACY, issuing_client=None)}
+
+    assert "give it an <code>issuing_client</code>" in erin.get("/admin/").text
 
 
 def come(demo: Web, slug: str, *, jwt: int, oauth: int) -> None:

@@ -26,6 +26,7 @@ class Row:
 
     state: TenantState
     troubles: tuple[str, ...]
+    urgency: int
     share: PathShare
 
 
@@ -54,7 +55,7 @@ def show(who: Operator, **more: Any) -> str:  # noqa: ANN401 - whatever the temp
     held = current.bridge().guardrails.holds(everything)
     shares = current.bridge().history.shares([state.tenant.slug for state in everything])
     found = [
-        Row(state, tuple(_all_troubles(state, held.get(state.tenant.slug))), shares[state.tenant.slug])
+        _row(state, held.get(state.tenant.slug), shares[state.tenant.slug])
         for state in everything
         if matches(state, asked.search, asked.stage or None)
     ]
@@ -78,9 +79,22 @@ def show(who: Operator, **more: Any) -> str:  # noqa: ANN401 - whatever the temp
     )
 
 
-def _all_troubles(state: TenantState, held: AuditEvent | None) -> list[str]:
+def _row(state: TenantState, held: AuditEvent | None, share: PathShare) -> Row:
     told = [f"{'Stepped back' if held.action == STEP_BACK else 'Paused'}: {held.reason}"] if held else []
-    return [*told, *troubles(state, is_held=held is not None)]
+    others = troubles(state, is_held=held is not None)
+    return Row(state, (*told, *others), _urgency(state, is_held=held is not None, is_troubled=bool(others)), share)
+
+
+def _urgency(state: TenantState, *, is_held: bool, is_troubled: bool) -> int:
+    """Return how soon somebody should look: first what was stopped, last what was never finished.
+
+    How many troubles there are says little: a tenant that is only being set up lacks several parts.
+    """
+    ramp = state.rollout.ramp
+    stands_still = ramp is not None and (ramp.pause is not None or ramp.wait is not None)
+    has_begun = is_troubled and state.rollout.stage is not Stage.LEGACY
+    signs = (is_troubled, has_begun, stands_still, state.rollout.kill is not None, is_held)
+    return sum(2**weight for weight, is_so in enumerate(signs) if is_so)
 
 
 def troubles(state: TenantState, *, is_held: bool) -> list[str]:
@@ -113,7 +127,7 @@ def _order(row: Row, sort: str) -> tuple[float, str, str]:
     """Return what to sort by; where nobody came today there is no share, and the tenant comes last."""
     tenant, percent, nobody = row.state.tenant, row.share.percent, 101.0
     first = {
-        "trouble": -len(row.troubles),
+        "trouble": -row.urgency,
         "stage": row.state.rollout.stage.position,
         "oauth": nobody if percent is None else -percent,
         "jwt": nobody if percent is None else percent,
