@@ -1,8 +1,12 @@
 """Who may do what at which tenants. Frozen, no I/O."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+TOKEN_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+"""Names of operator tokens: they stand in addresses, and as actors in the audit."""
 
 
 class Role(StrEnum):

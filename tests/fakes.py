@@ -457,9 +457,12 @@ class FakeOperatorTokens(_Store):
         super().__init__()
         self.rows: dict[str, OperatorToken] = {}
 
-    def add(self, token: OperatorToken, token_hash: str) -> None:
+    def add(self, token: OperatorToken, token_hash: str) -> bool:
         self._check()
+        if any(row.name == token.name for row in self.rows.values()):
+            return False
         self.rows[token_hash] = token
+        return True
 
     def find(self, token_hash: str) -> OperatorToken | None:
         self._check()

@@ -1,11 +1,10 @@
 """`qlik-bridge operators ...`: tokens for operators' machines."""
 
-from datetime import UTC, datetime
-
 import click
 
 from bridge.cli.common import actor, json_option, print_json, print_table, wired
 from bridge.roles import Grant, Role
+from bridge.texts import iso
 
 
 @click.group()
@@ -24,7 +23,7 @@ def token() -> None:
 @click.option("--tenant", help="The one tenant that it holds at; without it, all of them.")
 @json_option
 def new(*, name: str, role: str, tenant: str | None, as_json: bool) -> None:
-    """Make an operator token called NAME. It is shown once; the bridge keeps a hash."""
+    """Make an operator token called NAME, which no other has. It is shown once; the bridge keeps a hash."""
     bridge = wired()
     if tenant is not None:
         bridge.tenants.get(tenant)
@@ -41,7 +40,7 @@ def new(*, name: str, role: str, tenant: str | None, as_json: bool) -> None:
 def list_tokens(*, as_json: bool) -> None:
     """List operator tokens: their names and what they may do."""
     rows = [
-        (each.name, datetime.fromtimestamp(each.created_at, UTC).isoformat(), each.grant.role.value, each.grant.tenant)
+        (each.name, iso(each.created_at), each.grant.role.value, each.grant.tenant)
         for each in wired().operators.tokens()
     ]
     if as_json:

@@ -322,7 +322,8 @@ class SignInProvider(Protocol):
 class OperatorTokens(Protocol):
     """Bearer tokens for operators' machines, stored hashed. May raise StoreError."""
 
-    def add(self, token: OperatorToken, token_hash: str) -> None: ...
+    def add(self, token: OperatorToken, token_hash: str) -> bool:
+        """Keep a token, unless one has its name already. Return whether it was kept, which is told once a name."""
 
     def find(self, token_hash: str) -> OperatorToken | None: ...
 

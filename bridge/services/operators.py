@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from bridge.errors import BadRequest, NotSignedIn
 from bridge.model import AuditEvent, Identity
 from bridge.ports import AuditLog, Clock, OperatorTokens
-from bridge.roles import Grant, OperatorToken, Role, narrowed
+from bridge.roles import TOKEN_NAME, Grant, OperatorToken, Role, narrowed
 from bridge.services.sessions import digest
 
 PREFIX = "qbo_"
 EVERYTHING = Grant(Role.ADMIN)
+BAD_NAME = (
+    "Name an operator token by 1 to 64 letters, digits, dots, dashes and underscores; begin with a letter or digit."
+)
 
 
 class Operators:
@@ -39,11 +42,14 @@ class Operators:
     def new_token(
         self, name: str, *, actor: str, grant: Grant = EVERYTHING, reason: str = "", request_id: str = ""
     ) -> str:
-        """Return a new bearer value; it is shown once and stored hashed."""
+        """Return a new bearer value; it is shown once and stored hashed. Raises BadRequest for a wrong name."""
+        if not TOKEN_NAME.fullmatch(name):
+            raise BadRequest(BAD_NAME)
         value = PREFIX + secrets.token_urlsafe(32)
         now = self._clock()
         after = {"name": name, "role": grant.role.value, "tenant": grant.tenant}
-        self._tokens.add(OperatorToken(name, grant, now), digest(value))
+        if not self._tokens.add(OperatorToken(name, grant, now), digest(value)):
+            raise BadRequest("There is an operator token of this name. Revoke it first, or choose another name.")
         self._audit.append(
             AuditEvent(now, actor, "operator_token.create", grant.tenant, reason, None, after, request_id)
         )

@@ -35,12 +35,20 @@ def test_of_many_at_once_one_claim_wins(stores: Stores) -> None:
 def test_operator_tokens_are_known_by_their_hash(stores: Stores) -> None:
     ci, again = OperatorToken("ci", Grant(Role.ADMIN), 100.0), OperatorToken("ci", Grant(Role.VIEWER), 110.0)
     ops = OperatorToken("ops", Grant(Role.OPERATOR, "acme"), 90.0)
-    for token, token_hash in ((ci, "hash-1"), (again, "hash-2"), (ops, "hash-3")):
-        stores.operators.add(token, token_hash)
+    named = ((ci, "hash-1"), (again, "hash-2"), (ops, "hash-3"))
+    assert [stores.operators.add(token, token_hash) for token, token_hash in named] == [True, False, True]
 
     assert stores.operators.find("hash-1") == ci
     assert stores.operators.find("HASH-1") is None
-    assert list(stores.operators.all()) == [ops, ci, again]
+    assert list(stores.operators.all()) == [ops, ci]
     assert stores.operators.remove("ci")
     assert not stores.operators.remove("ci")
     assert [stores.operators.find(each) for each in ("hash-1", "hash-2", "hash-3")] == [None, None, ops]
+
+
+def test_of_operator_tokens_made_at_once_one_gets_the_name(stores: Stores) -> None:
+    token = OperatorToken("ci", Grant(Role.ADMIN), 100.0)
+    with ThreadPoolExecutor(8) as pool:
+        kept = list(pool.map(lambda number: stores.operators.add(token, f"hash-{number}"), range(8)))
+
+    assert (kept.count(True), list(stores.operators.all())) == (1, [token])

@@ -133,3 +133,20 @@ def test_a_name_that_no_token_has_cannot_be_revoked(operators: Operators, audit:
         operators.revoke("nobody", actor="erin")
 
     assert audit.events == []
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "ci\n", "../x", "x" * 65])
+def test_a_token_has_a_name_that_can_stand_in_an_address(
+    operators: Operators, store: FakeOperatorTokens, name: str
+) -> None:
+    with pytest.raises(BadRequest, match="1 to 64 letters"):
+        operators.new_token(name, actor="cli:erin")
+    assert not store.rows
+
+
+def test_a_name_is_taken_once(operators: Operators, audit: FakeAudit) -> None:
+    operators.new_token("ci", actor="cli:erin", grant=Grant(Role.VIEWER))
+
+    with pytest.raises(BadRequest, match="choose another name"):
+        operators.new_token("ci", actor="cli:erin")
+    assert len(audit.events) == 1

@@ -22,7 +22,8 @@ def anyone(demo: Web) -> Visitor:
 
 
 def bearer(demo: Web, role: Role, tenant: str | None = None) -> dict[str, str]:
-    value = demo.bridge.operators.new_token(f"{role}-{tenant}", actor="test", grant=Grant(role, tenant))
+    number = len(demo.bridge.operators.tokens())
+    value = demo.bridge.operators.new_token(f"{role}-{tenant}-{number}", actor="test", grant=Grant(role, tenant))
     return {"Authorization": f"Bearer {value}"}
 
 

@@ -62,8 +62,10 @@ def test_another_path_of_the_same_host_is_a_change_that_the_audit_tells(hooked: 
 def test_the_webhook_of_all_tenants_is_shortened_too() -> None:
     bridge = web(**DEMO, BRIDGE_NOTIFY_URL=HUSH, BRIDGE_NOTIFY_SECRET="0123456789abcdef")
 
+    headers = bridge.operator_token()
+
     for path in ("/admin/settings", "/api/v1/settings"):
-        page = bridge.visitor().get(path, headers=bridge.operator_token())
+        page = bridge.visitor().get(path, headers=headers)
         assert page.status_code == 200
         assert "hush" not in page.text
     assert bridge.settings.notify is not None

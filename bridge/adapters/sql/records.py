@@ -5,11 +5,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, exists, select
 
 from bridge.adapters.sql.database import Database, upsert
 from bridge.adapters.sql.sweep import Sweep
-from bridge.adapters.sql.tables import ASSERTIONS, OPERATOR_TOKENS
+from bridge.adapters.sql.tables import ASSERTIONS, OPERATOR_TOKENS, REVISION
 from bridge.roles import Grant, OperatorToken, Role
 
 
@@ -38,11 +38,15 @@ class SqlOperatorTokens:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, token: OperatorToken, token_hash: str) -> None:
+    def add(self, token: OperatorToken, token_hash: str) -> bool:
         facts = {"name": token.name, "created_at": token.created_at}
         granted = {"role": token.grant.role.value, "tenant": token.grant.tenant}
         with self._database.writing() as connection:
-            connection.execute(OPERATOR_TOKENS.insert().values(token_hash=token_hash, **facts, **granted))
+            connection.execute(select(REVISION.c.counter).with_for_update())  # one at a time, in PostgreSQL too
+            is_taken = connection.execute(select(exists().where(OPERATOR_TOKENS.c.name == token.name))).scalar_one()
+            if not is_taken:
+                connection.execute(OPERATOR_TOKENS.insert().values(token_hash=token_hash, **facts, **granted))
+        return not is_taken
 
     def find(self, token_hash: str) -> OperatorToken | None:
         query = select(OPERATOR_TOKENS).where(OPERATOR_TOKENS.c.token_hash == token_hash)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidati
 
 from bridge.errors import BadRequest
 from bridge.model import Slug, Stage, Tenant
-from bridge.roles import Role
+from bridge.roles import TOKEN_NAME, Role
 from bridge.texts import moment
 from bridge.trail import AuditFilter
 from bridge.web.moves import Names, StageMove
@@ -19,7 +19,7 @@ LARGEST_PAGE = 1000
 
 Moment = Annotated[float, BeforeValidator(moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str, Field(pattern=TOKEN_NAME.pattern)]
 
 
 class Shape(BaseModel):

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from bridge.errors import BadRequest, UnknownTenant
+from bridge.errors import UnknownTenant
 from bridge.roles import Grant, OperatorToken, Role
 from bridge.texts import iso
 from bridge.web import current
@@ -49,8 +49,6 @@ def post_token_revoke(name: str) -> Response:
 
 def make(wanted: TokenRequest, actor: str) -> str:
     """Return the value of a new token. Raises BadRequest, UnknownTenant, StoreError."""
-    if any(each.name == wanted.name for each in current.bridge().operators.tokens()):
-        raise BadRequest("There is an operator token of this name. Revoke it first, or choose another name.")
     if wanted.tenant is not None:
         current.tenant(wanted.tenant)
     grant = Grant(wanted.role, wanted.tenant)
