@@ -1,6 +1,7 @@
 """The nouns of the trail: what was changed and why, and who still uses the JWT path. Frozen, no I/O."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -354,6 +355,32 @@ def event_document(event: AuditEvent) -> dict[str, Any]:
         "after": _shown(event.after),
         "request_id": event.request_id,
     }
+
+
+def differences(shown: Mapping[str, Any], most: int) -> Iterator[tuple[str, str, str]]:
+    """Yield each field that an event's document says was changed: name, before and after, in *most* characters each."""
+    was, now = _flat(shown["before"] or {}), _flat(shown["after"] or {})
+    for name in {**was, **now}:
+        if was.get(name) != now.get(name):
+            yield name, _short(was.get(name), most), _short(now.get(name), most)
+
+
+def _flat(state: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return fields in fields as `outer.inner`."""
+    flat: dict[str, Any] = {}
+    for name, value in state.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
+
+
+def _short(value: object, most: int) -> str:
+    """Return a value as it fits beside another; what is not there or empty is a dash."""
+    if value is None or value in ("", []):
+        return "-"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        value = ", ".join(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _shown(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -13,9 +13,11 @@ import click
 from bridge.cli.common import json_option, print_json, print_table, wired
 from bridge.errors import BadRequest
 from bridge.texts import iso, moment
-from bridge.trail import AuditEntry, AuditFilter, Joined
+from bridge.trail import AuditEntry, AuditFilter, Joined, differences
 
 DAY_S = 86_400
+SHORT = 40
+"""How many characters of a value fit beside others."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -133,16 +135,5 @@ def _whole(path: Path) -> Iterator[IO[str]]:
 
 def _row(entry: AuditEntry) -> list[object]:
     shown = entry.document()
-    change = _change(shown["before"] or {}, shown["after"] or {})
+    change = "; ".join(f"{name}: {before} -> {after}" for name, before, after in differences(shown, SHORT))
     return [shown["id"], shown["at"], shown["actor"], shown["action"], shown["tenant"] or "", change, shown["reason"]]
-
-
-def _change(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Say in one line which fields differ."""
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return "; ".join(f"{name}: {_short(before.get(name))} -> {_short(after.get(name))}" for name in names)
-
-
-def _short(value: object) -> str:
-    text = "-" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004 - what fits beside another

@@ -23,6 +23,7 @@ def create_app(bridge: Bridge) -> Flask:
     app.url_map.merge_slashes = False
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.add_template_filter(marking.marked)
+    app.add_template_filter(marking.changes)
     app.extensions[current.BRIDGE] = bridge
     app.extensions[current.EVENTS] = ClientEvents(bridge.clock, bridge.metrics)
     app.extensions[current.ALLOWANCES] = Allowances.of(bridge.settings, bridge.clock)

@@ -298,6 +298,23 @@ def trail(demo: Web) -> Web:
     return demo
 
 
+def test_the_audit_says_what_was_changed(demo: Web, erin: Visitor) -> None:
+    demo.bridge.operators.new_token("ci", actor="cli:erin", grant=Grant(Role.VIEWER))
+    before, after = ({"cohorts": {"subjects": each, "groups": ["Pilot"]}} for each in ([], ["ada", "<b>"]))
+    demo.audit.append(AuditEvent(START, "oidc:erin", "stage.move", "acme", "x", before, after))
+    many = {f"field-{number}": "y" * 200 for number in range(9)}
+    demo.audit.append(AuditEvent(START, "oidc:erin", "tenant.change", "acme", "x", None, many))
+    page = erin.get("/admin/audit").text
+
+    assert "<div>name: ci</div>" in page
+    assert "<div>role: viewer</div>" in page
+    assert "<div>cohorts.subjects: ada, &lt;b&gt;</div>" in page
+    assert "groups: " not in page
+    assert "<summary>6 more</summary>" in page
+    assert f"<div>field-8: {'y' * 157}...</div>" in page
+    assert "<div>cohorts.subjects: ada, &lt;b&gt;</div>" in erin.get(ACME).text
+
+
 @pytest.mark.usefixtures("trail")
 def test_the_audit_is_narrowed_and_paged(erin: Visitor) -> None:
     first = erin.get("/admin/audit?tenant=acme").text
