@@ -1,6 +1,5 @@
 """What the tenant's answers mean. Judged by status class and code, never by their text."""
 
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +12,8 @@ from bridge.model import Minted, QlikUser
 
 TOKEN_LIFE_S = 21_600
 """Qlik: access tokens live six hours by default."""
+LONGEST_LIFE_S = 366 * 86_400
+"""Whoever says that a token lives longer is not believed: no page could show such an end, and nobody would renew it."""
 
 SKEW_THAT_MATTERS_S = 30
 MAX_RETRY_AFTER_S = 3600.0
@@ -22,6 +23,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 TRACE = re.compile(r"[A-Za-z0-9-]{1,64}")
 TOKEN = re.compile(r"[!-~]+")
+SCOPE = re.compile(r"[ -~]+")
+USER_ID = TOKEN
 EVERYONE = "com.qlik.Everyone"
 
 REDIRECTED = "Qlik Cloud redirected the bridge elsewhere, which it does not follow. Check the tenant's host."
@@ -61,18 +64,20 @@ def minted(call: str, answer: Answer, *, asked_scope: str, now: float) -> Minted
         raise TenantGarbled(detail=f"{call}: no usable access_token")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise TenantGarbled(detail=f"{call}: token_type is not bearer")
-    if not isinstance(scope, str):
-        raise TenantGarbled(detail=f"{call}: scope is not a text")
+    if not isinstance(scope, str) or not SCOPE.fullmatch(scope):
+        raise TenantGarbled(detail=f"{call}: scope is not a text of scopes")
     expires_at = _expires_at(call, found, now)
     if expires_at <= now:
         raise TenantGarbled(detail=f"{call}: the token has expired already; compare the clocks")
+    if expires_at > now + LONGEST_LIFE_S:
+        raise TenantGarbled(detail=f"{call}: the token is said to live longer than a year")
     return Minted(value, scope, expires_at)
 
 
 def _expires_at(call: str, found: Mapping[str, Any], now: float) -> float:
     life_s, end = found.get("expires_in"), found.get("expires_at")
-    if _is_number(life_s):
-        return now + float(life_s)
+    if _is_life(life_s):
+        return now + life_s
     if life_s is None and end is None:
         return now + TOKEN_LIFE_S
     try:
@@ -82,16 +87,19 @@ def _expires_at(call: str, found: Mapping[str, Any], now: float) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_life(value: object) -> TypeGuard[int | float]:
+    """Tell whether this may be a number of seconds; one of 400 digits, which is JSON, cannot even be added."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LONGEST_LIFE_S
 
 
 def user(call: str, answer: Answer) -> QlikUser:
     """Return the user of an answer (Qlik: GET /api/v1/users/me). Raises TenantGarbled."""
     found = document(call, answer)
     user_id, subject, groups = found.get("id"), found.get("subject"), found.get("assignedGroups") or []
-    if not (isinstance(user_id, str) and user_id and isinstance(subject, str) and subject and isinstance(groups, list)):
+    if not (isinstance(user_id, str) and isinstance(subject, str) and subject and isinstance(groups, list)):
         raise TenantGarbled(detail=f"{call}: not a user")
+    if not USER_ID.fullmatch(user_id):
+        raise TenantGarbled(detail=f"{call}: no usable id")
     return QlikUser(user_id, subject, frozenset(_idp_groups(call, groups)))
 
 
