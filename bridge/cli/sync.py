@@ -102,7 +102,7 @@ class _Run:
         with patience.until_interrupted(), walk.showing():
             for place, each in enumerate(run.over(people), 1):
                 self._note(each)
-                walk.advance()
+                walk.advance(is_free=isinstance(each, Prepared) and each.is_free)
                 unanswered = unanswered + 1 if isinstance(each, LeftOut) and each.is_upstream else 0
                 if unanswered >= IN_A_ROW:
                     later = people[place:]

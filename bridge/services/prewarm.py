@@ -41,6 +41,11 @@ class Prepared:
     synced: bool
     token: Got
 
+    @property
+    def is_free(self) -> bool:
+        """Tell whether all was there already, so that it took no call."""
+        return not self.synced and self.token is not Got.MINTED
+
 
 class Prewarm:
     """Prepares one person after the other, in the lane of that name.

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from clikit import EXAMPLE, Run
 from fakes import FakeClock
-from rich.progress import Progress
 
-from bridge.cli.walking import Patience, Walk, rate_and_end
+from bridge.cli.walking import Patience, Walk
 from bridge.errors import BudgetSpent, TenantThrottled, TenantUnavailable
+
+LATE = datetime(2026, 11, 21, 23, 58)  # noqa: DTZ001 - as on the wall
 
 
 @pytest.fixture
@@ -92,16 +93,40 @@ class TestWalk:
         told = capsys.readouterr().err.splitlines()
         assert [line.split(",")[0] for line in told] == ["acme: 60 of 100", "acme: 120 of 100"]
 
-    def test_the_rate_and_the_end(self, clock: FakeClock) -> None:
-        progress = Progress(get_time=clock, disable=True, speed_estimate_period=600)
-        task_id = progress.add_task("acme", total=100)
-        assert rate_and_end(progress.tasks[0]) == ""
+    def test_the_rate_and_the_end(self, walk: Walk, clock: FakeClock) -> None:
+        assert walk.rate_and_end() == ""
         for _ in range(10):
             clock.advance(2)
-            progress.advance(task_id)
+            walk.advance()
 
-        told = rate_and_end(progress.tasks[0], lambda: datetime(2026, 11, 21, 23, 58))  # noqa: DTZ001 - as on the wall
-        assert told == "30/min until 00:01"
+        assert walk.rate_and_end(lambda: LATE) == "30/min until 00:01"
+
+    def test_a_lane_that_is_spent_in_a_burst_is_no_rate(self, walk: Walk, clock: FakeClock) -> None:
+        for _ in range(50):
+            clock.advance(0.2)
+            walk.advance()
+        walk.waiting(BudgetSpent(), 290)
+
+        assert walk.rate_and_end(lambda: LATE) == "10/min until 00:03"
+
+    def test_who_costs_nothing_makes_no_rate(self, walk: Walk, clock: FakeClock) -> None:
+        for _ in range(60):
+            walk.advance(is_free=True)
+        assert walk.rate_and_end() == ""
+        for _ in range(10):
+            clock.advance(6)
+            walk.advance()
+
+        assert walk.rate_and_end(lambda: LATE) == "10/min until 00:01"
+
+    def test_the_rate_is_that_of_the_last_ten_minutes(self, walk: Walk, clock: FakeClock) -> None:
+        for _ in range(50):
+            walk.advance()
+        for _ in range(20):
+            clock.advance(60)
+            walk.advance()
+
+        assert walk.rate_and_end(lambda: LATE).startswith("1/min")
 
 
 class TestPatience:

@@ -96,13 +96,15 @@ class TestAgain:
     def test_what_still_counts_is_not_done_again(self, do: Do, qlik: FakeQlik) -> None:
         do()
         assert do() == Prepared("alice", synced=False, token=Got.KEPT)
+        assert do().is_free
         assert len(qlik.calls) == 2
 
     def test_what_would_not_last_is_done_again(self, do: Do, qlik: FakeQlik, clock: FakeClock) -> None:
         """The page would keep this sync and token: but the morning is still to come."""
         do()
         clock.advance(TOKEN_LIFE_S / 2)
-        assert do() == Prepared("alice", synced=False, token=Got.MINTED)
+        done = do()
+        assert (done, done.is_free) == (Prepared("alice", synced=False, token=Got.MINTED), False)
         clock.advance(4 * 3600 - TOKEN_LIFE_S / 2)
         assert do() == Prepared("alice", synced=True, token=Got.KEPT)
         assert qlik.names() == ["log_in", "mint", "mint", "log_in"]
