@@ -64,7 +64,7 @@ class Ignore(_Configured):
     reason: Name
 
     def covers(self, area: Area, item: str) -> bool:
-        return area is self.area and fnmatchcase(item, self.item)
+        return area is self.area and fnmatchcase(item, self.item.replace("[", "[[]"))  # brackets are no wildcards here
 
 
 class ParityPlan(_Configured):

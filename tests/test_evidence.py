@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from bridge.evidence import ParityPlan
+from bridge.evidence import Area, ParityPlan
 
 
 def test_probes_have_names_of_their_own() -> None:
@@ -13,3 +13,21 @@ def test_probes_have_names_of_their_own() -> None:
     with pytest.raises(ValidationError, match="two probes have the same name"):
         ParityPlan.model_validate({"probes": [probe, probe | {"dimension": "Product"}]})
     assert len(ParityPlan.model_validate({"probes": [probe, probe | {"name": "by product"}]}).probes) == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "item", "is_covered"),
+    [
+        ("Playground: *", "Playground: editor", True),
+        ("Team ?: *", "Team 7: editor", True),
+        ("Sales [EU]: *", "Sales [EU]: consumer", True),
+        ("Sales [EU]: *", "Sales E: consumer", False),
+        ("[!a]*", "Sales: consumer", False),
+        ("playground: *", "Playground: editor", False),
+    ],
+)
+def test_in_what_is_ignored_brackets_are_a_part_of_the_name(pattern: str, item: str, *, is_covered: bool) -> None:
+    """People name spaces and apps like that, and `*` and `?` alone stand for anything."""
+    plan = ParityPlan.model_validate({"ignores": [{"area": "spaces", "item": pattern, "reason": "known"}]})
+
+    assert bool(plan.why_ignored(Area.SPACES, item)) is is_covered

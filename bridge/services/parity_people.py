@@ -10,6 +10,7 @@ from datetime import datetime
 from bridge.errors import BadRequest, ConfigError
 from bridge.model import Identity, Subject, SubjectRecord
 from bridge.ports import Clock, SubjectStore
+from bridge.texts import checked_text
 
 FACTS = ("name", "email", "groups", "as_of")
 COLUMNS = ("sub", *FACTS)
@@ -48,7 +49,10 @@ def read_people(text: str, *, now: float) -> Sequence[Row]:
     reader.fieldnames = names
     known = ", ".join(COLUMNS)
     mistakes = [f"people.csv: unknown column `{name}`; there are: {known}" for name in names if name not in COLUMNS]
-    if "sub" not in names:
+    mistakes += [f"people.csv: column `{name}` is there twice" for name in COLUMNS if names.count(name) > 1]
+    if any(mark in name for name in names for mark in ";\t"):
+        mistakes = ["people.csv: put commas between columns; there are semicolons or tabs"]
+    elif "sub" not in names:
         mistakes.append("people.csv: the first line must name the columns, `sub` among them")
     rows: dict[str, Row] = {}
     for line, entry in enumerate([] if mistakes else reader, 2):
@@ -68,8 +72,10 @@ def _row(entry: Mapping[str | None, str | list[str] | None], now: float) -> Row:
         raise ValueError("more cells than columns; quote a cell that holds a comma")
     cells = {name: (entry.get(name) or "") for name in COLUMNS}
     texts = {name: cell for name, cell in cells.items() if isinstance(cell, str)}
-    if not texts["sub"]:
+    if not texts["sub"].strip():
         raise ValueError("`sub` is empty")
+    for name, text in texts.items():
+        checked_text(text, f"`{name}`")
     if not any(texts[name].strip() for name in FACTS):
         return Row(texts["sub"])
     if not texts["name"].strip() or not texts["as_of"].strip():
@@ -88,7 +94,7 @@ def _groups(text: str) -> frozenset[str]:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise ValueError("`groups` is no JSON list of names")
-    return frozenset(names)
+    return frozenset(checked_text(name, "`groups`") for name in names)
 
 
 def _moment(text: str, now: float) -> float:

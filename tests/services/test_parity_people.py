@@ -37,6 +37,15 @@ def test_groups_are_a_list_of_either_kind() -> None:
         (f"{HEAD}ada,Ada,,Finance,EMEA,1700000000\n", "more cells than columns"),
         (f'{HEAD}ada,Ada,,"[1]",1700000000\n', "JSON list"),
         (f"{HEAD}ada,Ada,,[x,1700000000\n", "JSON list"),
+        ("sub;name;email;groups;as_of\nada;Ada;;;1700000000\n", "commas between columns"),
+        ("sub\tname\nada\tAda\n", "commas between columns"),
+        ("sub,name,sub\nada,Ada,bob\n", "`sub` is there twice"),
+        ("sub\n   \n", "`sub` is empty"),
+        ("sub\na\x00da\n", "`sub` holds control characters"),
+        (f'{HEAD}"a\nda",Ada,,,1700000000\n', "`sub` holds control characters"),
+        (f"{HEAD}ada,A\x1bda,,,1700000000\n", "`name` holds control characters"),
+        (f"{HEAD}ada,Ada,,Fin\x07ance,1700000000\n", "`groups` holds control characters"),
+        (f'{HEAD}ada,Ada,,"[""Fin\\u0000ance""]",1700000000\n', "`groups` holds control characters"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, said: str) -> None:
