@@ -12,9 +12,13 @@ from bridge.decisions import Decision
 from bridge.model import FLAG, Path, Subject, TenantState
 from bridge.services.decisions import Decisions
 from bridge.telemetry import Metrics
+from bridge.texts import CONTROL_CHARACTERS
 
 PATIENCE_S = 0.25
 """How long a flag provider of somebody else may think before its answer no longer counts."""
+
+LONGEST = 200
+"""Characters of a variant or a reason that are kept."""
 
 log = structlog.get_logger()
 
@@ -73,12 +77,12 @@ class Rollouts:
             return Decision(settled, why.value, state.rollout.stage.value)
         slug = state.tenant.slug
         flags = self._own if self._own and state.tenant.own_flags else self._flags
-        provider = flags.provider.get_metadata().name
+        provider = _told(flags.provider.get_metadata().name)
         context = EvaluationContext(subject.sub, {"tenant": slug, "groups": sorted(subject.groups)})
         try:
             details = self._evaluate(flags, context)
-            reason = str(details.reason or Reason.UNKNOWN.value)
-            variant = None if details.variant is None else str(details.variant)
+            reason = _told(details.reason or Reason.UNKNOWN.value)
+            variant = None if details.variant is None else _told(details.variant)
             return Decision(Path(details.value), reason, variant, provider)
         except (ValueError, LookupError, FlagTooSlow, RuntimeError) as problem:  # RuntimeError: no thread to be had
             self._metrics.flag_fallbacks.labels(slug).inc()
@@ -93,6 +97,11 @@ class Rollouts:
             return answer.result(PATIENCE_S)
         finally:
             answer.cancel()  # or a provider that hangs would find every question still waiting when it comes back
+
+
+def _told(text: object) -> str:
+    """Return a word of somebody else's as the store can keep it: one that it refuses would hold up all that follow."""
+    return CONTROL_CHARACTERS.sub("?", str(text))[:LONGEST]
 
 
 def _answer(flags: OpenFeatureClient, context: EvaluationContext) -> FlagEvaluationDetails[str]:

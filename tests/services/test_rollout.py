@@ -39,6 +39,16 @@ class OneFlag(NoOpProvider):
         return FlagResolutionDetails(self.answer(evaluation_context))  # type: ignore[arg-type]
 
 
+class Odd(OneFlag):
+    """Decides by a rule of a name that PostgreSQL keeps nowhere."""
+
+    def resolve_string_details(
+        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        del flag_key, default_value, evaluation_context
+        return FlagResolutionDetails("oauth", variant="a\x00b" + "c" * 500, reason="\x1b[2J")
+
+
 @pytest.fixture
 def domain() -> str:
     """A place of its own among OpenFeature's global clients."""
@@ -141,6 +151,12 @@ class TestSafeSide:
         rollouts = Rollouts(client(domain, OneFlag(explode)), metrics, may_block=True)
 
         assert rollouts.path(state(stage), subject()) is stage.safe_path
+
+    def test_what_a_rule_is_called_can_be_kept_by_any_store(self, domain: str, metrics: Metrics) -> None:
+        rollouts = Rollouts(client(domain, Odd(explode)), metrics, may_block=True)
+
+        decision = rollouts.decide(state(Stage.ROLLOUT), subject())
+        assert (decision.variant, decision.reason) == ("a?b" + "c" * 197, "?[2J")
 
     def test_a_provider_that_is_gone_is_no_answer(self, domain: str, metrics: Metrics) -> None:
         """OpenFeature's own stand-in answers every question with the caller's default."""
