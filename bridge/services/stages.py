@@ -29,7 +29,8 @@ Count = Callable[[], Forecast]
 
 NOBODY = Cohorts()
 NOT_CHECKED = "not_checked"
-ATTEMPTS = 5
+ATTEMPTS = 25
+"""Of so many who change one tenant at once, each is served: in every round one of them wins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from bridge.errors import (
 )
 from bridge.model import AuditEvent, Cohorts, Rollout, Stage, TenantState
 from bridge.plan import Kill, Order, Ramp, read_steps
-from bridge.services.stages import Condition, Move, Stages
+from bridge.services.stages import Condition, Move, Stages, insist
 from bridge.telemetry import Metrics
 
 ORDER = [Stage.LEGACY, Stage.SHADOW, Stage.ROLLOUT, Stage.OAUTH, Stage.RETIRED]
@@ -478,3 +478,14 @@ class TestTrace:
             desk.move(Stage.SHADOW)
 
         assert desk.tenants.states["acme"].rollout.stage is Stage.LEGACY
+
+
+def test_what_must_not_lose_a_race_outlasts_twenty_who_are_faster() -> None:
+    faster = iter(range(20))
+
+    def change() -> str:
+        if next(faster, None) is not None:
+            raise Conflict
+        return "done"
+
+    assert insist(change) == "done"
