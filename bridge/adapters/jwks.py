@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from bridge.adapters.wire import MAX_BODY, Patience, Wire
-from bridge.errors import ConfigError, TenantError
+from bridge.errors import ConfigError, SignInUnavailable, TenantError
 from bridge.ports import Clock
 from bridge.texts import is_loopback
 
@@ -18,8 +18,11 @@ log = structlog.get_logger()
 
 ASYMMETRIC = frozenset({"RSA", "EC", "OKP"})
 LOOK_EVERY_S = 60.0
+LOOK_AGAIN_S = 5.0
+"""The same while the source cannot be read."""
 MAX_AGE_S = 3600.0
 """Known keys are looked at again after this time, so that a withdrawn one ends."""
+UNREAD = "The portal's keys cannot be read, so nobody can say whether the assertion is good. Try again shortly."
 
 
 class Jwks:
@@ -37,33 +40,45 @@ class Jwks:
         self._wire = Wire(patience)
         self._keys: Mapping[str, Mapping[str, Any]] = {}
         self._looked_at = float("-inf")
+        self._is_unread = False
         self._guard = threading.Lock()
 
     def find(self, key_id: str) -> Mapping[str, Any] | None:
-        """Return the JWK, looking at the source again, at most once a minute, when it is unknown."""
-        wait_s = MAX_AGE_S if key_id in self._keys else LOOK_EVERY_S
-        if not self._is_due(wait_s):
-            return self._keys.get(key_id)
-        with self._guard:
-            if self._is_due(wait_s):  # else another thread looked while this one waited
-                self._look()
-        return self._keys.get(key_id)
+        """Return the JWK, looking at the source again, at most once a minute, when it is unknown.
+
+        Raises SignInUnavailable where nobody can say, because the source cannot be read. One thread looks; those that
+        know enough, or that waited in vain before, do not wait for it.
+        """
+        must_wait = key_id not in self._keys and not self._is_unread
+        if self._is_due(key_id) and self._guard.acquire(blocking=must_wait):
+            try:
+                if self._is_due(key_id):  # else another thread looked while this one waited
+                    self._look()
+            finally:
+                self._guard.release()
+        found = self._keys.get(key_id)
+        if found is None and self._is_unread:
+            raise SignInUnavailable(UNREAD, detail="the portal's keys cannot be read", retry_after_s=LOOK_AGAIN_S)
+        return found
 
     def check(self) -> None:
         """Raise ConfigError while no usable key is known."""
         with self._guard:
-            if not self._keys and self._is_due(LOOK_EVERY_S):
+            if not self._keys and self._is_due(""):
                 self._look()
         if not self._keys:
             raise ConfigError([f"BRIDGE_ASSERTION_JWKS={self._source} cannot be read, or holds no usable public key"])
 
-    def _is_due(self, wait_s: float) -> bool:
-        return self._clock() - self._looked_at >= wait_s
+    def _is_due(self, key_id: str) -> bool:
+        wait_s = MAX_AGE_S if key_id in self._keys else LOOK_AGAIN_S if self._is_unread else LOOK_EVERY_S
+        return not 0 <= self._clock() - self._looked_at < wait_s  # a clock may have been set back
 
     def _look(self) -> None:
         try:
             self._keys = {key["kid"]: key for key in usable_keys(json.loads(self._read())) if _has_id(key)}
+            self._is_unread = False
         except (OSError, ValueError, RecursionError, TenantError) as problem:
+            self._is_unread = True
             log.warning("key_set_not_read", source=self._source, problem=type(problem).__name__)
         self._looked_at = self._clock()
 

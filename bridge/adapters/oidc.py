@@ -120,7 +120,11 @@ class _Kept:
 
     def _is_due(self, max_age_s: float) -> bool:
         now = self._clock()
-        return now - self._read_at >= max_age_s and now - self._looked_at >= PAUSE_S
+        is_old, may_look = (
+            not 0 <= now - moment < wait_s  # a clock may have been set back
+            for moment, wait_s in ((self._read_at, max_age_s), (self._looked_at, PAUSE_S))
+        )
+        return is_old and may_look
 
     def _look(self) -> None:
         try:

@@ -58,13 +58,14 @@ BRIDGE: Mapping[str, Explanation] = {
         ),
     ),
     "sign_in_unavailable": Explanation(
-        "the sign-in service does not answer as it should; whoever is signed in goes on",
+        "the sign-in service does not answer, or nobody can read the portal's keys; whoever is signed in goes on",
         "Nobody can sign in anew.",
         (
             Cause(
                 "It is away, or its address is wrong.",
                 "Open `BRIDGE_OIDC_ISSUER` with `/.well-known/openid-configuration` from the bridge's machine.",
             ),
+            Cause("The portal's key set is away.", "Open `BRIDGE_ASSERTION_JWKS` from the bridge's machine."),
         ),
     ),
     "stage_refused": Explanation(

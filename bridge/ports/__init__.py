@@ -300,7 +300,7 @@ class KeySet(Protocol):
     """The public keys of the portal that signs assertions."""
 
     def find(self, key_id: str) -> Mapping[str, Any] | None:
-        """Return the JWK with this id, looking again at the source (at most once a minute) when unknown."""
+        """Return the JWK with this id, looking at the source when unknown. Raises SignInUnavailable if it is away."""
 
 
 class SignInProvider(Protocol):

@@ -198,7 +198,10 @@ def _by_proxy() -> Caller | None:
 
 
 def _from_assertion(value: str) -> Identity:
-    """Return the person that an assertion vouches for, and use it up. Raises NotSignedIn, TooMany, StoreError."""
+    """Return the person that an assertion vouches for, and use it up.
+
+    Raises NotSignedIn, SignInUnavailable, TooMany, StoreError.
+    """
     with current.allowances().for_proof(client_address(current.bridge().settings)):
         return _vouched(value)
 

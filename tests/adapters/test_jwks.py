@@ -7,9 +7,9 @@ import pytest
 from fakes import FakeClock
 from scripted import Reply, ScriptedTenant
 
-from bridge.adapters.jwks import Jwks
+from bridge.adapters.jwks import LOOK_AGAIN_S, Jwks
 from bridge.adapters.wire import Patience
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, SignInUnavailable
 
 RSA = {"kty": "RSA", "kid": "k1", "n": "AQAB", "e": "AQAB"}
 EC = {"kty": "EC", "kid": "k2", "use": "sig", "crv": "P-256"}
@@ -100,16 +100,52 @@ def test_an_address_that_answers_badly_keeps_what_was_known(
     assert keys.find("k1") == RSA
     scripted.answers["/jwks"] = reply
     clock.advance(3600)
-    assert keys.find("k2") is None
+    with pytest.raises(SignInUnavailable):
+        keys.find("k2")
     assert keys.find("k1") == RSA
     assert "/elsewhere" not in scripted.paths()
 
 
+def test_who_cannot_read_the_keys_says_so_and_looks_again_soon(scripted: ScriptedTenant, clock: FakeClock) -> None:
+    scripted.answers["/jwks"] = Reply(500)
+    keys = Jwks(f"{scripted.host}/jwks", clock)
+    for _ in range(3):
+        with pytest.raises(SignInUnavailable) as raised:
+            keys.find("k1")
+        assert raised.value.retry_after_s == LOOK_AGAIN_S
+    assert len(scripted.seen) == 1, "nobody asks for each assertion anew"
+
+    scripted.answers["/jwks"] = Reply(document={"keys": [RSA]})
+    clock.advance(LOOK_AGAIN_S)
+    assert keys.find("k1") == RSA
+    assert keys.find("k2") is None, "this one is the portal's to answer for"
+
+
+def test_while_one_looks_for_keys_in_vain_nobody_else_waits(scripted: ScriptedTenant, clock: FakeClock) -> None:
+    scripted.answers["/jwks"] = Reply(500)
+    keys = Jwks(f"{scripted.host}/jwks", clock)
+    with pytest.raises(SignInUnavailable):
+        keys.find("k1")
+    clock.advance(LOOK_AGAIN_S)
+    with keys._guard, pytest.raises(SignInUnavailable):
+        keys.find("k1")
+
+
+def test_a_clock_that_is_set_back_keeps_no_key_away(path: Path, clock: FakeClock) -> None:
+    keys = Jwks(str(path), clock)
+    assert keys.find("k1") == RSA
+    write(path, EC)
+    clock.advance(-86_400)
+    assert keys.find("k2") == EC
+    assert keys.find("k1") is None
+
+
 def test_a_missing_file_has_no_keys(tmp_path: Path, clock: FakeClock) -> None:
     keys = Jwks(str(tmp_path / "none.json"), clock)
-    assert keys.find("k1") is None
+    with pytest.raises(SignInUnavailable):
+        keys.find("k1")
     write(tmp_path / "none.json", RSA)
-    clock.advance(60)
+    clock.advance(LOOK_AGAIN_S)
     assert keys.find("k1") == RSA
 
 

@@ -72,6 +72,15 @@ def test_a_withdrawn_key_ends_within_an_hour(
     assert kids(provider) == ["k2"]
 
 
+def test_a_clock_that_is_set_back_keeps_no_key_away(
+    provider: OidcProvider, scripted: ScriptedTenant, clock: FakeClock
+) -> None:
+    kids(provider)
+    scripted.answers["/jwks"] = Reply(document={"keys": [EC]})
+    clock.advance(-86_400)
+    assert kids(provider) == ["k2"]
+
+
 def test_symmetric_and_encryption_keys_are_none(provider: OidcProvider, scripted: ScriptedTenant) -> None:
     keys = [{"kty": "oct", "kid": "a", "k": "c2VjcmV0"}, {**RSA, "kid": "b", "use": "enc"}, RSA]
     scripted.answers["/jwks"] = Reply(document={"keys": keys})
