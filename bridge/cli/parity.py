@@ -162,12 +162,12 @@ def _write(found: Report, report: Path | None, json_file: Path | None) -> None:
 
 def _tell(found: Report) -> None:
     click.echo(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.summary().items()))
-    differences = found.differences()
-    if differences:
-        rows = [[str(len(each.subjects)), each.area, each.item, each.verdict, each.why] for each in differences]
+    findings = [*found.differences(), *(found.gaps() if found.summary()[Outcome.UNPROVEN.value] else ())]
+    if findings:
+        rows = [[len(each.subjects), each.area, each.item or "all", each.verdict, each.why] for each in findings]
         print_table(["people", "what", "item", "verdict", "why"], rows[:SHOWN])
-    if len(differences) > SHOWN:
-        click.echo(f"... and {len(differences) - SHOWN} more, in the report")
+    if len(findings) > SHOWN:
+        click.echo(f"... and {len(findings) - SHOWN} more, in the report")
     _print_left_out(found.left_out)
 
 

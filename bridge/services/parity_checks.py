@@ -75,7 +75,8 @@ def _groups(subject: Subject, jwt: Access | None, oauth: Access) -> Iterator[Che
             _why_group(key, had, has, expected),
         )
     if not wrong:
-        yield _all_same(Area.GROUPS, len(judged), expected=str(len(expected)))
+        count = len(judged & has.keys())  # the baseline may have other ones by now, and rightly so
+        yield _all_same(Area.GROUPS, count, expected=str(len(expected)), baseline=str(len(had)) if jwt else "")
     if jwt is None:
         yield Check(Area.GROUPS, "others than idp", Verdict.NOT_CHECKED, why="there is no JWT baseline")
 
@@ -113,10 +114,9 @@ def _names(area: Area, had: Names, has: Names, where: str = "") -> Iterator[Chec
         yield _all_same(area, len(had), where)
 
 
-def _all_same(area: Area, count: int, where: str = "", expected: str = "") -> Check:
-    return Check(
-        area, f"{where}all {count}" if count else f"{where}none", Verdict.SAME, expected, str(count), str(count)
-    )
+def _all_same(area: Area, count: int, where: str = "", expected: str = "", baseline: str | None = None) -> Check:
+    item, had = f"{where}all {count}" if count else f"{where}none", str(count) if baseline is None else baseline
+    return Check(area, item, Verdict.SAME, expected, had, str(count))
 
 
 def _cell(there: bool) -> str:  # noqa: FBT001 - one word for one truth
@@ -132,9 +132,9 @@ def _apps(jwt: Access, oauth: Access) -> Iterator[Check]:
         before, after = jwt.opened.get(app_id), oauth.opened.get(app_id)
         if before is not None and after is not None:
             yield from _app(names.get(app_id, app_id), before, after)
-    listed = names.keys() - (jwt.opened.keys() & oauth.opened.keys())
-    if listed:
-        why = f"{len(listed)} apps were not opened on both paths: raise `parity.max_apps`"
+    left = (jwt.apps.keys() & oauth.apps.keys()) - (jwt.opened.keys() & oauth.opened.keys())
+    if left:
+        why = f"{len(left)} apps were not opened on both paths: raise `parity.max_apps`"
         yield Check(Area.APPS, "opening the others", Verdict.NOT_CHECKED, why=why, needed=False)
 
 

@@ -124,6 +124,31 @@ def test_without_a_baseline_the_portals_word_still_counts() -> None:
     assert [check.area.value for check in found if check.is_gap] == areas
 
 
+@pytest.mark.parametrize(
+    ("had", "cells"),
+    [
+        (None, ("all 1", "1", "", "1")),
+        ({"idp:Finance": "Finance (idp)"}, ("all 1", "1", "1", "1")),
+        ({"idp:Finance": "Finance (idp)", "idp:Left": "Left (idp)"}, ("all 1", "1", "2", "1")),
+        ({}, ("all 1", "1", "0", "1")),
+    ],
+)
+def test_equal_groups_are_counted_as_each_column_has_them(
+    had: Mapping[str, str] | None, cells: tuple[str, str, str, str]
+) -> None:
+    """What the portal took away or gave since the baseline is right, and no group of the JWT session."""
+    oauth = with_groups({"idp:Finance": "Finance (idp)"})
+    checks = compared(PLAN, ALICE, None if had is None else with_groups(had), oauth, "no baseline")
+
+    (line,) = [check for check in checks if check.area is Area.GROUPS and check.verdict is Verdict.SAME]
+    assert (line.item, line.expected, line.baseline, line.oauth) == cells
+
+
+def test_an_app_of_one_path_alone_is_a_difference_and_no_matter_of_their_number() -> None:
+    assert told(replace(JWT, apps={**JWT.apps, "a2": "Pipeline"})) == [("apps", "Pipeline", "extra")]
+    assert told(replace(JWT, apps={}, opened={}), JWT)[0] == ("apps", "Ledger", "missing")
+
+
 def test_without_a_probe_that_is_said() -> None:
     found = lines(JWT, plan=ParityPlan())
 

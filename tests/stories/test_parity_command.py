@@ -127,6 +127,18 @@ def test_a_difference_is_told_everywhere_and_ends_with_1(
     assert "2 of 3 people would have another access by OAuth" in page.read_text()
 
 
+def test_why_somebody_is_not_proven_is_told_without_a_report(
+    run: Run, bridge: Bridge, people: Callable[..., Path]
+) -> None:
+    bridge.stages.move("acme", Move(Stage.ROLLOUT, "test", percentage=100, force=True, reason="test"))
+
+    done = run("acme", "--subjects", people(*SOME), *FAST)
+
+    assert "0 proven, 0 mismatch, 3 unproven" in done.out
+    assert "roles, spaces, apps, sheets, objects, rows  all " in done.out
+    assert "take one with `qlik-bridge parity --baseline`" in done.out
+
+
 def test_the_report_stands_alone_and_escapes_names(
     run: Run, bridge: Bridge, people: Callable[..., Path], tmp_path: Path
 ) -> None:
