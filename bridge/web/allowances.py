@@ -37,7 +37,7 @@ class Allowance:
         if self._a_minute:
             with self._guard:
                 minute = self._of(key)
-                self._check(minute)
+                self._check(key, minute)
                 minute.spent += 1
 
     def charge(self, key: Hashable, share: int) -> None:
@@ -51,7 +51,7 @@ class Allowance:
         if self._a_minute:
             with self._guard:
                 if minute := self._minutes.get(key):
-                    self._check(minute)
+                    self._check(key, minute)
 
     def _of(self, key: Hashable) -> _Minute:
         try:  # `get` would look twice, and each warm request pays for it
@@ -60,9 +60,14 @@ class Allowance:
             minute = self._minutes[key] = _Minute(self._clock() + MINUTE_S)
             return minute
 
-    def _check(self, minute: _Minute) -> None:
-        if minute.spent >= self._a_minute:
-            raise TooMany(retry_after_s=minute.until - self._clock())
+    def _check(self, key: Hashable, minute: _Minute) -> None:
+        if minute.spent < self._a_minute:
+            return
+        wait_s = minute.until - self._clock()
+        if wait_s <= MINUTE_S:
+            raise TooMany(retry_after_s=wait_s)
+        minute.until, minute.spent = self._clock() + MINUTE_S, 0  # it began before the clock was set back
+        self._minutes[key] = minute
 
 
 @dataclass(frozen=True, slots=True)

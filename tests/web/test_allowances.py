@@ -32,6 +32,20 @@ def test_a_minute_begins_with_its_first_request(clock: FakeClock) -> None:
     allowance.spend("a")
 
 
+def test_a_clock_that_is_set_back_makes_no_minute_longer(clock: FakeClock) -> None:
+    allowance = Allowance(2, clock)
+    for _ in range(2):
+        allowance.spend("alice")
+    clock.advance(-86_400)
+
+    allowance.check("alice")
+    for _ in range(2):
+        allowance.spend("alice")
+    with pytest.raises(TooMany) as raised:
+        allowance.spend("alice")
+    assert raised.value.retry_after_s == 60
+
+
 def test_memory_is_bounded(clock: FakeClock) -> None:
     allowance = Allowance(1, clock)
     for number in range(REMEMBERED + 1000):
