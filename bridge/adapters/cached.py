@@ -121,7 +121,7 @@ class RevisionWatch:
         return not 0 <= self._clock() - self._tried_at < self._every_s
 
     def _is_trusted(self) -> bool:
-        return self._clock() - self._good_at <= self._trust_s
+        return abs(self.age_s()) <= self._trust_s  # an hour ahead is of before the clock went back
 
 
 class _Copies(Generic[K, V]):

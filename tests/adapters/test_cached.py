@@ -167,6 +167,18 @@ def test_copies_are_trusted_for_a_minute_without_the_database(
     assert tokens.get(KEY) == token
 
 
+def test_a_clock_that_went_back_does_not_make_copies_trusted_for_longer(
+    watch: RevisionWatch, counter: Counter, clock: FakeClock, token: IssuedToken
+) -> None:
+    tokens = CachedTokens(FakeTokens(clock), watch, clock)
+    tokens.put(token)
+    assert tokens.get(KEY) == token
+    counter.broken = True
+    clock.advance(-3600)
+    with pytest.raises(StoreError):
+        tokens.get(KEY)
+
+
 def test_a_failed_look_is_not_repeated_at_once(watch: RevisionWatch, counter: Counter, clock: FakeClock) -> None:
     counter.broken = True
     for _ in range(3):
