@@ -48,7 +48,7 @@ def _ramp(document: dict[str, Any] | None) -> str:
     if document is None:
         return ""
     if document["pause"]:
-        return f"{document['text']}; paused by {document['pause']['actor']}: {document['pause']['reason']}"
+        return f"{document['text']}; paused by {_whom(document['pause'])}"
     if document["wait"]:
         return f"{document['text']}; waits since {document['wait']['since']}: {document['wait']['reason']}"
     return f"{document['text']}; next step at {document['next_at']}"
@@ -57,4 +57,9 @@ def _ramp(document: dict[str, Any] | None) -> str:
 def _kill(document: dict[str, Any] | None) -> str:
     if document is None:
         return ""
-    return f"on{' for all' if document['everywhere'] else ''} by {document['actor']}: {document['reason']}"
+    return f"on{' for all' if document['everywhere'] else ''} by {_whom(document)}"
+
+
+def _whom(document: dict[str, Any]) -> str:
+    """Return who did it, and why where they said so."""
+    return f"{document['actor']}: {document['reason']}" if document["reason"] else str(document["actor"])

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from bridge.errors import BadRequest
 
@@ -16,7 +17,7 @@ def parsed(model: type[M]) -> M:
     try:
         return model.model_validate_json(request.get_data(), strict=True)
     except ValidationError as error:
-        raise _refusal(error) from None
+        raise refusal(error) from None
 
 
 def parsed_query(model: type[M]) -> M:
@@ -24,7 +25,7 @@ def parsed_query(model: type[M]) -> M:
     try:
         return model.model_validate(request.args.to_dict())
     except ValidationError as error:
-        raise _refusal(error) from None
+        raise refusal(error) from None
 
 
 def parsed_form(model: type[M], fields: Mapping[str, Any]) -> M:
@@ -32,9 +33,18 @@ def parsed_form(model: type[M], fields: Mapping[str, Any]) -> M:
     try:
         return model.model_validate({name: value for name, value in fields.items() if value != ""})
     except ValidationError as error:
-        raise _refusal(error) from None
+        raise refusal(error) from None
 
 
-def _refusal(error: ValidationError) -> BadRequest:
+def refusal(error: ValidationError) -> BadRequest:
+    """Return what tells a caller every mistake, and nothing of what they sent."""
     mistakes = error.errors(include_input=False, include_url=False, include_context=False)
-    return BadRequest.listing((".".join(map(str, each["loc"])), each["msg"]) for each in mistakes)
+    return BadRequest.listing((_place(each), each["msg"]) for each in mistakes)
+
+
+def _place(mistake: ErrorDetails) -> str:
+    """Return where a mistake is, in the caller's words: of a choice of two forms pydantic names the type, too."""
+    is_theirs = mistake["type"] == "extra_forbidden"  # then the name is what they wrote, whatever it looks like
+    return ".".join(
+        str(each) for each in mistake["loc"] if is_theirs or str(each).isidentifier() or str(each).isdigit()
+    )

@@ -367,7 +367,9 @@ def test_odd_questions_to_the_audit_are_answered(erin: Visitor, query: str) -> N
 
 
 def test_what_cannot_be_searched_for_is_said(erin: Visitor) -> None:
-    assert "This cannot be searched for: since" in erin.get("/admin/audit?since=hush").text
+    told = "This cannot be searched for: since: must be a date or time as in 2026-11-01"
+
+    assert told in erin.get("/admin/audit?since=hush").text
 
 
 # --- settings --------------------------------------------------------------------------------------------

@@ -89,6 +89,16 @@ class TestRamp:
         assert problem(answer) == (400, "bad_request")
         assert demo.tenants.events == []
 
+    def test_what_is_wrong_with_a_step_is_said_in_the_callers_words(self, demo: Web, erin: Visitor) -> None:
+        demo.at("rollout")
+        sent = {"steps": [{"percent": 5, "hold_s": 0.5}, {"percent": 100}], "reason": "x", "dry-run": True}
+
+        told = erin.post(f"{ACME}/ramp", json=sent, headers=erin.csrf()).get_json()["message"]
+        assert "steps.0.hold_s: Input should be a valid integer" in told
+        assert "dry-run: Extra inputs" in told
+        assert "StepBody" not in told
+        assert "constrained" not in told
+
     def test_outside_the_rollout_it_is_refused(self, erin: Visitor) -> None:
         answer = erin.post(f"{ACME}/ramp", json={"steps": TEXT, "reason": "x"}, headers=erin.csrf())
 

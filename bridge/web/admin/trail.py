@@ -17,6 +17,7 @@ from bridge.web.admin.frame import page
 from bridge.web.admin.home import own_tenants
 from bridge.web.api.audit import audited
 from bridge.web.api.shapes import AuditQuery
+from bridge.web.bodies import refusal
 from bridge.web.operator import Operator, operator
 
 SHOWN = 50
@@ -76,9 +77,11 @@ def _query(who: Operator) -> tuple[AuditQuery, str]:
     try:
         return AuditQuery.model_validate(given), ""
     except ValidationError as error:
-        names = ", ".join(sorted({str(each["loc"][0]) for each in error.errors(include_input=False)}))
+        mistakes = [f"{where}: {what}" for where, what in refusal(error).mistakes]
         # As it was written: who may not see that tenant is refused, and nobody gets more than they asked for.
-        return AuditQuery.model_construct(tenant=given.get("tenant")), f"This cannot be searched for: {names}."
+        return AuditQuery.model_construct(
+            tenant=given.get("tenant")
+        ), f"This cannot be searched for: {'; '.join(mistakes)}."
 
 
 def _exported(who: Operator) -> AuditFilter:
