@@ -20,6 +20,8 @@ IN_A_ROW = 10
 """When so many people in a row got no answer, an outage is no short one: the others are not asked."""
 SPEED_OVER_S = 600.0
 """The rate is that of the last ten minutes: two windows, because a lane is spent in bursts."""
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what stops a job that runs by itself."""
 ENOUGH_TO_TELL = 2
 """One person alone makes no rate."""
 LINE_EVERY_S = 60.0
@@ -37,11 +39,12 @@ class Patience:
 
     @contextmanager
     def until_interrupted(self) -> Iterator[None]:
-        before = signal.signal(signal.SIGINT, self._note)
+        before = {each: signal.signal(each, self._note) for each in ENDINGS}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     def sleep(self, seconds: float) -> None:
         """Sleep. Raises KeyboardInterrupt after Ctrl-C."""

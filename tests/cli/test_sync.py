@@ -130,6 +130,14 @@ class TestWalk:
 
 
 class TestPatience:
+    def test_what_stops_a_job_is_as_good_as_ctrl_c(self) -> None:
+        before, patience = signal.getsignal(signal.SIGTERM), Patience()
+        with patience.until_interrupted():
+            signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(KeyboardInterrupt):
+                patience.sleep(600)
+        assert signal.getsignal(signal.SIGTERM) is before
+
     def test_the_first_ctrl_c_ends_the_next_sleep_and_the_second_everything(self) -> None:
         before, patience = signal.getsignal(signal.SIGINT), Patience()
         with patience.until_interrupted():
