@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 from stores import Stores
+from storykit import PATIENCE_S, wait_for
 
 from bridge.adapters.sql import Database, SqlBudget
 from bridge.budgeting import Account, Lane, Spent
@@ -156,6 +157,32 @@ def test_threads_that_stand_in_line_share_one_transaction(
 
     assert len(begun) == 2, "one for each account"
     assert store.spent(0)[ACME] == [Spent(Lane.PAGE_OPEN, 100.0, 14)]
+
+
+def test_whose_claim_was_decided_waits_for_nobody_elses(busy: tuple[SqlBudget, threading.Event]) -> None:
+    store, may_end = busy
+    late_may_end = threading.Event()
+
+    def until_somebody_is_late(_rows: Sequence[Spent], _closed: float) -> Spent:
+        wait_for(lambda: len(store._line) == 1)
+        return PAGE
+
+    def slowly(_rows: Sequence[Spent], _closed: float) -> Spent:
+        assert late_may_end.wait(PATIENCE_S)
+        return PAGE
+
+    with ThreadPoolExecutor(5) as pool:
+        together = [
+            pool.submit(store.claim, ACME, decide, since=0)
+            for decide in (until_somebody_is_late, *[lambda *_: PAGE] * 3)
+        ]
+        wait_for(lambda: len(store._line) == len(together))
+        may_end.set()
+        wait_for(lambda: not store._line)
+        late = pool.submit(store.claim, ACME, slowly, since=0)
+        assert all(each.result(LONG_S) for each in together)
+        assert not late.done()
+        late_may_end.set()
 
 
 def test_who_leaves_the_line_has_claimed_nothing(

@@ -81,33 +81,36 @@ class SqlBudget:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._guard, self._turn = threading.Lock(), threading.Lock()
+        self._change = threading.Condition()
         self._line: list[_Wish] = []
+        self._is_granting = False
 
     def claim(self, account: Account, decide: Decide, *, since: float, lease: Lease | None = None) -> bool:
-        """Claim for all threads of this process that stand in line: whoever has the turn needs one transaction."""
+        """Claim for all threads of this process that stand in line: one of them does, in one transaction."""
         wish = _Wish(account, decide, since, lease)
-        with self._guard:
-            self._line.append(wish)
-        if self._turn.acquire(timeout=IN_LINE_S):
+        if line := self._wait_in_line(wish):
             try:
-                self._grant_all()
+                self._grant_all(line)
             finally:
-                self._turn.release()
-        elif self._left(wish):
-            raise StoreError(detail=f"no turn at the budget within {IN_LINE_S:.0f} s")
+                with self._change:
+                    self._is_granting = False
+                    self._change.notify_all()
         return wish.outcome.result()
 
-    def _left(self, wish: "_Wish") -> bool:
-        """Leave the line, unless somebody is at this wish right now."""
-        with self._guard:
-            if is_waiting := wish in self._line:
+    def _wait_in_line(self, wish: "_Wish") -> Sequence["_Wish"]:
+        """Return the line, for its first thread to grant; nothing once this wish is somebody else's care."""
+        with self._change:
+            self._line.append(wish)
+            is_over = self._change.wait_for(lambda: wish.outcome.done() or not self._is_granting, IN_LINE_S)
+            if wish not in self._line:
+                return ()
+            if not is_over:
                 self._line.remove(wish)
-        return is_waiting
+                raise StoreError(detail=f"no turn at the budget within {IN_LINE_S:.0f} s")
+            line, self._line, self._is_granting = self._line, [], True
+            return line
 
-    def _grant_all(self) -> None:
-        with self._guard:
-            line, self._line = self._line, []
+    def _grant_all(self, line: Sequence["_Wish"]) -> None:
         wishes: dict[Account, list[_Wish]] = defaultdict(list)
         for wish in line:
             wishes[wish.account].append(wish)

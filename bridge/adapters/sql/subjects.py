@@ -13,6 +13,13 @@ from bridge.plan import KnownPeople
 ME = and_(SUBJECTS.c.tenant == bindparam("my_tenant"), SUBJECTS.c.sub == bindparam("my_sub"))
 FIND = select(SUBJECTS).where(ME)
 ADD = Kept(SUBJECTS, lambda rows: rows.on_conflict_do_nothing().returning(SUBJECTS))
+SAME = (
+    update(SUBJECTS)
+    .where(ME, SUBJECTS.c.fingerprint == bindparam("same_fingerprint"), SUBJECTS.c.asserted_at <= bindparam("at"))
+    .values(asserted_at=bindparam("at"))
+    .returning(SUBJECTS)
+)
+"""The same facts once more: who visits a portal brings them along each time, and no other process needs to hear."""
 SYNC = update(SUBJECTS).where(ME, SUBJECTS.c.fingerprint == bindparam("signed_fingerprint"))
 """What a first token needs; kept, because to build a statement takes several times as long as to run it."""
 
@@ -47,10 +54,8 @@ class SqlSubjects:
         with self._database.writing() as connection:
             # On PostgreSQL this waits for another transaction that inserts the same row.
             row = connection.execute(ADD.on(connection), first).one_or_none()
-            if row is None:
-                _overtake(connection, tenant, subject.sub, facts)
-                row = connection.execute(FIND, _me(tenant, subject.sub)).one()
-            return _record(row)
+            row = row or connection.execute(SAME, _same(tenant, subject, asserted_at)).one_or_none()
+            return _record(row or _overtaken(connection, tenant, subject.sub, facts))
 
     def record_sync(self, synced: SubjectRecord) -> None:
         outcome = {
@@ -94,14 +99,16 @@ def _me(tenant: str, sub: str) -> dict[str, Any]:
     return {"my_tenant": tenant, "my_sub": sub}
 
 
-def _overtake(connection: Connection, tenant: str, sub: str, facts: dict[str, Any]) -> None:
-    """Write newer facts; equal ones move `asserted_at` alone, which no other process needs to hear of."""
+def _same(tenant: str, subject: Subject, asserted_at: float) -> dict[str, Any]:
+    return {**_me(tenant, subject.sub), "same_fingerprint": subject.fingerprint(), "at": asserted_at}
+
+
+def _overtaken(connection: Connection, tenant: str, sub: str, facts: dict[str, Any]) -> Row[Any]:
+    """Write other facts where they are newer, and return what is known then."""
     not_newer = _is(tenant, sub) & (SUBJECTS.c.asserted_at <= facts["asserted_at"])
-    changed = not_newer & (SUBJECTS.c.fingerprint != facts["fingerprint"])
-    if connection.execute(update(SUBJECTS).where(changed).values(facts)).rowcount:
+    if connection.execute(update(SUBJECTS).where(not_newer).values(facts)).rowcount:
         bump(connection, sub)
-    else:
-        connection.execute(update(SUBJECTS).where(not_newer).values(asserted_at=facts["asserted_at"]))
+    return connection.execute(FIND, _me(tenant, sub)).one()
 
 
 def _forget(connection: Connection, tenant: str, sub: str) -> None:
