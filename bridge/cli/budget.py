@@ -5,7 +5,7 @@ from math import ceil
 import click
 
 from bridge.budgeting import BudgetState
-from bridge.cli.common import json_option, print_json, print_table, wired
+from bridge.cli.common import Between, json_option, print_json, print_table, wired
 from bridge.services.rush import Rush, rushes
 
 LANES = ["lane", "may spend", "spent", "sent away", "wait now"]
@@ -17,7 +17,7 @@ SHORT_S = 90
 @click.command()
 @click.argument("slug")
 @click.option("--people", type=click.IntRange(1, 1_000_000), help="Work out how long so many people would wait.")
-@click.option("--minutes", type=click.FloatRange(0, 1440), default=60.0, help="They come within so many; default 60.")
+@click.option("--minutes", type=Between(0, 1440), default=60.0, help="They come within so many; default 60.")
 @json_option
 def budget(*, slug: str, people: int | None, minutes: float, as_json: bool) -> None:
     """Show what is left of the logins and token calls of tenant SLUG, of all workers together."""

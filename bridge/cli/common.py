@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,16 @@ SHOWN = 20
 
 reason_option = click.option("--reason", default="", help="Why; kept in the audit.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+class Between(click.FloatRange):
+    """A number from one bound to the other; `nan`, which is neither too small nor too large, is none."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 def wired() -> Bridge:

@@ -9,7 +9,7 @@ import click
 
 from bridge.bootstrap import Bridge
 from bridge.budgeting import DEAREST
-from bridge.cli.common import actor, check_writable, file_text, print_table, unwritable, wired
+from bridge.cli.common import Between, actor, check_writable, file_text, print_table, unwritable, wired
 from bridge.cli.parity_progress import bar, duration
 from bridge.cli.parity_report import Report, as_html, as_json
 from bridge.errors import EXIT_REFUSED, EXIT_UPSTREAM, BadRequest, BudgetSpent, ConfigError, StoreError
@@ -33,7 +33,7 @@ TELL_EVERY_S = 1.0
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write JSON to this file; - prints it.")
 @click.option("--baseline", is_flag=True, help="Take JWT baselines anew, and compare nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the newest run, after Ctrl-C.")
-@click.option("--per-minute", type=click.FloatRange(0.1, 6000), default=30.0, help="People a minute; default 30.")
+@click.option("--per-minute", type=Between(0.1, 6000), default=30.0, help="People a minute; default 30.")
 def parity(
     *,
     slug: str,

@@ -4,7 +4,7 @@ import click
 
 from bridge.bootstrap import Bridge
 from bridge.cli.cohorts import cohorts
-from bridge.cli.common import actor, json_option, print_json, reason_option, wired
+from bridge.cli.common import Between, actor, json_option, print_json, reason_option, wired
 from bridge.cli.ramps import ramp
 from bridge.cli.revoking import finish
 from bridge.cli.revoking import revoke_tokens as revoke
@@ -33,9 +33,7 @@ def show(*, slug: str | None, as_json: bool) -> None:
 @stage.command()
 @click.argument("slug")
 @click.argument("to", type=click.Choice([each.value for each in Stage]))
-@click.option(
-    "--percent", type=click.FloatRange(0, 100), help="Share of subjects that get the OAuth path in `rollout`."
-)
+@click.option("--percent", type=Between(0, 100), help="Share of subjects that get the OAuth path in `rollout`.")
 @click.option(
     "--subject", "subjects", multiple=True, help="This subject moves first. Repeatable; replaces all cohorts."
 )
@@ -74,7 +72,7 @@ def move(  # noqa: PLR0913 - one argument an option
 @click.option(
     "--to", type=click.Choice([each.value for each in Stage]), help="Stage to look at; default: the next one."
 )
-@click.option("--percent", type=click.FloatRange(0, 100), help="Percentage to look at.")
+@click.option("--percent", type=Between(0, 100), help="Percentage to look at.")
 @json_option
 def plan(*, slug: str, to: str | None, percent: float | None, as_json: bool) -> None:
     """Show what a move of tenant SLUG would do, and which conditions are unmet. Exit 1 when there are any."""

@@ -1,5 +1,6 @@
 """`qlik-bridge budget`: what is left, and a morning worked out."""
 
+import pytest
 from clikit import Run
 
 
@@ -18,6 +19,22 @@ def test_machines_read_the_same(applied: Run) -> None:
     assert (told["left"], told["rush"]) == (400, None)
     assert [each["share"] for each in told["lanes"]] == [400, 360, 300, 200]
     assert len(applied("budget", "acme", "--people", "5", "--json").json()["rush"]) == 8
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("budget", "acme", "--people", "5", "--minutes", "nan"),
+        ("stage", "plan", "acme", "rollout", "--percent", "nan"),
+        ("stage", "move", "acme", "rollout", "--percent", "NaN"),
+        ("parity", "acme", "--subjects", "people.csv", "--per-minute", "nan"),
+    ],
+)
+def test_not_a_number_is_no_number(applied: Run, words: tuple[str, ...]) -> None:
+    refused = applied(*words)
+
+    assert refused.code == 2
+    assert "is not a number" in refused.err
 
 
 def test_an_unknown_tenant_is_refused(applied: Run) -> None:
