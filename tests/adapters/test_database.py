@@ -227,7 +227,7 @@ def test_no_error_quotes_what_it_was_given(database: Database, vault: Vault) -> 
     operators = sql_stores(database, vault, FakeClock()).operators
     operators.add(OperatorToken("ci", Grant(Role.ADMIN), 1), "hash-of-hunter2")
     with pytest.raises(StoreError) as failed:
-        operators.add(OperatorToken("ci", Grant(Role.ADMIN), 1), "hash-of-hunter2")
+        operators.add(OperatorToken("another name", Grant(Role.ADMIN), 1), "hash-of-hunter2")
     assert "hunter2" not in f"{failed.value} {failed.value!r} {failed.value.detail}"
     assert "IntegrityError" in failed.value.detail
 
